@@ -20,9 +20,9 @@ from taskrunner.domain.errors import (
     WebhookUnknown,
 )
 from taskrunner.domain.messages import did_you_mean, shown
+from taskrunner.domain.queue import QUEUE_NAME as QUEUE_PATTERN
 from taskrunner.domain.schedule_draft import NAME_PATTERN
 from taskrunner.domain.submitter import STORED_ID, with_namespace
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_filter import (
     CONDITIONS,
     LETTER_CONDITIONS,
@@ -112,10 +112,12 @@ def _condition(name: str, meaning: str) -> Parameter[str]:
         return Parameter(name=name, description=meaning, schema=_TIME, read=str, default="", repeatable=True)
     kinds = get_args(get_type_hints(TaskFilter)[name])
     enums = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, StrEnum)]
-    known = list(enums[0]) if enums else list(Priority) if name == "queue" else []
+    known = list(enums[0]) if enums else []
     schema: dict[str, object] = {"type": "string", **({"enum": known} if known else {"minLength": 1})}
     if name == "created_by":
         schema |= _pattern(KEY_NAME)
+    if name == "queue":
+        schema |= _pattern(QUEUE_PATTERN)
     if name == "label_text":
         schema["maxLength"] = MAX_LABEL_TEXT
     return Parameter(name=name, description=meaning, schema=schema, read=str, default="", repeatable=True)
@@ -190,8 +192,8 @@ def _read_key_name(text: str) -> str:
 
 
 def _read_queue_name(text: str) -> str:
-    if text not in set(Priority):
-        raise QueueUnknown(f"no queue has the name {shown(text)}; there are {', '.join(Priority)}")
+    if not QUEUE_PATTERN.fullmatch(text):
+        raise QueueUnknown(f"no queue can have the name {shown(text)}")
     return text
 
 
@@ -224,9 +226,7 @@ SCHEDULE_NAME = _path("name", "The name of a schedule.", _pattern(_STORED_NAME),
 WEBHOOK = _path("webhook", "The name of a webhook.", _pattern(_STORED_NAME), _read_webhook_name, "")
 API_KEY = _path("key", "The name of an API key.", _pattern(KEY_NAME), _read_key_name, "")
 SESSION = _path("session", "The id of a session, or current.", {"type": "string"}, str, "")
-QUEUE_NAME = _path(
-    "queue", "The name of a queue.", {"type": "string", "enum": list(Priority)}, _read_queue_name, ""
-)
+QUEUE_NAME = _path("queue", "The name of a queue.", _pattern(QUEUE_PATTERN), _read_queue_name, "")
 OPERATION_ID = _path("operation", "The id of an operation.", _pattern(_UUID), _read_operation_id, "")
 ATTEMPT_NUMBER = _path(
     "number", "The number of an attempt.", {"type": "integer", "minimum": 1}, _read_attempt_number, 0
@@ -334,7 +334,7 @@ SINCE: Parameter[datetime | None] = Parameter(
     default=None,
 )
 
-QUEUE = _repeatable("queue", "This queue.", {"type": "string", "enum": list(Priority)})
+QUEUE = _repeatable("queue", "This queue.", _pattern(QUEUE_PATTERN))
 LABEL = _repeatable("label", "Tasks with this label: NAME=VALUE, or NAME.", _LABEL)
 ALL_TASKS = _flag("all", "Everything.")
 SCOPES = (QUEUE, LABEL, ALL_TASKS)

@@ -26,7 +26,7 @@ from taskrunner.brokers.base import (
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, LoopFailed, ServiceLost, ServiceRestored
-from taskrunner.domain.task import Priority
+from taskrunner.domain.queue import DEFAULT_QUEUES
 
 SERVICE = "memory broker"
 _DELIVERY_LIMIT = Topology().delivery_limit
@@ -72,7 +72,7 @@ class MemoryBroker(Broker):
         self._limit = limit
         self._delivery_limit = delivery_limit
         self._epochs = itertools.count(1)
-        self._queues = {queue.value: _Queue(next(self._epochs)) for queue in Priority}
+        self._queues = {queue: _Queue(next(self._epochs)) for queue in DEFAULT_QUEUES}
         self._dead_letters = _Queue(next(self._epochs))
         self._unacked: dict[int, tuple[_Queue, _QueuedMessage]] = {}
         self._tags = itertools.count(1)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from taskrunner.domain.errors import TopologyConflict
-from taskrunner.domain.task import Priority
+from taskrunner.domain.queue import DEFAULT_QUEUES
 
 DEAD_KEY = "dead"
 # RabbitMQ 4 gives a quorum queue without a limit one of 20, and drops what is returned more often when there
@@ -45,7 +45,7 @@ class Topology:
 
     exchange: str = "taskrunner"
     delivery_limit: int = 50
-    queues: Sequence[str] = tuple(queue.value for queue in Priority)
+    queues: Sequence[str] = DEFAULT_QUEUES
 
     @property
     def dead_exchange(self) -> str:

@@ -71,7 +71,7 @@ async def _rows(rows: Iterable[Item]) -> AsyncIterator[Item]:
 def _queue_row(queue: QueueState, now: datetime) -> Sequence[str]:
     since, pause = queue.queued_since, queue.pause
     return (
-        queue.name.value,
+        queue.name,
         "?" if queue.ready is None else str(queue.ready),
         "-" if since is None else duration_text(max(0.0, (now - since).total_seconds())),
         f"{queue.rate_in:.1f}",

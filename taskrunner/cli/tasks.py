@@ -129,7 +129,7 @@ def task_row(record: Record, now: datetime) -> Sequence[str]:
         task.id,
         record.status.value,
         duration_text((now - task.created_at).total_seconds()),
-        task.priority.value,
+        task.queue,
         " ".join([_target(task), *([f"({reason})"] if reason else [])]),
     )
 

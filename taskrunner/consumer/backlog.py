@@ -1,6 +1,6 @@
 """Backlog owns the deliveries that wait for a free worker, in one line per queue."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +9,6 @@ from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.host_stats import HostStats
 from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.task import Priority
 
 
 @dataclass(slots=True, eq=False)
@@ -44,10 +43,10 @@ class Backlog:
     low task still gets one turn in 21.
     """
 
-    def __init__(self, weights: Mapping[Priority, int]) -> None:
-        self._weights: Mapping[str, int] = dict[str, int](weights.items())
-        self._queues: dict[str, deque[WaitingDelivery]] = {queue: deque() for queue in Priority}
-        self._credit: dict[str, int] = dict.fromkeys(Priority, 0)
+    def __init__(self, weights: Mapping[str, int]) -> None:
+        self._weights = weights
+        self._queues: defaultdict[str, deque[WaitingDelivery]] = defaultdict(deque)
+        self._credit: defaultdict[str, int] = defaultdict(int)
         self._size = 0
 
     def __len__(self) -> int:

@@ -64,6 +64,8 @@ class Consumer:
         self._settings = settings
         self.is_consuming = False
         self._epochs: dict[str, int] = {}
+        # The queues that are served and not paused.
+        self.open_queues = settings.queues
         self.backlog = Backlog(settings.weights)
         self.pool = pool
         self._in_flight = InFlight()
@@ -116,11 +118,6 @@ class Consumer:
         """Those in flight."""
         return self._in_flight
 
-    @property
-    def open_queues(self) -> tuple[str, ...]:
-        """The queues that are served and not paused."""
-        return tuple(queue for queue in self._settings.queues if queue not in self._snoozer.pauses.queues)
-
     async def start(self) -> None:
         await self.pool.start(self._settler.submit)
         await self._leases.start()
@@ -140,6 +137,7 @@ class Consumer:
         """Stop consuming paused queues and start consuming resumed ones. Attempts in flight go on."""
         before = self.open_queues
         self._snoozer.pauses = pauses
+        self.open_queues = tuple(each for each in self._settings.queues if not pauses.cover_queue(each))
         if not self.is_consuming:
             return
         closed = [queue for queue in before if queue not in self.open_queues]
@@ -191,7 +189,7 @@ class Consumer:
         self.backlog.append(waiting)
         if not self.is_consuming:
             self._release_all()
-        elif delivery.queue in self._snoozer.pauses.queues:
+        elif delivery.queue not in self.open_queues:
             # On its way when its queue was paused.
             self._release_queue(delivery.queue)
         else:

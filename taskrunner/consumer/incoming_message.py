@@ -13,7 +13,6 @@ from taskrunner.domain.envelope import Envelope, decode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, FieldError, TaskInvalid
 from taskrunner.domain.messages import shown
 from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_fields import ID_PATTERN
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.value import Value
@@ -49,7 +48,7 @@ class IncomingMessage(Value):
 def read_message(
     message: Delivery | DeadDelivery, queue: str | None, settings: TaskSettings, *, now: datetime
 ) -> IncomingMessage:
-    """Raises `EnvelopeUnreadable` and `TaskInvalid`; `queue` is the default of a foreign task's priority."""
+    """Raises `EnvelopeUnreadable` and `TaskInvalid`; `queue` is that of a foreign task which names none."""
     content = decode_envelope(_plain(message.body, message.coding), settings.limits)
     if isinstance(content, Envelope):
         return IncomingMessage(envelope=content, foreign=False)
@@ -57,8 +56,8 @@ def read_message(
         # Who publishes a message gets no answer.
         reason = "is for tasks that are submitted through the API or the command line; leave it out"
         raise TaskInvalid([FieldError(field="dedup", message=reason)])
-    if content.priority is None and queue is not None:
-        content = content.model_copy(update={"priority": Priority(queue)})
+    if content.queue is None and content.priority is None and queue is not None:
+        content = content.model_copy(update={"queue": queue})
     task = content.to_task(settings, task_id=task_id_of(message.message_id), now=now)
     return IncomingMessage(envelope=Envelope(attempt=1, task=task), foreign=True)
 

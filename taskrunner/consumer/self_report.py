@@ -9,7 +9,6 @@ from taskrunner.consumer.consumer import Consumer
 from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.host_name import host_of
-from taskrunner.domain.task import Priority
 from taskrunner.domain.worker_report import RunningAttempt, WorkerProcessReport, WorkerReport
 from taskrunner.version import __version__
 
@@ -27,7 +26,7 @@ class SelfReport:
         clock: Clock,
         *,
         name: str,
-        queues: tuple[Priority, ...],
+        queues: tuple[str, ...],
     ) -> None:
         self._consumer = consumer
         self._autoscaler = autoscaler
@@ -69,7 +68,7 @@ def _running(attempt: ClaimedAttempt) -> RunningAttempt:
     return RunningAttempt(
         task_id=task.id,
         attempt=attempt.number,
-        queue=task.priority,
+        queue=task.queue,
         host=None if task.url is None else host_of(task.url),
         since=attempt.claimed_at,
     )

@@ -4,13 +4,10 @@ from collections.abc import Mapping
 
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
+from taskrunner.domain.queue import DEFAULT_QUEUES, DEFAULT_WEIGHTS
 from taskrunner.domain.scaling import ScalingSettings
-from taskrunner.domain.task import Priority
 from taskrunner.domain.timing import HOLD, LEASE
 from taskrunner.domain.value import Value, field
-
-# A full queue slows the others but starves none: low still gets one turn in 21.
-WEIGHTS: Mapping[Priority, int] = {Priority.HIGH: 16, Priority.MEDIUM: 4, Priority.LOW: 1}
 
 
 class ConsumerSettings(Value):
@@ -21,8 +18,8 @@ class ConsumerSettings(Value):
     """
 
     name: str
-    queues: tuple[Priority, ...] = tuple(Priority)
-    weights: Mapping[Priority, int] = field(default_factory=lambda: WEIGHTS)
+    queues: tuple[str, ...] = DEFAULT_QUEUES
+    weights: Mapping[str, int] = field(default_factory=lambda: DEFAULT_WEIGHTS)
     prefetch: int = 300
     lease: float = LEASE
     hold: float = HOLD

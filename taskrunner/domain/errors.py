@@ -56,10 +56,15 @@ class CallerError(TaskrunnerError):
 
 
 class FieldError(Value):
-    """One finding; `field` is a dotted path such as `retry.base`."""
+    """One finding; `field` is a dotted path such as `retry.base`.
+
+    In the data of an executor it goes on with a JSON Pointer, as in `data/size/0`; `rule` is then the pointer
+    of the keyword in the executor's schema.
+    """
 
     field: str
     message: str
+    rule: str | None = None
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}" if self.field else self.message

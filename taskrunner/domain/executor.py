@@ -1,11 +1,9 @@
 """An executor: a named way to run tasks, with the policies of the tasks that name it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 
-from taskrunner.domain.errors import ExecutorDisabled, FieldError, StoreUnavailable, TaskInvalid
-from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.task import AwareDatetime
 from taskrunner.domain.value import Value, field
@@ -73,42 +71,3 @@ class Executor(Value):
     version: int = 1
     created_at: AwareDatetime
     updated_at: AwareDatetime
-
-
-class ExecutorSource:
-    """The executors that tasks may name. Whoever reads drafts asks here; a watch sets them.
-
-    `known` is None until they were read.
-    """
-
-    __slots__ = ("known",)
-    __hash__ = None  # type: ignore[assignment]  # it changes
-
-    def __init__(self, known: Iterable[Executor] | None = None) -> None:
-        self.known: Mapping[str, Executor] | None = None
-        if known is not None:
-            self.set(known)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ExecutorSource) and self.known == other.known
-
-    def set(self, executors: Iterable[Executor]) -> None:
-        """These are in force from now on."""
-        self.known = {each.name: each for each in executors}
-
-    def find(self, name: str) -> Executor | None:
-        """The executor of this name. Raises `StoreUnavailable` until they are known."""
-        if self.known is None:
-            raise StoreUnavailable("the executors are in the store, which has not answered yet")
-        return self.known.get(name)
-
-    def for_new_task(self, name: str) -> Executor:
-        """Raises `TaskInvalid` for an unknown one, `ExecutorDisabled`, and `StoreUnavailable`."""
-        executor = self.find(name)
-        if executor is None:
-            hint = did_you_mean(name, self.known or ())
-            message = f"there is no executor {shown(name)}{hint or '; create it first'}"
-            raise TaskInvalid([FieldError(field="executor", message=message)])
-        if not executor.enabled:
-            raise ExecutorDisabled.of(name)
-        return executor

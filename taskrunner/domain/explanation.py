@@ -260,7 +260,7 @@ def _to_publish(situation: Situation) -> Iterator[Reason]:
 
 def _in_queue(situation: Situation) -> Iterator[Reason]:
     """Why nobody has taken it out of its queue."""
-    away, queue, name = _broker_away(situation), situation.queue, situation.record.task.priority
+    away, queue, name = _broker_away(situation), situation.queue, situation.record.task.queue
     if away is not None:
         yield away
     elif queue is None:
@@ -299,7 +299,7 @@ def _broker_away(situation: Situation) -> Reason | None:
 
 def _is_queue_paused(situation: Situation) -> bool:
     """Consumers give up their subscriptions to a paused queue."""
-    return situation.record.task.priority in Pauses(each.scope for each in situation.pauses).queues
+    return Pauses(each.scope for each in situation.pauses).cover_queue(situation.record.task.queue)
 
 
 def _time(moment: datetime) -> str:

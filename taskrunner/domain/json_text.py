@@ -103,6 +103,18 @@ def _is_distinct(raw: bytes) -> bool:
     return len({*names}) == len(names) and b"\\" not in b"".join(names)
 
 
+def check_distinct(text: str) -> None:
+    """Raises `JsonUnfit` for an object that has a member twice: readers disagree on which of them counts."""
+    if _is_distinct(text.encode("utf-8", "surrogatepass")):
+        return
+    try:
+        _OURS.decode(text)
+    except _Repeated as exc:
+        raise JsonUnfit(_TWICE, exc.name) from exc
+    except (ValueError, RecursionError) as exc:
+        raise JsonUnfit(f"is not JSON: {exc}") from exc
+
+
 def _cut(raw: bytes, name: str, depth: int) -> bytes | None:
     """As `set_aside`, for most texts in a tenth of its time; None for the others."""
     try:

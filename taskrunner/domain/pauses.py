@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from taskrunner.domain.errors import FieldError, FilterInvalid
 from taskrunner.domain.messages import shown
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.queue import check_queue_name
+from taskrunner.domain.task import Task
 from taskrunner.domain.task_limits import TaskLimits
 
 ALL = "all"
@@ -19,10 +20,10 @@ def read_scopes(*, queues: Iterable[str], labels: Iterable[str], everything: boo
     scopes = [ALL] if everything else []
     for queue in queues:
         scopes.append(f"{_QUEUE}{queue}")
-        if queue not in set(Priority):
-            errors.append(
-                FieldError(field="queue", message=f"must be one of {', '.join(Priority)}, got {shown(queue)}")
-            )
+        try:
+            check_queue_name(queue)
+        except ValueError as exc:
+            errors.append(FieldError(field="queue", message=str(exc)))
     for label in labels:
         scopes.append(f"{_LABEL}{label}")
         if not label.partition("=")[0]:
@@ -44,11 +45,13 @@ class Pauses:
 
     def __init__(self, scopes: Iterable[str] = ()) -> None:
         self.scopes = frozenset(scopes)
-        queues = {queue for queue in Priority if f"{_QUEUE}{queue}" in self.scopes}
-        self.queues = frozenset(Priority if ALL in self.scopes else queues)
         self._labels = frozenset(
             scope.removeprefix(_LABEL) for scope in self.scopes if scope.startswith(_LABEL)
         )
+
+    def cover_queue(self, queue: str) -> bool:
+        """Whether a queue is paused, or everything is."""
+        return ALL in self.scopes or f"{_QUEUE}{queue}" in self.scopes
 
     @property
     def any_label(self) -> bool:
@@ -59,7 +62,7 @@ class Pauses:
         """The scopes that hold this task back."""
         labels = {f"{_LABEL}{name}" for name in task.labels}
         values = {f"{_LABEL}{name}={value}" for name, value in task.labels.items()}
-        return self.scopes & {ALL, f"{_QUEUE}{task.priority}", *labels, *values}
+        return self.scopes & {ALL, f"{_QUEUE}{task.queue}", *labels, *values}
 
     def cover_labels(self, labels: Mapping[str, str]) -> bool:
         """Whether a task with these labels is paused by one of them."""

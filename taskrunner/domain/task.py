@@ -64,6 +64,7 @@ class Task(Value):
     - `run_at`: None for as soon as possible.
     - `expires_at`: the deadline. No attempt starts after it; a task that is still waiting then fails.
     - `dedup`: at most one task of a key.
+    - `queue`: the name of the queue that it waits in.
     - `body`, `body_base64`: at most one is set; `body_base64` holds a body that is not text. With an
       `executor`, `body` is the task's data: JSON as it was spelt.
     - `rules`, then `fail_on` and `retry_on`: what an answer means; see `retry`.
@@ -87,7 +88,7 @@ class Task(Value):
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
     body_base64: str | None = None
-    priority: Priority = Priority.MEDIUM
+    queue: str = Priority.MEDIUM.value
     timeout: Annotated[float, msgspec.Meta(gt=0)]
     max_attempts: Annotated[int, msgspec.Meta(ge=1, le=COUNT_LIMIT)]
     retry: RetryPolicy

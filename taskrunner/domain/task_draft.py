@@ -30,6 +30,7 @@ from taskrunner.domain.executor_use import complete, settings_for
 from taskrunner.domain.json_fields import OrNull, UrlText, WholeNumber
 from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_any_aside, set_aside
 from taskrunner.domain.moment import Moment
+from taskrunner.domain.queue import QUEUE_NAME, check_declared
 from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, RulesUnreadable, Statuses
 from taskrunner.domain.ssrf_policy import SsrfPolicy
@@ -55,9 +56,9 @@ _LIMITED = {
     "max_attempts": ("max_attempts", ""),
 }
 # The fields of a draft that its task does not have. All others must also be fields of `Task`.
-_DRAFT_ONLY = ("delay", "write_concern", "idempotency_key")
+_DRAFT_ONLY = ("delay", "write_concern", "idempotency_key", "priority")
 # The fields whose default is copied from `TaskDefaults` as it is.
-_DEFAULTED = ("priority", "timeout", "max_attempts", "retry_unsafe")
+_DEFAULTED = ("timeout", "max_attempts", "retry_unsafe")
 
 
 class TaskDraft(ExecutorFields):
@@ -80,7 +81,13 @@ class TaskDraft(ExecutorFields):
         str | None,
         Field(description="Bytes in Base64, without a Content-Type unless headers have one."),
     ] = None
-    priority: Priority | None = None
+    queue: Annotated[
+        Annotated[str, Field(json_schema_extra={"pattern": f"^{QUEUE_NAME.pattern}$"})] | None,
+        Field(description="The queue to wait in; by default the one of `priority`."),
+    ] = None
+    priority: Annotated[
+        Priority | None, Field(description="Picks a queue that always exists, in place of `queue`.")
+    ] = None
     delay: Duration | None = Field(default=None, ge=0)
     run_at: Moment | None = None
     expires_at: Moment | None = None
@@ -230,6 +237,11 @@ class TaskDraft(ExecutorFields):
             raise ValueError(f"must be at most {limit:.12g}{unit}, got {value:.12g}")
         return value
 
+    @field_validator("queue")
+    @classmethod
+    def _queue(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return value if value is None else check_declared(value, limits_of(info).queues)
+
     @field_validator("labels")
     @classmethod
     def _labels(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
@@ -270,6 +282,8 @@ class TaskDraft(ExecutorFields):
     def _one_of_each(self) -> Self:
         if self.delay is not None and self.run_at is not None:
             raise ValueError("delay and run_at are both given; give one of them")
+        if self.queue is not None and self.priority is not None:
+            raise ValueError("queue and priority are both given; give one of them")
         if self.body is not None and self.body_base64 is not None:
             raise ValueError("body and body_base64 are both given; give one of them")
         if self.executor is not None or self.data is not None:
@@ -302,11 +316,12 @@ class TaskDraft(ExecutorFields):
         for name in _DEFAULTED:
             if fields[name] is None:
                 fields[name] = getattr(defaults, name)
+        fields["queue"] = self.queue or (self.priority.value if self.priority else defaults.queue)
         fields["headers"], fields["body"] = self._content()
         if self.executor is None:
             del fields["data"]
         else:
-            complete(fields, self.model_fields_set, settings.executors.for_new_task(self.executor))
+            complete(fields, self.model_fields_set, self.executor, settings)
         fields["id"] = self.id or task_id
         fields["created_at"] = now
         fields["run_at"] = run_at

@@ -16,9 +16,10 @@ from taskrunner.domain.errors import FieldError, FilterInvalid
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.queue import check_queue_name
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 from taskrunner.domain.url import DEFAULT_PORTS
 from taskrunner.domain.value import Value, field
 
@@ -35,7 +36,7 @@ class TaskOrder(StrEnum):
 # Each condition with its help text for the command line.
 CONDITIONS: Mapping[str, str] = {
     "status": f"the status: {', '.join(Status)}",
-    "queue": "high, medium or low",
+    "queue": "the name of the queue",
     "label": "NAME=VALUE, or NAME for any value; repeatable, all must match",
     "label_text": "a part of the name or the value of a label, in upper or lower case",
     "host": "the URL's host, on any port, or HOST:PORT",
@@ -125,7 +126,7 @@ def task_facts(record: Record) -> TaskFacts:
         id=record.task.id,
         created_by=record.task.created_by,
         status=record.status,
-        queue=record.task.priority,
+        queue=record.task.queue,
         labels=record.task.labels,
         hosts=_hosts(record.task.url),
         outcome=last,
@@ -141,7 +142,7 @@ def facts_at_end(task: Task, status: Status, *, outcome: OutcomeKind | None, now
         id=task.id,
         created_by=task.created_by,
         status=status,
-        queue=task.priority,
+        queue=task.queue,
         labels=task.labels,
         hosts=_hosts(task.url),
         outcome=outcome,
@@ -190,7 +191,7 @@ def _value(name: str, text: str, now: datetime) -> Any:
     if name == "status":
         return _choice(Status, text)
     if name == "queue":
-        return _choice(Priority, text)
+        return check_queue_name(text)
     if name == "outcome":
         return _choice(OutcomeKind, text)
     if name == "created_by":

@@ -1,9 +1,8 @@
 """The task settings: the limits and defaults that turn a draft into a task."""
 
 from taskrunner.domain.callback import CallbackDefaults
-from taskrunner.domain.executor import ExecutorSource
+from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.value import Value, field
 from taskrunner.domain.write_concern import WriteConcern
@@ -16,7 +15,7 @@ class TaskDefaults(Value):
     max_attempts: int = 5
     retry: RetryPolicy = RetryPolicy()
     retry_unsafe: bool = False
-    priority: Priority = Priority.MEDIUM
+    queue: str = "medium"
     write_concern: WriteConcern = WriteConcern.BROKER
     callback: CallbackDefaults = CallbackDefaults()
 

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from taskrunner.domain.task import Priority
 from taskrunner.domain.value import Value
 
 
@@ -11,7 +10,7 @@ class RunningAttempt(Value):
 
     task_id: str
     attempt: int
-    queue: Priority
+    queue: str
     host: str | None
     since: datetime
 
@@ -36,7 +35,7 @@ class WorkerReport(Value):
     version: str
     since: datetime
     reported_at: datetime
-    queues: tuple[Priority, ...]
+    queues: tuple[str, ...]
     threads: int
     busy: int
     min_threads: int

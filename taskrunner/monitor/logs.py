@@ -228,7 +228,7 @@ def _settled(event: TaskSettled) -> dict[str, Any]:
         "attempt": event.attempt,
         "method": task.method,
         "url": _target(task),
-        "queue": task.priority.value,
+        "queue": task.queue,
         "outcome": outcome.kind.value,
         "status_code": outcome.response.status if outcome.response else None,
         "status": verdict.status.value,
@@ -246,7 +246,7 @@ def _expired(event: TaskExpired) -> dict[str, Any]:
     """Like a failed attempt, with the deadline instead of the outcome."""
     fields: dict[str, Any] = {"task": event.id, "attempts": event.attempts}
     if (task := event.task) is not None:
-        fields |= {"method": task.method, "url": _target(task), "queue": task.priority.value}
+        fields |= {"method": task.method, "url": _target(task), "queue": task.queue}
         fields["expires_at"] = task.expires_at
     return {**fields, "status": Status.FAILED.value, "reason": "expired", "error": strip_urls(event.error)}
 

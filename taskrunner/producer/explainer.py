@@ -12,7 +12,6 @@ from taskrunner.domain.host_name import host_of
 from taskrunner.domain.pauses import ALL, Pauses
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import TERMINAL, Status
-from taskrunner.domain.task import Priority
 from taskrunner.domain.value import Value, replace
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.host_admin import HostAdmin
@@ -76,17 +75,17 @@ class Explainer:
     async def _with_queue(self, situation: Situation) -> Situation:
         if self._broker is None:
             return situation
-        priority = situation.record.task.priority
+        name = situation.record.task.queue
         try:
-            counts = (await self._broker.queue_counts())[priority]
+            counts = (await self._broker.queue_counts())[name]
         except (OutsideError, TopologyConflict) as exc:
             return replace(situation, broker_error=str(exc))
         is_behind = situation.record.status is Status.QUEUED and counts.ready and counts.consumers
-        rate = await self._rate(priority, situation.now) if is_behind else None
+        rate = await self._rate(name, situation.now) if is_behind else None
         queue = QueueFacts(ready=counts.ready, consumers=counts.consumers, rate=rate)
         return replace(situation, queue=queue, broker_blocked=self._broker.status().blocked)
 
-    async def _rate(self, queue: Priority, now: datetime) -> float | None:
+    async def _rate(self, queue: str, now: datetime) -> float | None:
         """How many tasks of the queue end in a second, by those that ended lately."""
         ended: list[datetime] = []
         for status in (Status.SUCCEEDED, Status.FAILED):
@@ -94,7 +93,7 @@ class Explainer:
             ended += [
                 record.finished_at
                 for record in page.items
-                if record.task.priority is queue
+                if record.task.queue == queue
                 and record.finished_at is not None
                 and record.finished_at > now - _LATELY
             ]

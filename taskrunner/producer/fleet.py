@@ -5,10 +5,11 @@ from datetime import datetime
 
 from taskrunner.brokers.base import Broker, QueueCounts
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import OutsideError, TopologyConflict
+from taskrunner.domain.errors import OutsideError, QueueUnknown, TopologyConflict
 from taskrunner.domain.figures import KEPT, SECOND, Figures, at_once
+from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.pauses import ALL
-from taskrunner.domain.task import Priority
+from taskrunner.domain.queue import DEFAULT_QUEUES
 from taskrunner.domain.value import Value
 from taskrunner.domain.worker_report import WorkerReport
 from taskrunner.producer.explainer import Explainer
@@ -33,7 +34,7 @@ class QueuePause(Value):
 class QueueState(Value):
     """A queue. `ready` and `consumers` are None while the broker is away; rates are tasks per second."""
 
-    name: Priority
+    name: str
     ready: int | None
     consumers: int | None
     queued_since: datetime | None
@@ -82,8 +83,17 @@ class Fleet:
                 pause=await self._pause(queue, pauses),
                 served_by=tuple(each.id for each in workers if queue in each.queues),
             )
-            for queue in Priority
+            for queue in DEFAULT_QUEUES
         ]
+
+    async def queue(self, name: str) -> QueueState:
+        """Raises `QueueUnknown`."""
+        found = await self.queues()
+        for each in found:
+            if each.name == name:
+                return each
+        names = [each.name for each in found]
+        raise QueueUnknown(f"no queue has the name {shown(name)}{did_you_mean(name, names)}")
 
     async def history(self, *, seconds: int, first: int, last: int) -> list[Moment]:
         """The figures that were reported, in order, of the times that are kept."""
@@ -104,7 +114,7 @@ class Fleet:
         except (OutsideError, TopologyConflict):
             return {}
 
-    async def _pause(self, queue: Priority, pauses: Mapping[str, datetime]) -> QueuePause | None:
+    async def _pause(self, queue: str, pauses: Mapping[str, datetime]) -> QueuePause | None:
         for scope in (ALL, f"queue:{queue}"):
             if scope in pauses:
                 since = pauses[scope]

@@ -18,6 +18,7 @@ from taskrunner.stores.consumer_store import Snooze as Snooze
 from taskrunner.stores.dead_letter_store import DeadLetterStore as DeadLetterStore
 from taskrunner.stores.dedup_store import DedupStore as DedupStore
 from taskrunner.stores.dedup_store import Replaced as Replaced
+from taskrunner.stores.executor_store import ExecutorStore as ExecutorStore
 from taskrunner.stores.fleet_store import FleetStore as FleetStore
 from taskrunner.stores.fleet_store import StoredFigures as StoredFigures
 from taskrunner.stores.host_store import HostStore as HostStore
@@ -60,6 +61,7 @@ class Store(
     SessionStore,
     ChangeStore,
     WebhookStore,
+    ExecutorStore,
     OperationStore,
     FleetStore,
     InspectionStore,

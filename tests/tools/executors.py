@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from taskrunner.domain.executor import Executor, ExecutorKind, ExecutorSource
+from taskrunner.domain.executor import Executor, ExecutorKind
+from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.value import replace
 

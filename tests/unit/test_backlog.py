@@ -7,17 +7,18 @@ import pytest
 from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.backlog import Backlog, WaitingDelivery
 from taskrunner.domain.envelope import Envelope
+from taskrunner.domain.queue import DEFAULT_QUEUES
 from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 
-WEIGHTS = {Priority.HIGH: 16, Priority.MEDIUM: 4, Priority.LOW: 1}
+WEIGHTS = {"high": 16, "medium": 4, "low": 1}
 
 
-def waiting(name: str, queue: Priority = Priority.MEDIUM, epoch: int = 1) -> WaitingDelivery:
+def waiting(name: str, queue: str = "medium", epoch: int = 1) -> WaitingDelivery:
     task = Task(
         id=name,
         url="http://localhost/",
-        priority=queue,
+        queue=queue,
         timeout=1,
         max_attempts=1,
         retry=RetryPolicy(),
@@ -45,10 +46,10 @@ def test_queues_share_by_weight_and_none_starves() -> None:
     """Of 21 taken from full queues 16 are high, 4 medium and 1 low."""
     backlog = Backlog(WEIGHTS)
     for number in range(50):
-        for queue in Priority:
+        for queue in DEFAULT_QUEUES:
             backlog.append(waiting(f"{queue}-{number}", queue))
     queues = [item.delivery.queue for item in backlog.take(21)]
-    assert {queue: queues.count(queue) for queue in Priority} == WEIGHTS
+    assert {queue: queues.count(queue) for queue in DEFAULT_QUEUES} == WEIGHTS
 
 
 def test_put_back_keeps_the_order_ahead_of_newcomers() -> None:
@@ -74,16 +75,16 @@ def test_taking_nothing_takes_nothing(count: int) -> None:
 def test_deliveries_of_an_earlier_connection_are_discarded() -> None:
     """After a reconnect the broker sends them again, so keeping them would only grow the backlog."""
     backlog = Backlog(WEIGHTS)
-    backlog.append(waiting("old", Priority.HIGH, epoch=1))
-    backlog.append(waiting("new", Priority.HIGH, epoch=4))
-    backlog.discard_older(Priority.HIGH, 4)
+    backlog.append(waiting("old", "high", epoch=1))
+    backlog.append(waiting("new", "high", epoch=4))
+    backlog.discard_older("high", 4)
     assert names(backlog.take(9)) == ["new"]
 
 
 def test_an_epoch_of_one_queue_says_nothing_about_another() -> None:
     """Each queue is its own subscription; the broker would not send a wrongly discarded delivery again."""
     backlog = Backlog(WEIGHTS)
-    backlog.append(waiting("high", Priority.HIGH, epoch=1))
-    backlog.append(waiting("low", Priority.LOW, epoch=3))
-    backlog.discard_older(Priority.LOW, 3)
+    backlog.append(waiting("high", "high", epoch=1))
+    backlog.append(waiting("low", "low", epoch=3))
+    backlog.discard_older("low", 3)
     assert sorted(names(backlog.take(9))) == ["high", "low"]

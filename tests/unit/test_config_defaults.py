@@ -40,7 +40,7 @@ CONFIGURED: list[tuple[str, type[Any], set[str]]] = [
     ("retry", RetryPolicy, set()),
     ("fetch", FetchSettings, {"trust", "limits", "key_passwords", "secrets"}),
     ("fetch", SsrfPolicy, {"endpoints"}),
-    ("limits", TaskLimits, {"ssrf_policy", "callback_secrets", "tls_profiles", "credentials"}),
+    ("limits", TaskLimits, {"queues", "ssrf_policy", "callback_secrets", "tls_profiles", "credentials"}),
     ("retention", RetentionSettings, set()),
     ("relay", RelaySettings, {"lease"}),
     ("schedules", SchedulerSettings, {"poll_interval"}),

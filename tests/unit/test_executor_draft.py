@@ -10,7 +10,7 @@ from taskrunner.domain.codec import encode
 from taskrunner.domain.envelope import decode_envelope, encode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, ExecutorDisabled, StoreUnavailable, TaskInvalid
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettings
@@ -75,7 +75,7 @@ def test_policies_of_the_executor_are_the_defaults_of_its_tasks() -> None:
         executor(retry=policy, max_attempts=7, timeout=11, queue="low", write_concern=WriteConcern.STORE)
     )
     task = task_of('{"executor":"resize_image"}', settings)
-    assert (task.retry, task.max_attempts, task.timeout, task.priority) == (policy, 7, 11, Priority.LOW)
+    assert (task.retry, task.max_attempts, task.timeout, task.queue) == (policy, 7, 11, "low")
     draft = TaskDraft.from_json('{"executor":"resize_image"}', settings.limits)
     assert draft.effective_write_concern(settings) is WriteConcern.STORE
 
@@ -84,7 +84,7 @@ def test_fields_of_the_task_win() -> None:
     settings = with_executors(executor(retry=RetryPolicy(base=3), max_attempts=7, timeout=11, queue="low"))
     given = {"max_attempts": 2, "timeout": 5, "priority": "high", "retry": {"cap": 20}}
     task = task_of(json.dumps({"executor": "resize_image", **given}), settings)
-    assert (task.max_attempts, task.timeout, task.priority) == (2, 5, Priority.HIGH)
+    assert (task.max_attempts, task.timeout, task.queue) == (2, 5, "high")
     assert (task.retry.base, task.retry.cap) == (3, 20)
 
 
@@ -148,3 +148,15 @@ def test_an_envelope_needs_a_url_or_an_executor() -> None:
     raw = encode_envelope(encode(task).replace(b'"executor":"resize_image",', b""), 1)
     with pytest.raises(EnvelopeUnreadable, match=r"task\.url: is required"):
         decode_envelope(raw, TaskLimits())
+
+
+def test_data_is_checked_by_the_schema_of_the_executor() -> None:
+    """Each finding has the place in the data and the rule in the schema."""
+    schema = '{"type":"object","properties":{"width":{"type":"integer"}},"required":["width"]}'
+    settings = with_executors(executor(schema=schema))
+    assert task_of('{"executor":"resize_image","data":{"width":80}}', settings).body == '{"width":80}'
+    with pytest.raises(TaskInvalid) as caught:
+        task_of('{"executor":"resize_image","data":{"width":"80"}}', settings)
+    (finding,) = caught.value.errors
+    assert (finding.field, finding.rule) == ("data/width", "/properties/width/type")
+    assert findings('{"executor":"resize_image"}', settings)[0].startswith("data: ")

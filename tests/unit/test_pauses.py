@@ -4,14 +4,14 @@ import pytest
 
 from taskrunner.domain.errors import FilterInvalid
 from taskrunner.domain.pauses import Pauses, read_scopes
-from taskrunner.domain.task import Priority
 
 
 def test_a_queue_is_paused_by_name_and_all_by_all() -> None:
-    assert Pauses(["queue:low"]).queues == {Priority.LOW}
-    assert Pauses(["queue:low", "all"]).queues == set(Priority)
-    assert Pauses(["queue:fast", "colour:red"]).queues == set()
-    assert not Pauses(["queue:low", "all"]).any_label
+    low = Pauses(["queue:low", "colour:red"])
+    assert [low.cover_queue(each) for each in ("low", "high", "red")] == [True, False, False]
+    everything = Pauses(["queue:low", "all"])
+    assert everything.cover_queue("reports")
+    assert not everything.any_label
 
 
 @pytest.mark.parametrize(
@@ -38,5 +38,5 @@ def test_scopes_are_read() -> None:
         "label:c",
     ]
     with pytest.raises(FilterInvalid) as caught:
-        read_scopes(queues=["fast"], labels=["=b"], everything=False)
+        read_scopes(queues=["no name"], labels=["=b"], everything=False)
     assert [error.field for error in caught.value.errors] == ["queue", "label"]

@@ -6,7 +6,7 @@ from typing import Self
 
 from taskrunner.api.views.view import View
 from taskrunner.domain.figures import Figures
-from taskrunner.domain.task import AwareDatetime, Priority
+from taskrunner.domain.task import AwareDatetime
 from taskrunner.domain.worker_report import WorkerReport
 from taskrunner.producer.fleet import Moment, QueueState
 
@@ -27,7 +27,7 @@ class QueueView(View):
     `served_by` are the ids of the consumers.
     """
 
-    name: Priority
+    name: str
     ready: int | None
     oldest_age: float | None
     rate_in: float
@@ -54,7 +54,7 @@ class RunningAttemptView(View):
 
     task_id: str
     attempt: int
-    queue: Priority
+    queue: str
     host: str | None
     since: AwareDatetime
     seconds: float
@@ -81,7 +81,7 @@ class WorkerView(View):
     version: str
     since: AwareDatetime
     reported_at: AwareDatetime
-    queues: Sequence[Priority]
+    queues: Sequence[str]
     threads: int
     busy: int
     min_threads: int

@@ -12,7 +12,7 @@ from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rule, RulesUnreadable
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import AwareDatetime, Priority, Redirects, Task, Validators
+from taskrunner.domain.task import AwareDatetime, Redirects, Task, Validators
 
 
 class TimingsView(View):
@@ -191,7 +191,7 @@ class TaskView(View):
     method: str
     headers: Mapping[str, str]
     body_size: int
-    priority: Priority
+    queue: str
     timeout: float
     retry: RetryPolicy
     retry_on: Sequence[int]
@@ -240,7 +240,7 @@ class TaskView(View):
             method=task.method,
             headers=masking.headers(task.headers),
             body_size=0 if content is None else len(content),
-            priority=task.priority,
+            queue=task.queue,
             timeout=task.timeout,
             retry=task.retry,
             retry_on=task.retry_on,

@@ -12,8 +12,8 @@ from taskrunner.config.values import ConsumerName, LowerCase, Queues, Seconds, S
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.messages import shown
+from taskrunner.domain.queue import DEFAULT_QUEUES
 from taskrunner.domain.scaling import ScalingSettings
-from taskrunner.domain.task import Priority
 
 _CONSUMER, _SCALING = ConsumerSettings(name=""), ScalingSettings()
 # Processors on which two worker processes leave room for the event loop, the broker and the store.
@@ -91,7 +91,7 @@ def _read_queue(value: Any) -> Any:
     return keys
 
 
-def _default(queue: Priority) -> QueueSection:
+def _default(queue: str) -> QueueSection:
     return QueueSection(weight=_CONSUMER.weights[queue])
 
 
@@ -102,11 +102,11 @@ class QueuesSection(Section):
     """The queues, each with its weight."""
 
     high: _Queue = Field(
-        _default(Priority.HIGH), description="weight: turns of the queue while every queue has tasks waiting"
+        _default("high"), description="weight: turns of the queue while every queue has tasks waiting"
     )
-    medium: _Queue = Field(_default(Priority.MEDIUM), description="for tasks that name no priority")
-    low: _Queue = Field(_default(Priority.LOW), description="slowed by the others, but never starved")
+    medium: _Queue = Field(_default("medium"), description="for tasks that name no priority")
+    low: _Queue = Field(_default("low"), description="slowed by the others, but never starved")
 
-    def weights(self) -> dict[Priority, int]:
+    def weights(self) -> dict[str, int]:
         """The turns that each queue gets when all have something waiting."""
-        return {queue: getattr(self, queue).weight for queue in Priority}
+        return {queue: getattr(self, queue).weight for queue in DEFAULT_QUEUES}

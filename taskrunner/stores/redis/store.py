@@ -11,6 +11,7 @@ from taskrunner.stores.redis.connections import Connections, MakeConnection, mak
 from taskrunner.stores.redis.consumer_store import RedisConsumerStore
 from taskrunner.stores.redis.dead_letter_store import RedisDeadLetterStore
 from taskrunner.stores.redis.dedup_store import RedisDedupStore
+from taskrunner.stores.redis.executor_store import RedisExecutorStore
 from taskrunner.stores.redis.fleet_store import RedisFleetStore
 from taskrunner.stores.redis.host_store import RedisHostStore
 from taskrunner.stores.redis.inspection_store import RedisInspectionStore
@@ -43,6 +44,7 @@ class RedisStore(
     RedisSessionStore,
     RedisChangeStore,
     RedisWebhookStore,
+    RedisExecutorStore,
     RedisOperationStore,
     RedisFleetStore,
     RedisInspectionStore,

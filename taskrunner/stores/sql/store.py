@@ -9,6 +9,7 @@ from taskrunner.stores.sql.change_store import SqlChangeStore
 from taskrunner.stores.sql.consumer_store import SqlConsumerStore
 from taskrunner.stores.sql.dead_letter_store import SqlDeadLetterStore
 from taskrunner.stores.sql.dedup_store import SqlDedupStore
+from taskrunner.stores.sql.executor_store import SqlExecutorStore
 from taskrunner.stores.sql.fleet_store import SqlFleetStore
 from taskrunner.stores.sql.host_store import SqlHostStore
 from taskrunner.stores.sql.inspection_store import SqlInspectionStore
@@ -39,6 +40,7 @@ class SqlStore(
     SqlSessionStore,
     SqlChangeStore,
     SqlWebhookStore,
+    SqlExecutorStore,
     SqlOperationStore,
     SqlFleetStore,
     SqlInspectionStore,

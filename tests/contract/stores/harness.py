@@ -17,7 +17,7 @@ from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.redis_url import RedisUrl
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import AttemptRef, Claimed, NewTask, Settlement, Store
 from taskrunner.stores.redis.settings import RedisSettings
@@ -250,7 +250,7 @@ def message(letter_id: str, **changes: Any) -> DeadLetter:
         reason="rejected",
         error="not JSON",
         died_at=NOW,
-        queue=Priority.HIGH,
+        queue="high",
         url=None,
         attempt=0,
         raw=b"\xff\x00garbage",

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from taskrunner.app.platform import Platform
 from taskrunner.config import load
 from taskrunner.domain.duration import duration_text
-from taskrunner.domain.task import Priority
 from taskrunner.domain.worker_report import RunningAttempt, WorkerReport
 from tests.flow.cli.harness import Case, Cli, lines
 
@@ -15,7 +14,7 @@ async def _report(cli: Cli) -> None:
     platform = Platform(load(environ=cli.environment), publishes=False)
     now = datetime.now(UTC)
     attempt = RunningAttempt(
-        task_id="red", attempt=1, queue=Priority.LOW, host="a.test", since=now - timedelta(seconds=90)
+        task_id="red", attempt=1, queue="low", host="a.test", since=now - timedelta(seconds=90)
     )
     report = WorkerReport(
         id="c-1",
@@ -24,7 +23,7 @@ async def _report(cli: Cli) -> None:
         version="1",
         since=now - timedelta(hours=2),
         reported_at=now,
-        queues=(Priority.HIGH, Priority.LOW),
+        queues=("high", "low"),
         threads=5,
         busy=1,
         min_threads=5,

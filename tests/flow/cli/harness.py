@@ -20,7 +20,6 @@ from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.settlement import RetentionSettings, settlement
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import AttemptRef
@@ -106,7 +105,7 @@ async def make_file(cli: Cli, **fields: Any) -> None:
             reason="rejected",
             error="is not a task",
             died_at=now - AGE,
-            queue=Priority.LOW,
+            queue="low",
             url=str(fields.get("url", "http://b.test/")),
             raw=b'{"url": "ftp://b.test/"}',
         )

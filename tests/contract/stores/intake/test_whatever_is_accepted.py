@@ -16,10 +16,11 @@ from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.follow_up import End, follow_ups
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.new_task import new_task_id
+from taskrunner.domain.queue import DEFAULT_QUEUES
 from taskrunner.domain.rules import RuleAction, RulesUnreadable
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority, Redirects, Task
+from taskrunner.domain.task import Redirects, Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettings
@@ -120,7 +121,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         st.sampled_from(["", "a b", "\u00fc", "Bearer s3cret", "a\tb"]),
         max_size=3,
     ),
-    "priority": st.sampled_from([each.value for each in Priority]),
+    "priority": st.sampled_from(DEFAULT_QUEUES),
     "expires_at": TIMES,
     "timeout": st.floats(0.001, 300) | st.integers(1, 300),
     "max_attempts": st.integers(1, 20),

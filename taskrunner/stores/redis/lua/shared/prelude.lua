@@ -19,6 +19,7 @@ local RETENTION = PREFIX .. 'retention' -- sorted set: "t:<task id>" and "m:<mes
 local SCHEDULES = PREFIX .. 'schedules' -- sorted set: names of schedules, all with score 0
 local SLOTS = PREFIX .. 'slots'    -- sorted set: names of schedules that are not paused by next slot, ms
 local WEBHOOKS = PREFIX .. 'webhooks' -- hash: webhooks by name
+local EXECUTORS = PREFIX .. 'executors' -- hash: executors by name
 local API_KEYS = PREFIX .. 'api-keys' -- hash: API keys by name
 local SESSIONS = PREFIX .. 'sessions' -- hash: sessions of the console by id
 local SESSION_USES = PREFIX .. 'session-uses' -- hash: when each was last used
