@@ -16,6 +16,7 @@ from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded_config, store_u
 from taskrunner.app.embedded_key import embedded_key
 from taskrunner.app.loop import run
 from taskrunner.cli.command_group import Command
+from taskrunner.cli.options import handlers_option
 from taskrunner.config.values import MEMORY
 from taskrunner.demo.show import demo
 
@@ -36,13 +37,19 @@ from taskrunner.demo.show import demo
     help="Folder of taskrunner.db [default: the current folder].",
 )
 @click.option("--port", help="Port to listen on; 0 picks a free one [default: 8000].")
-def dev_command(config_path: Path | None, data: Path, port: str | None) -> None:
+@handlers_option
+def dev_command(config_path: Path | None, data: Path, port: str | None, handlers: str | None) -> None:
     """Run the API, the console, the relay and the workers in one process, on a SQLite file.
 
     Reads no configuration file unless --config names one. The process may be stopped or killed at any time:
     when it starts again, every accepted task continues.
     """
-    settings = {"Api.port": port, "Api.auth": Auth.LOOPBACK.value, "Fetch.allow_loopback": True}
+    settings = {
+        "Api.port": port,
+        "Api.auth": Auth.LOOPBACK.value,
+        "Fetch.allow_loopback": True,
+        "Workers.handlers": handlers,
+    }
     read = partial(embedded_config, data, settings=settings, config_path=config_path)
     key = None if read().api.keys else embedded_key(data.absolute())
     if key is not None:

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Sequence
 
 import click
 
+from taskrunner.app.handlers import read_handlers
 from taskrunner.cli.command_group import Command
 from taskrunner.cli.options import json_option
 from taskrunner.cli.table import print_table
 from taskrunner.domain.codec import encode
-from taskrunner.handlers.python.manifest import HandlerManifest, read_manifest
+from taskrunner.handlers.python.manifest import HandlerManifest
 
 _HEADERS = ("NAME", "FUNCTION", "ATTEMPTS", "TIMEOUT", "SCHEMA", "DESCRIPTION")
 
@@ -24,12 +25,12 @@ def check_command(modules: Sequence[str], as_json: bool) -> None:
     Checks names, signatures, schemas and retry policies, and exits with 2 if a module cannot be imported or
     anything is wrong. Modules are looked for in the current folder, then where Python looks.
     """
-    manifest = read_manifest(modules, os.getcwd())
+    handlers = read_handlers(modules, os.getcwd())
     if as_json:
-        for each in manifest.handlers:
+        for each in handlers:
             click.echo(encode(each).decode())
         return
-    asyncio.run(print_table(_HEADERS, _rows(manifest.handlers)))
+    asyncio.run(print_table(_HEADERS, _rows(handlers)))
 
 
 async def _rows(handlers: Sequence[HandlerManifest]) -> AsyncIterator[Sequence[str]]:

@@ -14,7 +14,7 @@ class ConsumerSettings(Value):
     """Durations are seconds. `name` stands in claims and leases: it must be unique among running processes.
 
     `hold` is how long the relay waits before it looks at an adopted or snoozed task. `prefetch` is per queue,
-    `workers` the highest number of workers.
+    `workers` the highest number of workers. `executors` have a handler here.
     """
 
     name: str
@@ -23,6 +23,7 @@ class ConsumerSettings(Value):
     prefetch: int = 300
     lease: float = LEASE
     hold: float = HOLD
+    executors: frozenset[str] = frozenset()
     workers: int = ScalingSettings().max_workers
     host_settings: HostSettings = HostSettings()
     host_limits: Mapping[str, HostLimit] = field(default_factory=dict)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
-from taskrunner.handlers.python.data_schema import Schema
 from taskrunner.handlers.python.definition import Handler, HandlerDefinition
 from taskrunner.handlers.python.dependency import Dependency
+from taskrunner.handlers.python.handler_schema import Schema
 from taskrunner.handlers.python.middleware import Middleware
 from taskrunner.handlers.python.registry import REGISTRY
 from taskrunner.handlers.python.retry_policies import Retries

@@ -35,6 +35,7 @@ from taskrunner.producer.settings import RelaySettings, SchedulerSettings
 from taskrunner.producer.webhook_watch import WebhookWatch
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
+from tests.tools.executors import EXECUTOR
 from tests.tools.waiting import PATIENCE, eventually
 
 Kind = TypeVar("Kind", bound=Event)
@@ -209,6 +210,7 @@ class LocalRunner:
         **given: Any,
     ) -> Consumer:
         """A running consumer, of another process than those before."""
+        given.setdefault("executors", frozenset({EXECUTOR}))
         settings = ConsumerSettings(name=f"consumer-{len(self.consumers) + 1}", **given)
         consumer = Consumer(
             store or self.store,

@@ -34,7 +34,7 @@ CONFIGURED: list[tuple[str, type[Any], set[str]]] = [
     (
         "workers",
         ConsumerSettings,
-        {"weights", "prefetch", "hold", "workers", "host_settings", "host_limits"},
+        {"weights", "prefetch", "hold", "workers", "executors", "host_settings", "host_limits"},
     ),
     ("workers", ScalingSettings, set()),
     ("retry", RetryPolicy, set()),
@@ -50,8 +50,14 @@ CONFIGURED: list[tuple[str, type[Any], set[str]]] = [
 # Settings that no class has a default for.
 ONLY_IN_SECTIONS = {
     *("Server.addr", "Server.port", "Api.addr", "Api.port", "Monitor.auth", "Logger.level", "Logger.format"),
-    *("Workers.processes", "Workers.affinity", "Workers.interval", "Workers.shutdown_grace"),
-    "Fetch.proxy_resolves",
+    *(
+        "Workers.processes",
+        "Workers.affinity",
+        "Workers.interval",
+        "Workers.shutdown_grace",
+        "Workers.handlers",
+    ),
+    *("Workers.handlers", "Fetch.proxy_resolves"),
 }
 each_configured = pytest.mark.parametrize(("section", "kind", "others"), CONFIGURED)
 

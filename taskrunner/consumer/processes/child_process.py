@@ -18,8 +18,9 @@ START_PATIENCE = 30.0
 PATIENCE = 10.0
 # The parent may have been stopped between two checks; at most this much of the time counts as silence.
 _STEP = 1.0
-# A child whose socket is closed ends at once; one that does not is killed after this many seconds.
-_END_WAIT = 1.0
+# A child whose socket is closed ends as soon as its handlers have released what they share; one that does not
+# is killed after this many seconds.
+_END_WAIT = 2.0
 _SIGNS_OF_LIFE = (Reply.READY, Reply.CHECKED)
 # The parent decides on the end, even where a signal is sent to the whole process group.
 _BLOCKED_SIGNALS = {signal.SIGINT, signal.SIGTERM}
@@ -73,6 +74,13 @@ class ChildProcess(asyncio.Protocol):
             self.send(encode_frame(Command.CHECK))
         elif self._silence > patience:
             self.kill(f"no answer for {patience:g} s")
+
+    def end(self) -> None:
+        """Have the child release what it holds and end; `wait` kills one that does not. Safe at any time."""
+        if self._transport is not None and self.is_ready:
+            self._transport.close()
+        else:
+            self.kill()
 
     def kill(self, reason: str | None = None) -> None:
         """Safe at any time, also for a dead child."""

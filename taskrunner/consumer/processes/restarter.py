@@ -89,10 +89,10 @@ class Restarter(Service):
         return 0.0 if self.stopping else self._record_loss(child, cause)
 
     async def stop(self) -> None:
-        """Kills the child at once: its attempts were given up before."""
+        """Waits for no attempt of the child: they were given up before."""
         self._stopping.set()
         if self._child is not None:
-            self._child.kill()
+            self._child.end()
         await super().stop()
 
     def _record_loss(self, child: ChildProcess, cause: str) -> float:

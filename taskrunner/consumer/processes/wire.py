@@ -36,6 +36,7 @@ class Reply(IntEnum):
     WRITTEN_OFF = 3  # ticket, started, elapsed, worker
     CHECKED = 4
     LOGGED = 5  # logger, level, text
+    PROGRESS = 6  # of each attempt with news: ticket, fraction, message
 
 
 def encode_frame(kind: IntEnum, *fields: Any) -> bytes:

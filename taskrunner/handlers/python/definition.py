@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
-from taskrunner.handlers.python.data_schema import DataSchema, Schema
+from taskrunner.handlers.python.handler_schema import HandlerSchema, Schema
 from taskrunner.handlers.python.middleware import Middleware
 from taskrunner.handlers.python.retry_policies import Retries
 from taskrunner.handlers.python.task import Task
@@ -46,9 +46,9 @@ class HandlerDefinition:
         return inspect.iscoroutinefunction(self.function)
 
     @cached_property
-    def data_schema(self) -> DataSchema:
+    def handler_schema(self) -> HandlerSchema:
         """Raises `SchemaUnusable`."""
-        return DataSchema(self.schema)
+        return HandlerSchema(self.schema)
 
     @property
     def summary(self) -> str | None:

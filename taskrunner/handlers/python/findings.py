@@ -11,7 +11,7 @@ from taskrunner.domain.executor import BUILT_IN, NAME_PATTERN
 from taskrunner.domain.messages import shown
 from taskrunner.domain.retry_policy import MAX_DELAY
 from taskrunner.domain.task_limits import COUNT_LIMIT
-from taskrunner.handlers.python.data_schema import SchemaUnusable
+from taskrunner.handlers.python.handler_schema import SchemaUnusable
 from taskrunner.handlers.python.middleware import Middleware
 from taskrunner.handlers.python.registry import Registry
 from taskrunner.handlers.python.retry_policies import Constant, Exponential, Linear
@@ -53,7 +53,7 @@ def _of_definition(definition: Any) -> Iterator[str]:
         yield f"{BUILT_IN} is the built-in executor, which fetches URLs; choose another name"
     yield from _of_signature(definition)
     try:
-        definition.data_schema  # noqa: B018 - made on the first look
+        definition.handler_schema  # noqa: B018 - made on the first look
     except SchemaUnusable as exc:
         yield f"schema: {exc}"
     timeout = definition.timeout

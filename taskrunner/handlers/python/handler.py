@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from taskrunner.domain.executor import unserved
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.base import AttemptContext, Handler
 from taskrunner.handlers.python.attempt_watch import AttemptStopped
-from taskrunner.handlers.python.data_schema import DataUnfit
 from taskrunner.handlers.python.definition import HandlerDefinition
 from taskrunner.handlers.python.endings import Cancel, Ending, Fail, Snooze
+from taskrunner.handlers.python.handler_schema import DataUnfit
 from taskrunner.handlers.python.middleware import Middleware
 from taskrunner.handlers.python.result import outcome_of
 from taskrunner.handlers.python.runtime import OPEN_AGAIN, PythonRuntime
@@ -27,11 +28,6 @@ _GRACE = 1.0
 # Seconds until a task goes round again that has no handler here; such an attempt does not count.
 PAUSE = 30.0
 _CANCELLED = Outcome(kind=OutcomeKind.CANCELLED, error="The attempt was cancelled while it ran.")
-
-
-def unserved(executor: str | None) -> str:
-    """Why a task waits whose executor has no handler in this consumer."""
-    return f"a consumer with a handler for the executor {executor}: this one has none"
 
 
 class PythonHandler(Handler):
@@ -70,7 +66,7 @@ class PythonHandler(Handler):
         ends: float,
     ) -> Outcome:
         def attempt() -> Outcome:
-            task: Task[Any] = Task(definition.data_schema.read(data), context, ends=ends)
+            task: Task[Any] = Task(definition.handler_schema.read(data), context, ends=ends)
             result, error = None, None
             try:
                 for each in middleware:
@@ -96,7 +92,7 @@ class PythonHandler(Handler):
         data: bytes,
         ends: float,
     ) -> Outcome:
-        task: Task[Any] = Task(definition.data_schema.read(data), context, ends=ends)
+        task: Task[Any] = Task(definition.handler_schema.read(data), context, ends=ends)
         attempt = self._await(definition, middleware, context, task, ends)
         running = self._runtime.loop.submit(attempt)
         try:

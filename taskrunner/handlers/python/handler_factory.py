@@ -1,5 +1,7 @@
 """Makes the Python handlers of one process."""
 
+import signal
+
 from taskrunner.domain.errors import HandlersInvalid
 from taskrunner.handlers.base import Handler, HandlerFactory
 from taskrunner.handlers.python.findings import findings_of
@@ -30,6 +32,8 @@ class PythonHandlerFactory(HandlerFactory):
         self._runtime.start()
 
     def make_handler(self) -> Handler:
+        # Blocked since the start of the process, and a program that a handler starts would never see them.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
         return PythonHandler(self._runtime)
 
     def stop(self) -> None:

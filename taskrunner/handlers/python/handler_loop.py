@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import logging
+import signal
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -40,6 +41,8 @@ class HandlerLoop:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
+        # As in `PythonHandlerFactory.make_handler`.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
         while not self._closed:
             try:
                 self._loop.run_forever()

@@ -34,7 +34,7 @@ def _described(definition: HandlerDefinition) -> HandlerManifest:
         place=definition.place,
         is_async=definition.is_async,
         description=definition.summary,
-        schema=definition.data_schema.json_schema,
+        schema=definition.handler_schema.json_schema,
         retry=None if retry is None else retry.policy(),
         max_attempts=None if retry is None else retry.attempts,
         timeout=None if definition.timeout is None else float(definition.timeout),

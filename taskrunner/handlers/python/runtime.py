@@ -16,7 +16,8 @@ _log = logging.getLogger(__name__)
 OPEN_WAIT = 5.0
 OPEN_PATIENCE = 60.0
 OPEN_AGAIN = 5.0
-_CLOSE_WAIT = 0.8
+# Less than a process gets to end.
+_CLOSE_WAIT = 1.5
 # A loop that takes no step for so long is blocked by a handler.
 _LOOP_WAIT = 0.5
 
@@ -71,9 +72,12 @@ class PythonRuntime:
 
     def close(self) -> None:
         """In reverse order, since one may use an earlier one."""
+        end = time.monotonic() + _CLOSE_WAIT
         for dependency in reversed(self._registry.dependencies):
+            if not dependency.is_open:
+                continue
             try:
-                self.loop.submit(dependency.close()).result(_CLOSE_WAIT)
+                self.loop.submit(dependency.close()).result(max(0.1, end - time.monotonic()))
             except Exception as exc:  # noqa: BLE001 - the code is the user's, and the others are closed, too
                 _log.warning("cannot close the dependency %s: %s", dependency.name, self.text.error(exc, b""))
         self.watch.close()

@@ -22,7 +22,7 @@ class SchemaUnusable(Exception):
     """What was given as a schema is none."""
 
 
-class DataSchema:
+class HandlerSchema:
     """How data is read. `json_schema` is None where any JSON will do. Raises `SchemaUnusable`."""
 
     def __init__(self, schema: Schema) -> None:
