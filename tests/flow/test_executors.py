@@ -5,12 +5,14 @@ import asyncio
 from taskrunner.domain.events import TaskSettled, TasksSnoozed
 from taskrunner.domain.executor import unserved
 from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.progress import Progress
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.python.result import outcome_of
-from tests.flow.local_runner import HOLD, OK, LocalRunner, http_error
+from tests.flow.local_runner import DEADLINE, HOLD, OK, LocalRunner, http_error
 from tests.tools.executors import executor, with_executors
+from tests.tools.waiting import eventually, last_look
 
 
 async def test_a_task_of_an_executor_runs_as_any_other(runner: LocalRunner) -> None:
@@ -79,3 +81,34 @@ async def test_a_handler_can_cancel_its_task(runner: LocalRunner) -> None:
     await runner.heard(TaskSettled)
     record = await runner.record(submitted.id)
     assert (record.status, record.error, record.due) == (Status.CANCELLED, "not wanted", None)
+
+
+async def test_what_an_attempt_says_of_its_progress_shows_while_it_runs(runner: LocalRunner) -> None:
+    """The lease keeper writes it, with what it said last."""
+    runner.task_settings.current = with_executors(executor())
+    runner.target.gate.clear()
+    running: list[AttemptContext] = []
+
+    def answer(context: AttemptContext) -> Outcome:
+        running.append(context)
+        assert last_look(
+            lambda: context.progress is not None and context.progress.fraction == 1, within=DEADLINE
+        )
+        return OK
+
+    runner.target.answer = answer
+    await runner.consumer()
+    raw = '{"executor": "resize_image"}'
+    submitted = await runner.intake.submit(TaskDraft.from_json(raw, runner.task_settings.current.limits))
+    runner.target.gate.set()
+    await eventually(lambda: running)
+    for fraction in (0.25, 0.5):
+        running[0].progress = Progress.of(fraction, "at work", attempt=1)
+
+        async def shows(told: Progress | None = running[0].progress) -> bool:
+            return (await runner.record(submitted.id)).progress == told
+
+        await eventually(shows)
+    running[0].progress = Progress.of(1, attempt=1)
+    await runner.heard(TaskSettled)
+    assert (await runner.record(submitted.id)).progress is None

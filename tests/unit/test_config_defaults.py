@@ -57,7 +57,7 @@ ONLY_IN_SECTIONS = {
         "Workers.shutdown_grace",
         "Workers.handlers",
     ),
-    *("Workers.handlers", "Fetch.proxy_resolves"),
+    "Fetch.proxy_resolves",
 }
 each_configured = pytest.mark.parametrize(("section", "kind", "others"), CONFIGURED)
 

@@ -8,6 +8,7 @@ from taskrunner.domain.callback import Callback
 from taskrunner.domain.dedup import Dedup, DedupMode
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
+from taskrunner.domain.progress import Progress
 from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rule, RulesUnreadable
@@ -122,6 +123,17 @@ class AttemptView(View):
         return cls.copy(attempt, hops=[HopView.of(hop) for hop in attempt.hops], **more)
 
 
+class ProgressView(View):
+    """How far the running attempt says it is: `fraction` is from 0 to 1."""
+
+    fraction: float
+    message: str
+
+    @classmethod
+    def of(cls, progress: Progress) -> Self:
+        return cls.copy(progress)
+
+
 class CallbackView(View):
     """Where the end of a task is reported, and the names of the configured secret and TLS profile, if any."""
 
@@ -186,6 +198,7 @@ class TaskView(View):
     kept_until: AwareDatetime | None
     snoozes: int
     waits_for: str | None
+    progress: ProgressView | None
     executor: str | None
     url: str | None
     method: str
@@ -235,6 +248,7 @@ class TaskView(View):
             kept_until=record.kept_until,
             snoozes=record.snoozes,
             waits_for=record.waits_for,
+            progress=None if record.progress is None else ProgressView.of(record.progress),
             executor=task.executor,
             url=masked_url(task.url),
             method=task.method,

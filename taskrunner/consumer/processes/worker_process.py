@@ -187,7 +187,7 @@ class WorkerProcess(WorkerGroup):
             case (Reply.PROGRESS, news):
                 for ticket, fraction, message in news:
                     if (attempt := self._by_ticket.get(ticket)) is not None:
-                        attempt.progress = Progress(fraction=fraction, message=message)
+                        attempt.progress = Progress.of(fraction, message, attempt=attempt.number)
             case (Reply.LOGGED, name, level, text):
                 logging.getLogger(name).log(level, "%s", text)
 

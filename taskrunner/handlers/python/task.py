@@ -79,4 +79,4 @@ class Task(Generic[Data]):
 
         Raises `ValueError`.
         """
-        self._context.progress = Progress.of(fraction, message)
+        self._context.progress = Progress.of(fraction, message, attempt=self.attempt)

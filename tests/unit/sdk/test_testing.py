@@ -58,7 +58,7 @@ def test_a_handler_gets_an_instance_of_its_model() -> None:
 
     ended = run(resize_image, {"url": "http://a.test/"}, attempt=3, task_id="t")
     assert (ended.status, ended.result) == ("succeeded", {"width": 10, "attempt": 3, "id": "t"})
-    assert ended.progress == Progress(fraction=0.4, message="resizing")
+    assert ended.progress == Progress(fraction=0.4, message="resizing", attempt=3)
 
 
 @pytest.mark.parametrize(
