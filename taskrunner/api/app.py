@@ -12,6 +12,7 @@ from taskrunner.api.batch import BatchRoutes
 from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.events import EventRoutes
+from taskrunner.api.executors import ExecutorRoutes
 from taskrunner.api.explanation import ExplanationRoutes
 from taskrunner.api.fleet import FleetRoutes
 from taskrunner.api.health import HealthRoutes
@@ -38,6 +39,7 @@ from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.dry_runner import DryRunner
+from taskrunner.producer.executor_admin import ExecutorAdmin
 from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
@@ -82,6 +84,7 @@ def build_api(
     trail: AuditTrail,
     token_keys: PublishedKeys,
     webhooks: WebhookAdmin,
+    executors: ExecutorAdmin,
     options: ApiSettings = ApiSettings(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
     """Everything that `serve` answers."""
@@ -108,6 +111,7 @@ def build_api(
     SessionRoutes(sessions, key_watch, SystemClock(), options).add_to(routes)
     AuditRoutes(trail).add_to(routes)
     WebhookRoutes(webhooks, options).add_to(routes)
+    ExecutorRoutes(executors, options).add_to(routes)
     TokenKeyRoutes(token_keys).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     FleetRoutes(fleet).add_to(routes)

@@ -70,6 +70,13 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("GET", "/webhooks/{webhook}"): READ,
     ("PUT", "/webhooks/{webhook}"): SUBSCRIBE,
     ("DELETE", "/webhooks/{webhook}"): OPERATE,
+    # Whoever names an executor has to know it; whoever changes one changes the tasks of all keys.
+    ("GET", "/executors"): READ,
+    ("GET", "/executors/{executor}"): READ,
+    ("POST", "/executors"): OPERATE_SHARED,
+    ("PUT", "/executors/{executor}"): OPERATE_SHARED,
+    ("PATCH", "/executors/{executor}"): OPERATE_SHARED,
+    ("DELETE", "/executors/{executor}"): OPERATE_SHARED,
     ("GET", "/hosts"): READ_SHARED,
     ("GET", "/hosts/{host}"): READ_SHARED,
     ("POST", "/hosts/{host}/reset"): OPERATE_SHARED,

@@ -17,6 +17,8 @@ from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.dry_runner import DryRunner
+from taskrunner.producer.executor_admin import ExecutorAdmin
+from taskrunner.producer.executor_watch import ExecutorWatch
 from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
@@ -82,7 +84,8 @@ class Platform:
         )
         self.dry_runner = DryRunner(self.intake, TargetCheck(egress_proxy(config)).check)
         self.requeue = Requeuer(self.store, self.intake, self.publisher, self.clock, hold=hold)
-        self.pauses = PauseWatch(self.store, self.events)
+        self.executors = ExecutorWatch(self.store, self.events, self.task_settings.current.executors)
+        self.pauses = PauseWatch(self.store, self.events, self.executors.source)
         self.hosts = HostAdmin(
             self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
         )
@@ -100,6 +103,14 @@ class Platform:
         self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, retention, self.webhooks.source)
+        self.executor_admin = ExecutorAdmin(
+            self.store,
+            self.search,
+            self.cancellation,
+            self.clock,
+            self.task_settings,
+            self.executors,
+        )
         self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue)
         self.operations = OperationAdmin(self.store, self.clock)
         self.operation_runs = OperationRuns(
@@ -156,13 +167,15 @@ async def operate(
     """Run `use` on a platform whose store is connected; returns its exit code. Raises `StoreUnavailable`."""
     platform = Platform(config, publishes=publishes)
     async with platform.running(need_store=True):
-        # Known before the first task ends; a command may run for hours.
-        await platform.webhooks.turn()
-        await platform.webhooks.start()
+        # Known before the first task is made or ends; a command may run for hours.
+        for watch in (platform.executors, platform.webhooks):
+            await watch.turn()
+            await watch.start()
         try:
             return await use(platform)
         finally:
-            await platform.webhooks.stop()
+            for watch in (platform.executors, platform.webhooks):
+                await watch.stop()
 
 
 async def produce(config: Config, use: Callable[[Platform], Awaitable[int]]) -> int:

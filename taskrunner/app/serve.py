@@ -94,6 +94,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         sessions=platform.sessions,
         trail=platform.audit,
         token_keys=platform.token_keys,
+        executors=platform.executor_admin,
         webhooks=WebhookAdmin(platform.store, platform.clock, platform.task_settings),
         options=config.api.settings(
             ApiSettings, user_agent=config.fetch.user_agent, masking=Masking(config.fetch.mask_headers)

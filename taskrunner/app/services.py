@@ -106,16 +106,22 @@ def make_scheduler(platform: Platform) -> Scheduler:
 
 @asynccontextmanager
 async def watches_running(platform: Platform) -> AsyncIterator[None]:
-    """Watch pauses, API keys and webhooks inside; they are known from the start if the store answers.
+    """Watch executors, pauses, keys and webhooks inside; all are known from the start if the store answers.
 
     Raises `ConfigInvalid` for a configured key that has the name of a stored one.
     """
     with suppress(OutsideError):
+        await platform.executors.turn()
         await platform.pauses.turn()
         await platform.keys.turn()
         await platform.webhooks.turn()
     platform.keys.check_names(platform.keys.configured)
-    async with running(platform.pauses), running(platform.keys), running(platform.webhooks):
+    async with (
+        running(platform.executors),
+        running(platform.pauses),
+        running(platform.keys),
+        running(platform.webhooks),
+    ):
         yield
 
 

@@ -24,7 +24,7 @@ from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.consumer.snoozer import Snoozer
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
+from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, StoreUnavailable, TaskInvalid
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.outcome import Outcome, OutcomeKind
@@ -36,6 +36,7 @@ from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
 
 # After an abort the store gets this long to take the interrupted attempts.
+_READ_AGAIN = 1.0
 _ABORT_SETTLE = 3.0
 _STOPPED = Outcome(
     kind=OutcomeKind.INTERRUPTED, error="the consumer was stopped; this attempt does not count", counted=False
@@ -64,6 +65,9 @@ class Consumer:
         self._settings = settings
         self.is_consuming = False
         self._epochs: dict[str, int] = {}
+        # Foreign messages that cannot be read before the executors are known, and when that is tried again.
+        self._unread: list[Delivery] = []
+        self._reading: asyncio.TimerHandle | None = None
         # The queues that are served and not paused.
         self.open_queues = settings.queues
         self.backlog = Backlog(settings.weights)
@@ -184,6 +188,9 @@ class Consumer:
             self._broker.reject([delivery])
             self._events.emit(MessageRejected(queue=delivery.queue, error=str(exc)))
             return
+        except StoreUnavailable:
+            self._read_later(delivery)
+            return
         except Exception as exc:  # noqa: BLE001 - one message must not hold up its queue, whatever is in it
             self._broker.reject([delivery])
             self._events.emit(LoopFailed(service="consumer", error=exc))
@@ -201,12 +208,25 @@ class Consumer:
         found = read_message(delivery, delivery.queue, self._task_settings.current, now=self._clock.now())
         return WaitingDelivery(found.envelope, delivery, foreign=found.foreign)
 
+    def _read_later(self, delivery: Delivery) -> None:
+        """The executors, one of which a foreign message names, have not been read since the start."""
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().call_later(_READ_AGAIN, self._read_again)
+        self._unread.append(delivery)
+
+    def _read_again(self) -> None:
+        unread, self._unread, self._reading = self._unread, [], None
+        for delivery in unread:
+            if delivery.epoch == self._epochs.get(delivery.queue):
+                self._on_delivery(delivery)
+
     def _release_queue(self, queue: str) -> None:
         self._broker.release([waiting.delivery for waiting in self.backlog.take_queue(queue)])
 
     def _release_all(self) -> None:
         unclaimed = [*self._snoozer.withdraw(), *self.backlog.take(len(self.backlog))]
-        self._broker.release([waiting.delivery for waiting in unclaimed])
+        self._broker.release([*(waiting.delivery for waiting in unclaimed), *self._unread])
+        self._unread = []
 
     def _interrupt(self, attempts: list[ClaimedAttempt]) -> None:
         for attempt in attempts:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from taskrunner.brokers.base import DeadDelivery, Delivery
 from taskrunner.domain.envelope import Envelope, decode_envelope
-from taskrunner.domain.errors import EnvelopeUnreadable, FieldError, TaskInvalid
+from taskrunner.domain.errors import EnvelopeUnreadable, ExecutorDisabled, FieldError, TaskInvalid
 from taskrunner.domain.messages import shown
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.task_fields import ID_PATTERN
@@ -48,7 +48,10 @@ class IncomingMessage(Value):
 def read_message(
     message: Delivery | DeadDelivery, queue: str | None, settings: TaskSettings, *, now: datetime
 ) -> IncomingMessage:
-    """Raises `EnvelopeUnreadable` and `TaskInvalid`; `queue` is that of a foreign task which names none."""
+    """Raises `EnvelopeUnreadable`, `TaskInvalid`, and `StoreUnavailable` until the executors are known.
+
+    `queue` is that of a foreign task which names none.
+    """
     content = decode_envelope(_plain(message.body, message.coding), settings.limits)
     if isinstance(content, Envelope):
         return IncomingMessage(envelope=content, foreign=False)
@@ -58,7 +61,10 @@ def read_message(
         raise TaskInvalid([FieldError(field="dedup", message=reason)])
     if content.queue is None and content.priority is None and queue is not None:
         content = content.model_copy(update={"queue": queue})
-    task = content.to_task(settings, task_id=task_id_of(message.message_id), now=now)
+    try:
+        task = content.to_task(settings, task_id=task_id_of(message.message_id), now=now)
+    except ExecutorDisabled as exc:
+        raise TaskInvalid([FieldError(field="executor", message=str(exc))]) from exc
     return IncomingMessage(envelope=Envelope(attempt=1, task=task), foreign=True)
 
 

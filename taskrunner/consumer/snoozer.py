@@ -74,9 +74,8 @@ class Snoozer(Service):
             return batch
         for waiting in batch:
             # A paused queue has no new deliveries; some were taken from the backlog before the pause.
-            if pauses.cover_queue(waiting.delivery.queue) or pauses.cover_labels(
-                waiting.envelope.task.labels
-            ):
+            task = waiting.envelope.task
+            if pauses.cover_queue(waiting.delivery.queue) or pauses.cover_task(task):
                 self.submit([PendingSnooze(waiting, PAUSED)])
             else:
                 others.append(waiting)

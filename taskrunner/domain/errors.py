@@ -106,6 +106,10 @@ class WebhookInvalid(FieldsInvalid):
     """A webhook breaks at least one rule."""
 
 
+class ExecutorInvalid(FieldsInvalid):
+    """An executor breaks at least one rule."""
+
+
 class KeyInvalid(FieldsInvalid):
     """An API key that somebody asks for breaks at least one rule."""
 
@@ -146,6 +150,10 @@ class HostLimitUnknown(CallerError):
 
 class WebhookUnknown(CallerError):
     """No webhook has this name."""
+
+
+class ExecutorUnknown(CallerError):
+    """No executor has this name."""
 
 
 class KeyUnknown(CallerError):

@@ -35,7 +35,7 @@ class ManagedBy(StrEnum):
     CODE = "code"
 
 
-class DeadLetterPolicy(Value):
+class DeadLetterPolicy(Value, omit_defaults=False):
     """Whether a failed task becomes a dead letter."""
 
     enabled: bool = True

@@ -3,9 +3,14 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from taskrunner.domain.credential import check_credential
 from taskrunner.domain.errors import FieldError, TaskInvalid
-from taskrunner.domain.executor import ExecutorKind
+from taskrunner.domain.executor import Executor, ExecutorKind
+from taskrunner.domain.task_fields import check_headers
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
+from taskrunner.domain.tls_profile import check_profile
+from taskrunner.domain.url_template import fill
 from taskrunner.domain.value import replace
 
 # What only a request has.
@@ -47,8 +52,13 @@ def complete(fields: dict[str, Any], given: Collection[str], name: str, settings
     Raises `TaskInvalid` with all findings, and as `ExecutorSource.for_new_task` does.
     """
     executor = settings.executors.for_new_task(name)
+    data = fields.pop("data")
+    # Neither the codec nor the parser takes subclasses of str.
+    fields["body"] = text = None if data is None else str(data)
     if executor.kind is ExecutorKind.HTTP:
-        raise TaskInvalid([FieldError(field="executor", message="http executors are not there yet")])
+        settings.executors.check_data(executor, text)
+        fields.update(_request(executor, fields, given, settings.limits))
+        return
     findings = [
         FieldError(field=each, message=f"is for HTTP, and {name} is of the kind {executor.kind}")
         for each in _HTTP_ONLY
@@ -56,7 +66,31 @@ def complete(fields: dict[str, Any], given: Collection[str], name: str, settings
     ]
     if findings:
         raise TaskInvalid(findings)
-    data = fields.pop("data")
-    # Neither the codec nor the parser takes subclasses of str.
-    fields["body"] = None if data is None else str(data)
-    settings.executors.check_data(executor, fields["body"])
+    settings.executors.check_data(executor, text)
+
+
+def _request(
+    executor: Executor, fields: Mapping[str, Any], given: Collection[str], limits: TaskLimits
+) -> dict[str, Any]:
+    """The request that an executor makes of a task. Its checks are those of a task with a URL."""
+    theirs = {each.lower() for each in fields["headers"]}
+    headers = {name: value for name, value in executor.headers.items() if name.lower() not in theirs}
+    headers |= fields["headers"]
+    if fields["body"] is not None and not any(each.lower() == "content-type" for each in headers):
+        headers["Content-Type"] = "application/json"
+    tls = fields["tls"] if "tls" in given else executor.tls
+    field = "data"
+    try:
+        url = fill(executor.url or "", fields["body"], limits)
+        field = "headers"
+        check_headers(headers, limits)
+        field = "tls"
+        if tls is not None:
+            check_profile(tls, url, limits.tls_profiles)
+        field = "auth"
+        if fields["auth"] is not None:
+            check_credential(fields["auth"], url, headers, limits.credentials)
+    except ValueError as exc:
+        raise TaskInvalid([FieldError(field=field, message=str(exc))]) from exc
+    method = fields["method"] if "method" in given else executor.method
+    return {"url": url.text, "method": method, "headers": headers, "tls": tls}

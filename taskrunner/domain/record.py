@@ -84,6 +84,7 @@ class DeadLetter(Value):
     died_at: datetime
     queue: str | None = None
     url: str | None = None
+    executor: str | None = None
     attempt: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
     outcome: OutcomeKind | None = None
@@ -104,6 +105,7 @@ def dead_task(failed: Record) -> DeadLetter:
         died_at=failed.updated_at,
         queue=failed.task.queue,
         url=failed.task.url,
+        executor=failed.task.executor,
         attempt=failed.attempt,
         labels=failed.task.labels,
         outcome=last,

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from taskrunner.domain.api_key import read_name
 from taskrunner.domain.duration import has_units, read_duration
 from taskrunner.domain.errors import FieldError, FilterInvalid
+from taskrunner.domain.executor import BUILT_IN
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import OutcomeKind
@@ -40,7 +41,7 @@ CONDITIONS: Mapping[str, str] = {
     "label": "NAME=VALUE, or NAME for any value; repeatable, all must match",
     "label_text": "a part of the name or the value of a label, in upper or lower case",
     "host": "the URL's host, on any port, or HOST:PORT",
-    "handler": "the handler: http",
+    "executor": "the name of the executor; http for tasks that have a URL of their own",
     "outcome": f"the outcome of the last attempt: {', '.join(OutcomeKind)}",
     "created_by": "the name of the API key that it was submitted with",
     "reason": "why the task ended, as dead letters show it",
@@ -53,8 +54,6 @@ CONDITIONS: Mapping[str, str] = {
 LETTER_CONDITIONS = tuple(name for name in CONDITIONS if name != "status")
 # Longer than any value of a label need be to be found.
 MAX_LABEL_TEXT = 100
-# The built-in handler, which runs every task.
-_HANDLER = "http"
 
 
 class TaskFacts(Value):
@@ -64,6 +63,7 @@ class TaskFacts(Value):
     created_by: str | None
     status: Status | None
     queue: str | None
+    executor: str | None
     labels: Mapping[str, str]
     hosts: Sequence[str | None]
     outcome: OutcomeKind | None
@@ -85,7 +85,7 @@ class TaskFilter(Value):
     labels: Mapping[str, str | None] = field(default_factory=dict)
     label_text: str | None = None
     host: str | None = None
-    handler: str | None = None
+    executor: str | None = None
     outcome: OutcomeKind | None = None
     reason: str | None = None
     created_after: datetime | None = None
@@ -106,7 +106,7 @@ class TaskFilter(Value):
             and self.status in {None, facts.status}
             and self.queue in {None, facts.queue}
             and self.host in {None, *facts.hosts}
-            and self.handler in {None, _HANDLER}
+            and self.executor in {None, facts.executor}
             and self.outcome in {None, facts.outcome}
             and self.reason in {None, facts.reason}
             and all(
@@ -127,6 +127,7 @@ def task_facts(record: Record) -> TaskFacts:
         created_by=record.task.created_by,
         status=record.status,
         queue=record.task.queue,
+        executor=record.task.executor or BUILT_IN,
         labels=record.task.labels,
         hosts=_hosts(record.task.url),
         outcome=last,
@@ -143,6 +144,7 @@ def facts_at_end(task: Task, status: Status, *, outcome: OutcomeKind | None, now
         created_by=task.created_by,
         status=status,
         queue=task.queue,
+        executor=task.executor or BUILT_IN,
         labels=task.labels,
         hosts=_hosts(task.url),
         outcome=outcome,
@@ -159,6 +161,7 @@ def dead_letter_facts(letter: DeadLetter) -> TaskFacts:
         created_by=letter.created_by,
         status=None,
         queue=letter.queue,
+        executor=letter.executor,
         labels=letter.labels,
         hosts=_hosts(letter.url),
         outcome=letter.outcome,

@@ -9,13 +9,13 @@ from taskrunner.domain.clock import Clock, to_ms
 from taskrunner.domain.errors import OutsideError, TaskUnknown, TopologyConflict
 from taskrunner.domain.explanation import Pause, QueueFacts, Reason, Situation, explain
 from taskrunner.domain.host_name import host_of
-from taskrunner.domain.pauses import ALL, Pauses
+from taskrunner.domain.pauses import ALL, EXECUTOR, Pauses, with_disabled
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.value import Value, replace
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.host_admin import HostAdmin
-from taskrunner.stores.base import OperatorStore
+from taskrunner.stores.base import Store
 
 # The rate of a queue is that of its tasks among the newest that ended, this many of each status, lately.
 _SAMPLE = 100
@@ -36,7 +36,7 @@ class Explainer:
     """`broker` is None for a process that does not connect to it."""
 
     def __init__(
-        self, store: OperatorStore, broker: Broker | None, hosts: HostAdmin, trail: AuditTrail, clock: Clock
+        self, store: Store, broker: Broker | None, hosts: HostAdmin, trail: AuditTrail, clock: Clock
     ) -> None:
         self._store = store
         self._broker = broker
@@ -60,7 +60,8 @@ class Explainer:
         if situation.sees_all and task.url is not None:
             # The state of a host follows from the tasks of everybody.
             situation = replace(situation, host=await self._hosts.show(host_of(task.url)))
-        since = await self._store.pauses()
+        executors = await self._store.executors() if task.executor is not None else ()
+        since = with_disabled(await self._store.pauses(), executors)
         covering = Pauses(since).covering(task)
         pauses = [
             Pause(
@@ -103,7 +104,8 @@ class Explainer:
 
     async def who_paused(self, scope: str, begun: datetime) -> str | None:
         """The key, or else the origin, of the first entry of the audit for this pause."""
-        wanted = AuditFilter(action="pause", since=begun - _AUDITED_WITHIN, until=begun + _AUDITED_WITHIN)
+        action = "executors" if scope.startswith(EXECUTOR) else "pause"
+        wanted = AuditFilter(action=action, since=begun - _AUDITED_WITHIN, until=begun + _AUDITED_WITHIN)
         page = await self._trail.list(wanted, limit=_MAX_ENTRIES, cursor=None)
         for entry in reversed(page.items):
             # The store keeps milliseconds: rounded up, a pause begins after its own entry.
@@ -115,5 +117,7 @@ class Explainer:
 def _names(entry: AuditEntry, scope: str) -> bool:
     """Whether the target of an entry has this scope, as commands or as requests spell it."""
     kind, _, rest = scope.partition(":")
+    if scope.startswith(EXECUTOR):
+        return entry.target == rest
     asked = f"{ALL}=true" if scope == ALL else f"{kind}={rest}"
     return any(f" {each} " in f" {entry.target} " for each in (scope, asked, shlex.quote(asked)))

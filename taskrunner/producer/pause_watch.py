@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from taskrunner.domain.events import Events, PausesChanged
-from taskrunner.domain.pauses import Pauses
+from taskrunner.domain.executor_source import ExecutorSource
+from taskrunner.domain.pauses import Pauses, with_disabled
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import OperatorStore
 
@@ -13,11 +14,12 @@ INTERVAL = 1.0
 
 
 class PauseWatch(Service):
-    """`current` is what the last read found; subscribers hear of every change."""
+    """`current` is what the last read found, with disabled executors; subscribers hear of every change."""
 
-    def __init__(self, store: OperatorStore, events: Events) -> None:
+    def __init__(self, store: OperatorStore, events: Events, executors: ExecutorSource) -> None:
         super().__init__("pause watch", events)
         self._store = store
+        self._executors = executors
         self._listeners: list[Callable[[Pauses], None]] = []
         self.since: Mapping[str, datetime] = {}
         self.current = Pauses()
@@ -32,7 +34,8 @@ class PauseWatch(Service):
         return dict(sorted(self.since.items()))
 
     async def turn(self) -> float:
-        self.since = await self._store.pauses()
+        known = self._executors.known or {}
+        self.since = with_disabled(await self._store.pauses(), known.values())
         pauses = Pauses(self.since)
         if pauses.scopes != self.current.scopes:
             self.current = pauses

@@ -107,12 +107,12 @@ class Relay(Service):
             await self._check_queued(queued)
 
     def _is_paused(self, due: Due) -> bool:
-        """Whether one of its labels is paused; the task is then due again after `hold` seconds.
+        """Whether its executor or one of its labels is paused; it is then due again after `hold` seconds.
 
         Tasks of a paused queue are published and wait there.
         """
         pauses = self._pauses()
-        return pauses.any_label and pauses.cover_labels(decode_task(due.encoded).labels)
+        return pauses.any_task and pauses.cover_task(decode_task(due.encoded))
 
     async def _publish(self, batch: Sequence[Due]) -> None:
         """Try a few times; tasks that stay unpublished are due again after `hold` seconds."""

@@ -8,8 +8,9 @@ from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.value import replace
 
-# The one that the consumers of tests have a handler for.
+# The consumers of tests have handlers for these.
 EXECUTOR = "resize_image"
+EXECUTORS = frozenset({EXECUTOR, "other"})
 MADE_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -21,6 +21,7 @@ from taskrunner.domain.value import Value, replace
 NOW = datetime(2031, 5, 6, 7, 8, 9, 123456, UTC)
 TASK = Task(
     id="t",
+    executor="e",
     url="http://a/ü",
     method="POST",
     headers={"a": "b"},

@@ -60,7 +60,7 @@ MET = [
     {"label_text": "mpt"},
     {"host": "target.EXAMPLE"},
     {"host": "target.example:8443"},
-    {"handler": "http"},
+    {"executor": "http"},
     {"outcome": "timeout"},
     {"reason": "timeout"},
     {"created_by": "web"},

@@ -41,6 +41,8 @@ from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.dry_runner import DryRunner
+from taskrunner.producer.executor_admin import ExecutorAdmin
+from taskrunner.producer.executor_watch import ExecutorWatch
 from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
@@ -162,6 +164,8 @@ async def api(
     cancellation = Cancellation(store, events, clock, RetentionSettings(), WebhookSource(()))
     keys = KeyWatch(store, events, clock)
     await keys.turn()
+    executors = ExecutorWatch(store, events, intake_settings.current.executors)
+    await executors.turn()
     sessions = Sessions(store, keys, events, clock)
     quota = TaskQuota(store, keys, events, clock)
     hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
@@ -188,6 +192,7 @@ async def api(
         stats=Stats(parts, clock),
         metrics=metrics,
         token_keys=token_keys,
+        executors=ExecutorAdmin(store, Search(store), cancellation, clock, intake_settings, executors),
         webhooks=WebhookAdmin(store, clock, intake_settings),
         access=Access(keys, access_settings, KeyLimiter(store, clock), sessions, quota),
         keys=KeyAdmin(store, clock),
@@ -204,7 +209,20 @@ async def api(
     await runner.start()
     async with aiohttp.ClientSession() as session:
         yield Api(
-            app, server, store, redis, broker, health, session, intake, keys, sessions, quota, feed, seen
+            app,
+            server,
+            store,
+            redis,
+            broker,
+            health,
+            session,
+            intake,
+            keys,
+            sessions,
+            quota,
+            feed,
+            executors,
+            seen,
         )
     await server.stop()
     await feed.stop()
