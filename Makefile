@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest -n 6 --hypothesis-profile=deep
 WITH_SERVERS := tests/contract/brokers tests/contract/stores tests/system \
 	--ignore tests/system/fetch --ignore tests/system/cluster
 WITH_REDIS := tests/contract/stores tests/system/test_faults.py tests/system/test_outages.py
-CODE := $(wildcard taskrunner tests bench scripts)
+CODE := $(wildcard taskrunner tests bench scripts examples)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run run-servers demo check format test test-latest test-cluster fuzz chaos bench lock upgrade clean

@@ -16,6 +16,7 @@ from taskrunner.consumer.processes.reply_sender import ReplySender
 from taskrunner.consumer.processes.wire import Command, Frame, FrameReader, Reply, encode_frame
 from taskrunner.consumer.worker_threads import AssignedAttempt, WorkerThreads
 from taskrunner.domain.codec import Decoder, storable
+from taskrunner.domain.executor import TASK_LOGGER
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.task import Task
 from taskrunner.handlers.base import HandlerFactory
@@ -160,10 +161,11 @@ def _end_with(parent: int) -> None:
 
 
 def _start(sock: socket.socket, command: Frame) -> ChildWorkers:
-    _, pickled, log_level = command
+    _, pickled, log_level, task_level = command
     factory = _unpickled(pickled)
     workers = ChildWorkers(sock, factory)
     logging.basicConfig(level=log_level, format="%(message)s", handlers=[_ParentLogHandler(workers)])
+    logging.getLogger(TASK_LOGGER).setLevel(task_level)
     factory.start()
     workers.reply(Reply.READY)
     return workers

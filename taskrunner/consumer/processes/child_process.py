@@ -47,7 +47,7 @@ class ChildProcess(asyncio.Protocol):
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
-    async def start(self, factory: bytes, log_level: int) -> None:
+    async def start(self, factory: bytes, log_levels: tuple[int, int]) -> None:
         """Raises `OSError`."""
         ours, theirs = socket.socketpair()
         try:
@@ -55,7 +55,7 @@ class ChildProcess(asyncio.Protocol):
             self._process = _spawn(theirs.fileno())
         finally:
             theirs.close()
-        self.send(encode_frame(Command.START, factory, log_level))
+        self.send(encode_frame(Command.START, factory, *log_levels))
 
     def send(self, data: bytes) -> None:
         """Waits for nothing: the attempts in flight bound what can be in the buffer."""

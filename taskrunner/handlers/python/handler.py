@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from taskrunner.domain.executor import unserved
+from taskrunner.domain.executor import TASK_LOGGER, unserved
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.base import AttemptContext, Handler
 from taskrunner.handlers.python.attempt_watch import AttemptStopped
@@ -20,9 +20,9 @@ from taskrunner.handlers.python.handler_schema import DataUnfit
 from taskrunner.handlers.python.middleware import Middleware
 from taskrunner.handlers.python.result import outcome_of
 from taskrunner.handlers.python.runtime import OPEN_AGAIN, PythonRuntime
-from taskrunner.handlers.python.task import LOGGER, Task
+from taskrunner.handlers.python.task import Task
 
-_log = logging.getLogger(LOGGER)
+_log = logging.getLogger(TASK_LOGGER)
 # A coroutine that is cancelled at its deadline gets this long to end; less than an overdue worker gets.
 _GRACE = 1.0
 # Seconds until a task goes round again that has no handler here; such an attempt does not count.

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from taskrunner.domain.executor import TASK_LOGGER
 from taskrunner.domain.progress import Progress
 from taskrunner.handlers.base import AttemptContext
 
@@ -16,7 +17,6 @@ else:
     TaskLog = logging.LoggerAdapter
 
 Data = TypeVar("Data")
-LOGGER = "taskrunner.task"
 
 
 class _TaskLog(TaskLog):
@@ -71,7 +71,7 @@ class Task(Generic[Data]):
     @cached_property
     def log(self) -> "TaskLog":
         names = {"name": self.executor, "task": self.id, "attempt": self.attempt}
-        return _TaskLog(logging.getLogger(LOGGER), names)
+        return _TaskLog(logging.getLogger(TASK_LOGGER), names)
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Tell how far the attempt is: `fraction` from 0 to 1. Cheap: what is told last is written, about
