@@ -69,6 +69,7 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("GET", "/webhooks"): READ,
     ("GET", "/webhooks/{webhook}"): READ,
     ("PUT", "/webhooks/{webhook}"): SUBSCRIBE,
+    ("PATCH", "/webhooks/{webhook}"): SUBSCRIBE,
     ("DELETE", "/webhooks/{webhook}"): OPERATE,
     # Whoever names an executor has to know it; whoever changes one changes the tasks of all keys.
     ("GET", "/executors"): READ,
@@ -87,6 +88,8 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("GET", "/pauses"): READ_SHARED,
     ("GET", "/queues"): READ_SHARED,
     ("GET", "/queues/{queue}"): READ_SHARED,
+    ("PUT", "/queues/{queue}"): OPERATE_SHARED,
+    ("DELETE", "/queues/{queue}"): OPERATE_SHARED,
     ("GET", "/workers"): READ_SHARED,
     ("POST", "/pause"): OPERATE_SHARED,
     ("POST", "/resume"): OPERATE_SHARED,

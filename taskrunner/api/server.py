@@ -1,9 +1,8 @@
 """The web server: an application behind a listening socket, with limits on its clients."""
 
 import asyncio
-import errno
-import os
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +10,14 @@ from aiohttp import web
 
 from taskrunner.api.connection import ConnectionServer
 from taskrunner.api.settings import ServerSettings
+from taskrunner.api.tls_acceptor import TlsAcceptor
 from taskrunner.domain.address import is_wildcard
 from taskrunner.domain.errors import ConfigInvalid, SetupError
 from taskrunner.domain.events import CertificateRefused, CertificateRenewed, Events, PortOpened
 from taskrunner.domain.service_url import shown_place
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.runtime.file_limit import affordable_connections
+from taskrunner.runtime.listening import why_not_listening
 from taskrunner.runtime.server_certificate import ServerCertificate
 
 # How often per request timeout to look for slow connections.
@@ -54,6 +55,7 @@ class WebServer:
         self._app_runner = web.AppRunner(app, access_log=None)
         self._runner: web.ServerRunner | None = None
         self._server: ConnectionServer | None = None
+        self._acceptor: TlsAcceptor | None = None
         self._listener: asyncio.Server | None = None
         self._certificate: ServerCertificate | None = None
         self._sweepers: list[asyncio.Task[None]] = []
@@ -74,7 +76,7 @@ class WebServer:
             self._listener = await self._listen(server)
         except OSError as exc:
             await self.stop()
-            raise SetupError(self._why(exc)) from exc
+            raise SetupError(why_not_listening(exc, self.host, self.port, self._setting)) from exc
         self.port = self._listener.sockets[0].getsockname()[1]
         self._sweepers.append(asyncio.create_task(self._end_slow(server), name="slow connections"))
         if self._certificate is not None:
@@ -92,6 +94,8 @@ class WebServer:
             await self._app_runner.app.shutdown()
             if self._server is not None:
                 await self._server.drain(min(_DRAIN, self._options.shutdown_grace))
+            if self._acceptor is not None:
+                await self._acceptor.stop()
             await runner.cleanup()
         sweepers, self._sweepers = self._sweepers, []
         await cancel_and_wait(*sweepers)
@@ -103,10 +107,10 @@ class WebServer:
 
     async def _listen(self, server: ConnectionServer) -> asyncio.Server:
         options: dict[str, Any] = {"backlog": self._options.backlog}
+        factory: Callable[[], asyncio.Protocol] = server
         if self._certificate is not None:
-            options["ssl"] = self._certificate.context
-            # Until the handshake is done, nobody else watches a silent client; asyncio's own limit is 60 s.
-            options["ssl_handshake_timeout"] = self._options.request_timeout
+            context, timeout = self._certificate.context, self._options.request_timeout
+            factory = self._acceptor = TlsAcceptor(server, context, timeout)
         if ":" in self.host and is_wildcard(self.host) and socket.has_dualstack_ipv6():
             # asyncio sets IPV6_V6ONLY (RFC 3493 section 5.3), and `::` means all addresses of the machine.
             options["sock"] = socket.create_server(
@@ -117,7 +121,7 @@ class WebServer:
             )
         else:
             options |= {"host": self.host, "port": self.port}
-        return await asyncio.get_running_loop().create_server(server, **options)
+        return await asyncio.get_running_loop().create_server(factory, **options)
 
     async def _end_slow(self, server: ConnectionServer) -> None:
         while True:
@@ -132,14 +136,3 @@ class WebServer:
                     self._events.emit(CertificateRenewed(setting=self._setting))
             except ConfigInvalid as exc:
                 self._events.emit(CertificateRefused(error=str(exc)))
-
-    def _why(self, exc: OSError) -> str:
-        where = self._address
-        if exc.errno == errno.EADDRINUSE:
-            return f"{where} is in use: stop what listens there, or set {self._setting} to another port"
-        if exc.errno == errno.EACCES:
-            return f"{where}: not allowed to listen on this port; set {self._setting} to one above 1023"
-        if exc.errno == errno.EADDRNOTAVAIL or isinstance(exc, socket.gaierror):
-            return f"{self.host} is no address of this machine; 0.0.0.0 listens on all of them"
-        reason = os.strerror(exc.errno) if exc.errno else str(exc)
-        return f"cannot listen on {where} ({reason}); see {self._setting}"

@@ -41,6 +41,7 @@ class ConsumerServices:
         self._config = config
         self._events = platform.events
         self._pauses = platform.pauses
+        self._queues = platform.queues
         self._grace = config.workers.shutdown_grace
         self._fetch_settings = _fetch_settings(config)
         self._factories = HandlerFactories(config)
@@ -60,9 +61,7 @@ class ConsumerServices:
             config.scaling_settings(),
             interval=config.workers.interval,
         )
-        self.report = SelfReport(
-            self._consumer, self._autoscaler, platform.clock, name=name, queues=config.workers.queues
-        )
+        self.report = SelfReport(self._consumer, self._autoscaler, platform.clock, name=name)
         handlers = self._factories.handlers
         self._registration = (
             HandlerRegistration(platform.store, platform.events, platform.clock, handlers)
@@ -113,6 +112,7 @@ class ConsumerServices:
         """Tasks run inside. At the end, running tasks get the grace time, unless `abort` is set."""
         async with running(self._autoscaler), self._affinity_running(), self._registration_running():
             self._collector.start()
+            self._queues.subscribe(self._consumer.apply_queues)
             self._pauses.subscribe(self._consumer.apply_pauses)
             await self._consumer.start()
             yield
@@ -132,7 +132,6 @@ def _make_consumer(platform: Platform, pool: WorkerPool, name: str, executors: f
     settings = config.workers.settings(
         ConsumerSettings,
         name=name,
-        weights=config.queues.weights(),
         prefetch=config.rabbit.prefetch,
         hold=config.relay.hold,
         executors=executors,

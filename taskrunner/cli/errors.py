@@ -19,11 +19,13 @@ from taskrunner.domain.errors import (
     KeyUnknown,
     OperationUnknown,
     OutsideError,
+    QueueUnknown,
     ScheduleUnknown,
     SetupError,
     StateConflict,
     TaskrunnerError,
     TaskUnknown,
+    WebhookUnknown,
 )
 from taskrunner.domain.masking import strip_urls
 
@@ -40,6 +42,8 @@ _UNKNOWN = (
     HostLimitUnknown,
     KeyUnknown,
     OperationUnknown,
+    QueueUnknown,
+    WebhookUnknown,
 )
 
 

@@ -11,6 +11,7 @@
     │   │   ├── HostLimitInvalid    a host limit breaks a rule
     │   │   ├── WebhookInvalid      a webhook breaks a rule
     │   │   ├── KeyInvalid          an API key breaks a rule
+    │   │   ├── QueueInvalid        a queue breaks a rule
     │   │   ├── OperationInvalid    an operation breaks a rule
     │   │   └── HandlersInvalid     modules of handlers cannot be imported, or break a rule
     │   ├── EnvelopeUnreadable      a message is not a task
@@ -19,7 +20,9 @@
     │   ├── HostLimitUnknown        no limit was set for this pattern
     │   ├── WebhookUnknown          no webhook has this name
     │   ├── KeyUnknown              no API key has this name
-    │   ├── TooManyLiveTasks        an API key has as many tasks that have not ended as it may have
+    │   ├── QuotaUsed               an API key has in the store what it may have
+    │   │   ├── TooManyLiveTasks    as many tasks that have not ended
+    │   │   └── TooManyStoredBytes  as many bytes of tasks and results
     │   ├── SessionUnknown          no session of the console has this id
     │   ├── OperationUnknown        no operation has this id
     │   ├── QueueUnknown            no queue has this name
@@ -127,6 +130,10 @@ class HandlersInvalid(FieldsInvalid):
         return cls([FieldError(field="", message=each) for each in findings])
 
 
+class QueueInvalid(FieldsInvalid):
+    """A queue that somebody declares breaks at least one rule."""
+
+
 class EnvelopeUnreadable(CallerError):
     """A message is not a task: not JSON, not an object, or without a usable URL."""
 
@@ -160,13 +167,21 @@ class KeyUnknown(CallerError):
     """No API key has this name."""
 
 
-class TooManyLiveTasks(CallerError):
-    """An API key has as many tasks that have not ended as it may have."""
+class QuotaUsed(CallerError):
+    """An API key has in the store what it may have."""
 
     def __init__(self, message: str, *, limit: int, free: int) -> None:
         self.limit = limit
         self.free = free
         super().__init__(message)
+
+
+class TooManyLiveTasks(QuotaUsed):
+    """An API key has as many tasks that have not ended as it may have."""
+
+
+class TooManyStoredBytes(QuotaUsed):
+    """The tasks of an API key, their results included, have as many bytes as they may have."""
 
 
 class SessionUnknown(CallerError):

@@ -24,6 +24,7 @@ from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.clock import SystemClock
+from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
@@ -49,16 +50,20 @@ from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
+from taskrunner.producer.key_quotas import KeyQuotas
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_run import OperationRuns
 from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.queue_admin import QueueAdmin
+from taskrunner.producer.queue_watch import QueueWatch
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.search import Search
 from taskrunner.producer.sessions import Sessions
+from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.producer.task_quota import TaskQuota
 from taskrunner.producer.webhook_admin import WebhookAdmin
@@ -167,12 +172,13 @@ async def api(
     executors = ExecutorWatch(store, events, intake_settings.current.executors)
     await executors.turn()
     sessions = Sessions(store, keys, events, clock)
-    quota = TaskQuota(store, keys, events, clock)
+    quota, storage = TaskQuota(store, keys, events, clock), StorageQuota(store, keys, events, clock)
     hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
     trail = AuditTrail(store, events, clock)
     feed = TaskFeed(store, events, clock)
     await feed.start()
-    explainer = Explainer(store, broker, hosts, trail, clock)
+    watch = QueueWatch(store, broker, events, intake_settings, DeclaredQueues())
+    explainer = Explainer(store, broker, watch.declared, hosts, trail, clock)
     bulk_actions = BulkActions(store, Search(store), cancellation, requeue)
     runner = OperationRunner(OperationRuns(store, bulk_actions, trail, events, clock, name="api"))
     app = build_api(
@@ -185,7 +191,8 @@ async def api(
         hosts=hosts,
         feed=feed,
         explainer=explainer,
-        fleet=Fleet(store, broker, explainer, clock),
+        fleet=Fleet(store, broker, explainer, watch.declared, clock),
+        queues=QueueAdmin(store, broker, watch, clock),
         schedules=ScheduleAdmin(store, intake, clock),
         store=store,
         health=health,
@@ -194,8 +201,8 @@ async def api(
         token_keys=token_keys,
         executors=ExecutorAdmin(store, Search(store), cancellation, clock, intake_settings, executors),
         webhooks=WebhookAdmin(store, clock, intake_settings),
-        access=Access(keys, access_settings, KeyLimiter(store, clock), sessions, quota),
-        keys=KeyAdmin(store, clock),
+        access=Access(keys, access_settings, KeyLimiter(store, clock), sessions, KeyQuotas(quota, storage)),
+        keys=KeyAdmin(store, clock, storage=storage),
         key_watch=keys,
         sessions=sessions,
         trail=trail,
@@ -220,6 +227,7 @@ async def api(
             keys,
             sessions,
             quota,
+            storage,
             feed,
             executors,
             seen,
