@@ -12,6 +12,7 @@ from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.audited import change
 from taskrunner.cli.command_group import CommandGroup
+from taskrunner.cli.handler_check import check_command
 from taskrunner.cli.options import DURATION, config_option, json_option
 from taskrunner.cli.streams import LineOutput
 from taskrunner.cli.table import print_table
@@ -61,6 +62,9 @@ def _fields_options(function: Any) -> Any:
 @click.group(cls=CommandGroup, name="executors")
 def executors_command() -> None:
     """Manage executors, which tasks name. A change takes effect everywhere within a second."""
+
+
+executors_command.add_command(check_command)
 
 
 @executors_command.command(name="list")

@@ -36,6 +36,7 @@ from taskrunner.producer.settings import RelaySettings, SchedulerSettings
 from taskrunner.producer.webhook_watch import WebhookWatch
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
+from tests.tools.executors import EXECUTORS
 from tests.tools.waiting import PATIENCE, eventually
 
 Kind = TypeVar("Kind", bound=Event)
@@ -215,6 +216,7 @@ class LocalRunner:
         **given: Any,
     ) -> Consumer:
         """A running consumer, of another process than those before."""
+        given.setdefault("executors", EXECUTORS)
         settings = ConsumerSettings(name=f"consumer-{len(self.consumers) + 1}", **given)
         consumer = Consumer(
             store or self.store,
