@@ -143,7 +143,7 @@ async def declare_and_delete(url: str, topology: Topology, bench: Callable[[], A
     finally:
         with pika.BlockingConnection(pika.URLParameters(url)) as connection:
             channel = connection.channel()
-            for declaration in topology.declarations:
+            for declaration in topology.basic_declarations:
                 channel.queue_delete(declaration.name)
             for exchange in topology.exchanges:
                 channel.exchange_delete(exchange)

@@ -22,6 +22,7 @@ from taskrunner.api.live_requests import LiveRequests
 from taskrunner.api.operations import OperationRoutes
 from taskrunner.api.page import HtmlPage
 from taskrunner.api.pauses import PauseRoutes
+from taskrunner.api.queues import QueueRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
 from taskrunner.api.sessions import SessionRoutes
@@ -48,6 +49,7 @@ from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.published_keys import PublishedKeys
+from taskrunner.producer.queue_admin import QueueAdmin
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.sessions import Sessions
@@ -73,6 +75,7 @@ def build_api(
     explainer: Explainer,
     feed: TaskFeed,
     fleet: Fleet,
+    queues: QueueAdmin,
     store: Store,
     health: Health,
     stats: Stats,
@@ -104,7 +107,7 @@ def build_api(
     AttemptRoutes(store, options).add_to(routes)
     ExplanationRoutes(explainer).add_to(routes)
     OperationRoutes(operations, options).add_to(routes)
-    PauseRoutes(store, SystemClock()).add_to(routes)
+    PauseRoutes(store, queues, SystemClock()).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)
@@ -115,6 +118,7 @@ def build_api(
     TokenKeyRoutes(token_keys).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     FleetRoutes(fleet).add_to(routes)
+    QueueRoutes(queues, options).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)
     DocsRoutes(routes, HtmlPage("index.html")).add_to(routes)
     return app

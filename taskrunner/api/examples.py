@@ -42,6 +42,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "Rotation": {"grace": "1h"},
     "Login": {"key": "tr_…"},
     "OperationRequest": {"action": "cancel", "filter": {"queue": "low"}, "rate": 50},
+    "QueueDraft": {"weight": 2},
     "NewWebhook": {"name": "ended", **_WEBHOOK},
     "WebhookFields": _WEBHOOK,
 }

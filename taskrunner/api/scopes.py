@@ -87,6 +87,8 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("GET", "/pauses"): READ_SHARED,
     ("GET", "/queues"): READ_SHARED,
     ("GET", "/queues/{queue}"): READ_SHARED,
+    ("PUT", "/queues/{queue}"): OPERATE_SHARED,
+    ("DELETE", "/queues/{queue}"): OPERATE_SHARED,
     ("GET", "/workers"): READ_SHARED,
     ("POST", "/pause"): OPERATE_SHARED,
     ("POST", "/resume"): OPERATE_SHARED,

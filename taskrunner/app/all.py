@@ -17,6 +17,7 @@ from taskrunner.app.services import (
     make_scheduler,
     monitor_page_running,
     refuse_open_addresses,
+    refuse_undeclared_queues,
     relay_running,
     running,
     stop_and_outages_reported,
@@ -86,6 +87,7 @@ async def _services_running(platform: Platform, *, alone: bool) -> AsyncIterator
         if alone:
             await end_leases(platform.store, platform.clock)
         await stack.enter_async_context(watches_running(platform))
+        refuse_undeclared_queues(platform)
         refuse_open_addresses(platform)
         await stack.enter_async_context(running(platform.sessions))
         await stack.enter_async_context(running(platform.task_quota))

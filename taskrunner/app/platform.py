@@ -8,6 +8,7 @@ from taskrunner.app.adapters import egress_proxy, make_broker, make_store
 from taskrunner.config import Config
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.console_session import SessionSettings
+from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
 from taskrunner.domain.task_settings import TaskSettingsSource
@@ -31,6 +32,8 @@ from taskrunner.producer.operation_run import OperationRuns
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.queue_admin import QueueAdmin
+from taskrunner.producer.queue_watch import QueueWatch
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 from taskrunner.producer.sessions import Sessions
@@ -84,6 +87,10 @@ class Platform:
         )
         self.dry_runner = DryRunner(self.intake, TargetCheck(egress_proxy(config)).check)
         self.requeue = Requeuer(self.store, self.intake, self.publisher, self.clock, hold=hold)
+        declared = DeclaredQueues(config.queues.weights())
+        self.queues = QueueWatch(
+            self.store, self.broker if publishes else None, self.events, self.task_settings, declared
+        )
         self.executors = ExecutorWatch(self.store, self.events, self.task_settings.current.executors)
         self.pauses = PauseWatch(self.store, self.events, self.executors.source)
         self.hosts = HostAdmin(
@@ -98,8 +105,9 @@ class Platform:
         self.token_keys = PublishedKeys(config.fetch.issuer, config.fetch.credentials)
         self.audit = AuditTrail(self.store, self.events, self.clock)
         broker = self.broker if publishes else None
-        self.explainer = Explainer(self.store, broker, self.hosts, self.audit, self.clock)
-        self.fleet = Fleet(self.store, broker, self.explainer, self.clock)
+        self.explainer = Explainer(self.store, broker, declared, self.hosts, self.audit, self.clock)
+        self.fleet = Fleet(self.store, broker, self.explainer, declared, self.clock)
+        self.queue_admin = QueueAdmin(self.store, broker, self.queues, self.clock)
         self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, retention, self.webhooks.source)
@@ -131,6 +139,7 @@ class Platform:
         """
         try:
             await self.store.start()
+            await self.queues.declare()
             if self.publishes:
                 await self.broker.start()
             with nullcontext() if need_store else suppress(OutsideError):
@@ -166,15 +175,16 @@ async def operate(
 ) -> int:
     """Run `use` on a platform whose store is connected; returns its exit code. Raises `StoreUnavailable`."""
     platform = Platform(config, publishes=publishes)
+    watches = (platform.executors, platform.queues, platform.webhooks)
     async with platform.running(need_store=True):
         # Known before the first task is made or ends; a command may run for hours.
-        for watch in (platform.executors, platform.webhooks):
+        for watch in watches:
             await watch.turn()
             await watch.start()
         try:
             return await use(platform)
         finally:
-            for watch in (platform.executors, platform.webhooks):
+            for watch in watches:
                 await watch.stop()
 
 

@@ -80,6 +80,7 @@ async def faces_running(platform: Platform, monitor: Monitor) -> AsyncIterator[F
         explainer=platform.explainer,
         feed=feed,
         fleet=platform.fleet,
+        queues=platform.queue_admin,
         schedules=ScheduleAdmin(platform.store, platform.intake, platform.clock),
         store=platform.store,
         health=monitor.health,

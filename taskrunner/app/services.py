@@ -18,6 +18,7 @@ from taskrunner.app.stop_report import stop_reported
 from taskrunner.config.sections.servers import ApiSection, ServerSection
 from taskrunner.domain.errors import ConfigInvalid, FieldError, OutsideError
 from taskrunner.domain.events import ApiOpened, Events, StopRequested
+from taskrunner.domain.queue import check_declared
 from taskrunner.monitor.outage_reminder import OutageReminder
 from taskrunner.producer.cleaner import Cleaner
 from taskrunner.producer.relay import Relay
@@ -106,23 +107,39 @@ def make_scheduler(platform: Platform) -> Scheduler:
 
 @asynccontextmanager
 async def watches_running(platform: Platform) -> AsyncIterator[None]:
-    """Watch executors, pauses, keys and webhooks inside; all are known from the start if the store answers.
+    """Watch what all processes share inside; all of it is known from the start if the store answers.
 
     Raises `ConfigInvalid` for a configured key that has the name of a stored one.
     """
     with suppress(OutsideError):
         await platform.executors.turn()
         await platform.pauses.turn()
+        await platform.queues.turn()
         await platform.keys.turn()
         await platform.webhooks.turn()
     platform.keys.check_names(platform.keys.configured)
     async with (
         running(platform.executors),
         running(platform.pauses),
+        running(platform.queues),
         running(platform.keys),
         running(platform.webhooks),
     ):
         yield
+
+
+def refuse_undeclared_queues(platform: Platform) -> None:
+    """Raises `ConfigInvalid` for a queue to serve that nobody declared.
+
+    While the store is away its queues are not known; then a queue is served as soon as it is declared.
+    """
+    declared = platform.queues.declared
+    for name in platform.config.workers.queues or ():
+        try:
+            if declared.stored is not None:
+                check_declared(name, declared.names)
+        except ValueError as exc:
+            raise ConfigInvalid([FieldError(field="Workers.queues", message=str(exc))]) from exc
 
 
 def refuse_open_addresses(platform: Platform) -> None:

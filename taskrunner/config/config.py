@@ -89,6 +89,7 @@ class Config(BaseModel):
         """The bounds on what a task may ask for, and the targets that it may have."""
         return self.limits.settings(
             TaskLimits,
+            queues=tuple(self.queues.weights()),
             ssrf_policy=self.ssrf_policy(),
             callback_secrets={name: secret.hosts for name, secret in self.callbacks.secrets.items()},
             tls_profiles={name: profile.hosts for name, profile in self.fetch.tls.items()},

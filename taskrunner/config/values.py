@@ -19,7 +19,7 @@ from taskrunner.domain.host_limit import HostLimit, read_limit
 from taskrunner.domain.host_name import check_pattern
 from taskrunner.domain.messages import shown
 from taskrunner.domain.postgres_url import read_postgres_url
-from taskrunner.domain.queue import DEFAULT_QUEUES, check_declared
+from taskrunner.domain.queue import DEFAULT_QUEUES, MAX_QUEUES, check_queue_name
 from taskrunner.domain.redis_url import read_redis_url
 from taskrunner.domain.service_tls import ServiceTls
 from taskrunner.domain.service_url import (
@@ -111,7 +111,10 @@ def _check_proxy_url(url: str) -> str:
 
 
 def _check_queue(value: Any) -> Any:
-    return check_declared(value.lower(), DEFAULT_QUEUES) if isinstance(value, str) else value
+    """Whether a queue of this name is declared, the store has to say, too."""
+    if not isinstance(value, str):
+        return value
+    return value.lower() if value.lower() in DEFAULT_QUEUES else check_queue_name(value)
 
 
 def _check_exception(value: str) -> str:
@@ -223,7 +226,7 @@ ConsumerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]*$", m
 Queues = Annotated[
     tuple[Annotated[str, BeforeValidator(_check_queue)], ...],
     _Commas,
-    Field(min_length=1, max_length=30),
+    Field(min_length=1, max_length=MAX_QUEUES),
     AfterValidator(_unique),
 ]
 Delays = Annotated[

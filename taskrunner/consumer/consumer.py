@@ -24,6 +24,7 @@ from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.consumer.snoozer import Snoozer
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
+from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, StoreUnavailable, TaskInvalid
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected
 from taskrunner.domain.host_limit import HostLimit
@@ -68,9 +69,10 @@ class Consumer:
         # Foreign messages that cannot be read before the executors are known, and when that is tried again.
         self._unread: list[Delivery] = []
         self._reading: asyncio.TimerHandle | None = None
-        # The queues that are served and not paused.
-        self.open_queues = settings.queues
-        self.backlog = Backlog(settings.weights)
+        self.served_queues = self._to_serve(DeclaredQueues())
+        # Those that are not paused.
+        self.open_queues = self.served_queues
+        self.backlog = Backlog(DeclaredQueues().weights)
         self.pool = pool
         self._in_flight = InFlight()
         self._snoozer = Snoozer(store, broker, events, clock, hold=settings.hold)
@@ -139,9 +141,24 @@ class Consumer:
 
     def apply_pauses(self, pauses: Pauses) -> None:
         """Stop consuming paused queues and start consuming resumed ones. Attempts in flight go on."""
-        before = self.open_queues
         self._snoozer.pauses = pauses
-        self.open_queues = tuple(each for each in self._settings.queues if not pauses.cover_queue(each))
+        self._open_and_close()
+
+    def apply_queues(self, declared: DeclaredQueues) -> None:
+        """The same for queues that are no longer declared, and new ones; take their weights."""
+        self.served_queues = self._to_serve(declared)
+        self.backlog.weights = declared.weights
+        self._open_and_close()
+
+    def _to_serve(self, declared: DeclaredQueues) -> tuple[str, ...]:
+        """The queues of the settings, of those that are declared and that the broker has."""
+        wanted = self._settings.queues
+        names = [each for each in declared.names if each not in declared.refused]
+        return tuple(each for each in names if wanted is None or each in wanted)
+
+    def _open_and_close(self) -> None:
+        before, pauses = self.open_queues, self._snoozer.pauses
+        self.open_queues = tuple(each for each in self.served_queues if not pauses.cover_queue(each))
         if not self.is_consuming:
             return
         closed = [queue for queue in before if queue not in self.open_queues]

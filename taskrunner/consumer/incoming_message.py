@@ -15,7 +15,7 @@ from taskrunner.domain.messages import shown
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.task_fields import ID_PATTERN
 from taskrunner.domain.task_settings import TaskSettings
-from taskrunner.domain.value import Value
+from taskrunner.domain.value import Value, replace
 
 # The most that a compressed message may hold: as much as RabbitMQ 4 takes in one message.
 _MAX_BYTES = 16 * 1024 * 1024
@@ -59,12 +59,12 @@ def read_message(
         # Who publishes a message gets no answer.
         reason = "is for tasks that are submitted through the API or the command line; leave it out"
         raise TaskInvalid([FieldError(field="dedup", message=reason)])
-    if content.queue is None and content.priority is None and queue is not None:
-        content = content.model_copy(update={"queue": queue})
     try:
         task = content.to_task(settings, task_id=task_id_of(message.message_id), now=now)
     except ExecutorDisabled as exc:
         raise TaskInvalid([FieldError(field="executor", message=str(exc))]) from exc
+    if content.queue is None and content.priority is None and queue is not None:
+        task = replace(task, queue=queue)
     return IncomingMessage(envelope=Envelope(attempt=1, task=task), foreign=True)
 
 

@@ -26,13 +26,11 @@ class SelfReport:
         clock: Clock,
         *,
         name: str,
-        queues: tuple[str, ...],
     ) -> None:
         self._consumer = consumer
         self._autoscaler = autoscaler
         self._clock = clock
         self._name = name
-        self._queues = queues
         self._since = clock.now()
 
     @property
@@ -49,7 +47,7 @@ class SelfReport:
             version=__version__,
             since=self._since,
             reported_at=self._clock.now(),
-            queues=self._queues,
+            queues=self._consumer.served_queues,
             threads=workers["total"],
             busy=workers["busy"],
             min_threads=workers["min"],

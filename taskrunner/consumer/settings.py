@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.queue import DEFAULT_QUEUES, DEFAULT_WEIGHTS
 from taskrunner.domain.scaling import ScalingSettings
 from taskrunner.domain.timing import HOLD, LEASE
 from taskrunner.domain.value import Value, field
@@ -13,13 +12,13 @@ from taskrunner.domain.value import Value, field
 class ConsumerSettings(Value):
     """Durations are seconds. `name` stands in claims and leases: it must be unique among running processes.
 
-    `hold` is how long the relay waits before it looks at an adopted or snoozed task. `prefetch` is per queue,
-    `workers` the highest number of workers.
+    `queues` are those to serve, as soon as they are declared; None for all. `hold` is how long the relay
+    waits before it looks at an adopted or snoozed task. `prefetch` is per queue, `workers` the highest number
+    of workers.
     """
 
     name: str
-    queues: tuple[str, ...] = DEFAULT_QUEUES
-    weights: Mapping[str, int] = field(default_factory=lambda: DEFAULT_WEIGHTS)
+    queues: tuple[str, ...] | None = None
     prefetch: int = 300
     lease: float = LEASE
     hold: float = HOLD

@@ -11,6 +11,7 @@
     │   │   ├── HostLimitInvalid    a host limit breaks a rule
     │   │   ├── WebhookInvalid      a webhook breaks a rule
     │   │   ├── KeyInvalid          an API key breaks a rule
+    │   │   ├── QueueInvalid        a queue breaks a rule
     │   │   └── OperationInvalid    an operation breaks a rule
     │   ├── EnvelopeUnreadable      a message is not a task
     │   ├── TaskUnknown             no task (or dead letter) has this id
@@ -115,6 +116,10 @@ class KeyInvalid(FieldsInvalid):
 
 class OperationInvalid(FieldsInvalid):
     """An operation that somebody asks for breaks at least one rule."""
+
+
+class QueueInvalid(FieldsInvalid):
+    """A queue that somebody declares breaks at least one rule."""
 
 
 class EnvelopeUnreadable(CallerError):

@@ -51,6 +51,7 @@ class ReasonCode(StrEnum):
     BROKER_BLOCKED = "broker_blocked"
     PUBLISHING = "publishing"  # the relay, or whoever submitted it, is about to put it into its queue
     NO_CONSUMER = "no_consumer"
+    QUEUE_UNDECLARED = "queue_undeclared"
     QUEUE = "queue"  # others are ready before it
     DELIVERED = "delivered"  # a consumer has it, or gets it next
 
@@ -93,9 +94,10 @@ class QueueFacts(Value):
 class Situation(Value):
     """All that the decision rests on.
 
-    `host` and `queue` are None where they are not known, or not for the caller. `broker_error` is why this
-    process cannot reach the broker, `broker_blocked` why the broker takes no publishes. Who may not see the
-    tasks of others (`sees_all`) learns no numbers of theirs, no consumer and no name of another.
+    `host` and `queue` are None where they are not known, or not for the caller. `is_declared`: whether its
+    queue is. `broker_error` is why this process cannot reach the broker, `broker_blocked` why the broker
+    takes no publishes. Who may not see the tasks of others (`sees_all`) learns no numbers of theirs, no
+    consumer and no name of another.
     """
 
     record: Record
@@ -103,6 +105,7 @@ class Situation(Value):
     pauses: tuple[Pause, ...] = ()
     host: HostView | None = None
     queue: QueueFacts | None = None
+    is_declared: bool = True
     broker_error: str | None = None
     broker_blocked: str | None = None
     sees_all: bool = True
@@ -184,7 +187,13 @@ def _waiting(situation: Situation) -> Iterator[Reason]:
             until=deadline,
         )
     yield from waits
-    if is_due:
+    if not situation.is_declared:
+        name = record.task.queue
+        text = (
+            f"The queue {name} is not declared any more; declare it with `taskrunner queues declare {name}`."
+        )
+        yield Reason(code=ReasonCode.QUEUE_UNDECLARED, text=text)
+    elif is_due:
         yield from _in_queue(situation) if is_queued else _to_publish(situation)
 
 

@@ -4,13 +4,13 @@ A scope is `all`, `queue:NAME`, `label:NAME=VALUE` or `label:NAME`. A disabled e
 `executor:NAME`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from taskrunner.domain.errors import FieldError, FilterInvalid
 from taskrunner.domain.executor import Executor
 from taskrunner.domain.messages import shown
-from taskrunner.domain.queue import check_queue_name
+from taskrunner.domain.queue import check_declared, check_queue_name
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_limits import TaskLimits
 
@@ -20,14 +20,21 @@ _MAX_LABEL_BYTES = TaskLimits().max_label_bytes + 1
 _QUEUE, _LABEL, EXECUTOR = "queue:", "label:", "executor:"
 
 
-def read_scopes(*, queues: Iterable[str], labels: Iterable[str], everything: bool) -> list[str]:
-    """The scopes of a request. Raises `FilterInvalid`, also if there are none."""
+def read_scopes(
+    *, queues: Iterable[str], labels: Iterable[str], everything: bool, declared: Collection[str] | None = None
+) -> list[str]:
+    """The scopes of a request; `declared` are the queues that it may name, None for any.
+
+    Raises `FilterInvalid`, also if there are none.
+    """
     errors: list[FieldError] = []
     scopes = [ALL] if everything else []
     for queue in queues:
         scopes.append(f"{_QUEUE}{queue}")
         try:
             check_queue_name(queue)
+            if declared is not None:
+                check_declared(queue, declared)
         except ValueError as exc:
             errors.append(FieldError(field="queue", message=str(exc)))
     for label in labels:

@@ -10,6 +10,7 @@ import msgspec
 
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.dedup import Dedup
+from taskrunner.domain.queue import DEFAULT_QUEUE
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rules, RulesUnreadable
 from taskrunner.domain.task_limits import COUNT_LIMIT
@@ -88,7 +89,7 @@ class Task(Value):
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
     body_base64: str | None = None
-    queue: str = Priority.MEDIUM.value
+    queue: str = DEFAULT_QUEUE
     timeout: Annotated[float, msgspec.Meta(gt=0)]
     max_attempts: Annotated[int, msgspec.Meta(ge=1, le=COUNT_LIMIT)]
     retry: RetryPolicy

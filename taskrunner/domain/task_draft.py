@@ -27,10 +27,9 @@ from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.executor_fields import REQUEST_OR_EXECUTOR, ExecutorFields
 from taskrunner.domain.executor_use import complete, settings_for
-from taskrunner.domain.json_fields import OrNull, UrlText, WholeNumber
+from taskrunner.domain.json_fields import OrNull, QueueName, UrlText, WholeNumber
 from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_any_aside, set_aside
 from taskrunner.domain.moment import Moment
-from taskrunner.domain.queue import QUEUE_NAME, check_declared
 from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, RulesUnreadable, Statuses
 from taskrunner.domain.ssrf_policy import SsrfPolicy
@@ -81,13 +80,8 @@ class TaskDraft(ExecutorFields):
         str | None,
         Field(description="Bytes in Base64, without a Content-Type unless headers have one."),
     ] = None
-    queue: Annotated[
-        Annotated[str, Field(json_schema_extra={"pattern": f"^{QUEUE_NAME.pattern}$"})] | None,
-        Field(description="The queue to wait in; by default the one of `priority`."),
-    ] = None
-    priority: Annotated[
-        Priority | None, Field(description="Picks a queue that always exists, in place of `queue`.")
-    ] = None
+    queue: QueueName | None = Field(default=None, description="By default the one of `priority`.")
+    priority: Priority | None = Field(default=None, description="Picks a default queue, in place of `queue`.")
     delay: Duration | None = Field(default=None, ge=0)
     run_at: Moment | None = None
     expires_at: Moment | None = None
@@ -240,7 +234,7 @@ class TaskDraft(ExecutorFields):
     @field_validator("queue")
     @classmethod
     def _queue(cls, value: str | None, info: ValidationInfo) -> str | None:
-        return value if value is None else check_declared(value, limits_of(info).queues)
+        return value if value is None else task_fields.check_queue(value, limits_of(info))
 
     @field_validator("labels")
     @classmethod
@@ -316,7 +310,7 @@ class TaskDraft(ExecutorFields):
         for name in _DEFAULTED:
             if fields[name] is None:
                 fields[name] = getattr(defaults, name)
-        fields["queue"] = self.queue or (self.priority.value if self.priority else defaults.queue)
+        fields["queue"] = self._queue_of_task(settings.limits, defaults.queue)
         fields["headers"], fields["body"] = self._content()
         if self.executor is None:
             del fields["data"]
@@ -329,6 +323,15 @@ class TaskDraft(ExecutorFields):
         fields["dedup"] = self.dedup.resolve() if self.dedup else None
         fields["callback"] = self.callback.resolve(defaults.callback) if self.callback else None
         return Task(**fields)
+
+    def _queue_of_task(self, limits: TaskLimits, default: str) -> str:
+        """The draft, and the executor with its default, may be older than the declared queues."""
+        if self.queue is None and self.priority is not None:
+            return self.priority.value
+        try:
+            return task_fields.check_queue(self.queue or default, limits)
+        except ValueError as exc:
+            raise TaskInvalid([FieldError(field="queue", message=str(exc))]) from exc
 
     def _run_at(self, limits: TaskLimits, now: datetime) -> datetime | None:
         run_at = now + timedelta(seconds=self.delay) if self.delay else self.run_at

@@ -18,7 +18,8 @@ COUNT_LIMIT = 2**31 - 1
 class TaskLimits(Value):
     """Upper bounds, checked when a task is submitted. Durations are seconds.
 
-    `queues` are those that are declared. `ssrf_policy` says which targets are allowed. `callback_secrets` are
+    `queues` are those that are declared, of which the broker lacks and refuses the `refused_queues`.
+    `ssrf_policy` says which targets are allowed. `callback_secrets` are
     the names of the configured secrets, `tls_profiles` those of the TLS profiles, both with their hosts.
     `credentials` are what tasks may send.
     """
@@ -34,6 +35,7 @@ class TaskLimits(Value):
     max_attempts: int = 100
     max_delay: float = FIVE_YEARS
     queues: tuple[str, ...] = DEFAULT_QUEUES
+    refused_queues: tuple[str, ...] = ()
     ssrf_policy: SsrfPolicy = SsrfPolicy()
     callback_secrets: SecretHosts = field(default_factory=dict)
     tls_profiles: ProfileHosts = field(default_factory=dict)

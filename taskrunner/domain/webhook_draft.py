@@ -10,11 +10,11 @@ from taskrunner.domain.api_key import read_name
 from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.callback_draft import CallbackDraft
 from taskrunner.domain.errors import FieldError, WebhookInvalid
-from taskrunner.domain.json_fields import OrNull
+from taskrunner.domain.json_fields import OrNull, QueueName
 from taskrunner.domain.json_text import JsonUnfit, decode, members
 from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.queue import QUEUE_NAME, check_queue_name
+from taskrunner.domain.queue import check_queue_name
 from taskrunner.domain.schedule_draft import NAME_PATTERN
 from taskrunner.domain.task_filter import TaskFilter, read_label
 from taskrunner.domain.task_limits import TaskLimits
@@ -36,7 +36,7 @@ class WebhookConditions(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     label: Annotated[list[_Label], Field(max_length=_MAX_LABELS), OrNull()] = Field(default_factory=list)
-    queue: Annotated[str, Field(json_schema_extra={"pattern": f"^{QUEUE_NAME.pattern}$"})] | None = None
+    queue: QueueName | None = None
     host: Annotated[str, Field(min_length=1, max_length=300)] | None = None
     outcome: OutcomeKind | None = None
     created_by: Annotated[str, Field(json_schema_extra={"pattern": _CREATED_BY})] | None = None

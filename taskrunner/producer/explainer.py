@@ -3,9 +3,10 @@
 import shlex
 from datetime import datetime, timedelta
 
-from taskrunner.brokers.base import Broker
+from taskrunner.brokers.base import Broker, QueueCounts
 from taskrunner.domain.audit import AuditEntry, AuditFilter
 from taskrunner.domain.clock import Clock, to_ms
+from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.errors import OutsideError, TaskUnknown, TopologyConflict
 from taskrunner.domain.explanation import Pause, QueueFacts, Reason, Situation, explain
 from taskrunner.domain.host_name import host_of
@@ -36,10 +37,17 @@ class Explainer:
     """`broker` is None for a process that does not connect to it."""
 
     def __init__(
-        self, store: Store, broker: Broker | None, hosts: HostAdmin, trail: AuditTrail, clock: Clock
+        self,
+        store: Store,
+        broker: Broker | None,
+        declared: DeclaredQueues,
+        hosts: HostAdmin,
+        trail: AuditTrail,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._broker = broker
+        self._declared = declared
         self._hosts = hosts
         self._trail = trail
         self._clock = clock
@@ -74,11 +82,12 @@ class Explainer:
         return await self._with_queue(replace(situation, pauses=tuple(pauses)))
 
     async def _with_queue(self, situation: Situation) -> Situation:
-        if self._broker is None:
-            return situation
         name = situation.record.task.queue
+        is_declared = name in self._declared.queues
+        if self._broker is None or not is_declared:
+            return replace(situation, is_declared=is_declared)
         try:
-            counts = (await self._broker.queue_counts())[name]
+            counts = (await self._broker.queue_counts()).get(name, QueueCounts(ready=0, consumers=0))
         except (OutsideError, TopologyConflict) as exc:
             return replace(situation, broker_error=str(exc))
         is_behind = situation.record.status is Status.QUEUED and counts.ready and counts.consumers

@@ -125,13 +125,16 @@ class Relay(Service):
             await self._pause(backoff.next())
 
     async def _check_queued(self, queued: Sequence[Due]) -> None:
-        """Publish again where the queue is empty, since the broker lost the message; else wait."""
+        """Publish again where the queue is empty, since the broker lost the message; else wait.
+
+        A queue that is not declared is not counted, and nobody would take from it.
+        """
         try:
             depths = await self._broker.depths()
         except BrokerUnavailable:
             return
-        lost = [due for due in queued if depths.get(due.queue, 0) == 0]
-        waiting = [due for due in queued if depths.get(due.queue, 0) > 0]
+        lost = [due for due in queued if depths.get(due.queue) == 0]
+        waiting = [due for due in queued if depths.get(due.queue) != 0]
         if lost:
             await self._publish(lost)
         later = self._clock.now() + timedelta(seconds=self._settings.forgotten_after)

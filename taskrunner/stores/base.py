@@ -31,6 +31,7 @@ from taskrunner.stores.lifecycle import StoreStatus as StoreStatus
 from taskrunner.stores.operation_store import OperationStore as OperationStore
 from taskrunner.stores.operation_store import StoredOperation as StoredOperation
 from taskrunner.stores.operator_store import OperatorStore as OperatorStore
+from taskrunner.stores.queue_store import QueueStore as QueueStore
 from taskrunner.stores.rate_store import RateAnswer as RateAnswer
 from taskrunner.stores.rate_store import RateAsk as RateAsk
 from taskrunner.stores.rate_store import RateStore as RateStore
@@ -62,6 +63,7 @@ class Store(
     ChangeStore,
     WebhookStore,
     ExecutorStore,
+    QueueStore,
     OperationStore,
     FleetStore,
     InspectionStore,

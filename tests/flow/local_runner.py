@@ -11,13 +11,13 @@ from taskrunner.consumer.consumer import Consumer
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.consumer.worker_pool import WorkerPool
+from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.events import Event, Events, TaskSettled
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.handlers.base import AttemptContext, Handler, HandlerFactory
 from taskrunner.producer.bulk_actions import BulkActions
@@ -26,6 +26,7 @@ from taskrunner.producer.cleaner import Cleaner
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.queue_watch import QueueWatch
 from taskrunner.producer.relay import Relay
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
@@ -117,6 +118,8 @@ class LocalRunner:
         self.events.subscribe(self._hear)
         self.store = store
         self.broker = MemoryBroker(self.events)
+        self.task_settings = TaskSettingsSource()
+        self.queues = QueueWatch(store, self.broker, self.events, self.task_settings, DeclaredQueues())
         self.target = Target()
         self.task_settings = TaskSettingsSource()
         self.webhooks = WebhookWatch(store, self.events, self.clock)
@@ -223,6 +226,7 @@ class LocalRunner:
         )
         self.consumers.append(consumer)
         consumer.pool.resize(workers)
+        self.queues.subscribe(consumer.apply_queues)
         self.pauses.subscribe(consumer.apply_pauses)
         await consumer.start()
         return consumer
@@ -236,7 +240,9 @@ class LocalRunner:
         await self.pauses.turn()
 
     async def submit(self, url: str = "http://target.test/", **fields: object) -> Submitted:
-        submitted = await self.intake.submit(TaskDraft.from_fields({"url": url, **fields}, TaskLimits()))
+        submitted = await self.intake.submit(
+            TaskDraft.from_fields({"url": url, **fields}, self.task_settings.current.limits)
+        )
         await self.publisher.drain()
         return submitted
 

@@ -38,7 +38,6 @@ def one_each(runner: LocalRunner) -> Parts:
     """A gate that lets one attempt at a time start at each host."""
     settings = ConsumerSettings(
         name="gate",
-        weights={},
         prefetch=100,
         lease=LEASE,
         hold=10,

@@ -1,5 +1,6 @@
 """The backlog takes from queues by weight and discards deliveries that the broker has requeued."""
 
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
@@ -50,6 +51,60 @@ def test_queues_share_by_weight_and_none_starves() -> None:
             backlog.append(waiting(f"{queue}-{number}", queue))
     queues = [item.delivery.queue for item in backlog.take(21)]
     assert {queue: queues.count(queue) for queue in DEFAULT_QUEUES} == WEIGHTS
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"high": 6, "medium": 3, "low": 1, "reports": 1},
+        {"high": 100, "low": 1},
+        {"a": 7, "b": 5, "c": 3, "d": 2},
+        {f"q{number}": number + 1 for number in range(20)},
+        {"a": 1, "b": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("batch", "ahead"), [(1, 0), (1, 20), (7, 20), (20, 500)])
+def test_weights_are_held_while_all_queues_are_full(weights: dict[str, int], batch: int, ahead: int) -> None:
+    """Whatever is taken at once, and whatever of it is put back, as the host gate does that looks ahead."""
+    backlog, turns = Backlog(weights), 20 * sum(weights.values())
+    for queue in weights:
+        for _ in range(batch + ahead + 1):
+            backlog.append(waiting("x", queue))
+    served: Counter[str] = Counter()
+    while served.total() < turns:
+        taken = backlog.take(batch + ahead)
+        backlog.put_back(taken[batch:])
+        for item in taken[:batch]:
+            served[item.delivery.queue] += 1
+            backlog.append(waiting("x", item.delivery.queue))
+    for queue, weight in weights.items():
+        expected = served.total() * weight / sum(weights.values())
+        assert served[queue] == pytest.approx(expected, rel=0.1), served
+
+
+def test_an_idle_queue_saves_up_no_turns() -> None:
+    """Nor does it lose any: once it has tasks, it shares by its weight from then on."""
+    backlog = Backlog({"low": 1, "high": 1})
+    for _ in range(500):
+        backlog.append(waiting("x", "low"))
+        backlog.take(1)
+    for _ in range(100):
+        backlog.append(waiting("x", "low"))
+        backlog.append(waiting("x", "high"))
+    queues = [item.delivery.queue for item in backlog.take(100)]
+    assert 49 <= queues.count("high") <= 51
+
+
+def test_weights_may_change() -> None:
+    backlog = Backlog({"a": 1, "b": 1})
+    for _ in range(200):
+        backlog.append(waiting("x", "a"))
+        backlog.append(waiting("x", "b"))
+    backlog.take(50)
+    backlog.weights = {"a": 4}
+    queues = [item.delivery.queue for item in backlog.take(100)]
+    assert queues.count("a") == pytest.approx(80, abs=2)
 
 
 def test_put_back_keeps_the_order_ahead_of_newcomers() -> None:

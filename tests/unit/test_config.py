@@ -88,6 +88,15 @@ def test_queues_have_weights(tmp_path: Path, text: str) -> None:
     assert weights == {"high": 6, "medium": 4, "low": 2}
 
 
+def test_a_queue_may_have_any_name(tmp_path: Path) -> None:
+    """In the file as it is spelt, in the environment in small letters; without a weight it has the least."""
+    text = "Queues: {reports: {weight: 3}, low: {weight: 2}, Bulk-mail_2: }"
+    queues = load_text(tmp_path, text, TASKRUNNER_QUEUES__REPORTS="weight=4").queues
+    expected = {"high": 16, "medium": 4, "low": 2, "reports": 4, "Bulk-mail_2": 1}
+    assert queues.weights() == expected
+    assert queues.redacted()["reports"] == {"weight": 4}
+
+
 def test_the_environment_sets_a_weight(tmp_path: Path) -> None:
     config = load(environ={"TASKRUNNER_QUEUES__HIGH": "weight=7"}, folder=tmp_path)
     assert config.queues.high.weight == 7

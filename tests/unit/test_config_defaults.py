@@ -14,6 +14,7 @@ from taskrunner.config import Config, sections
 from taskrunner.config.keys import section_models
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.callback import CallbackDefaults
+from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.scaling import ScalingSettings
@@ -43,13 +44,17 @@ CONFIGURED: list[tuple[str, type[Any], set[str]]] = [
     (
         "workers",
         ConsumerSettings,
-        {"weights", "prefetch", "hold", "workers", "host_settings", "host_limits"},
+        {"prefetch", "hold", "workers", "host_settings", "host_limits"},
     ),
     ("workers", ScalingSettings, set()),
     ("retry", RetryPolicy, set()),
     ("fetch", FetchSettings, {"trust", "limits", "key_passwords", "secrets"}),
     ("fetch", SsrfPolicy, {"endpoints"}),
-    ("limits", TaskLimits, {"queues", "ssrf_policy", "callback_secrets", "tls_profiles", "credentials"}),
+    (
+        "limits",
+        TaskLimits,
+        {"queues", "refused_queues", "ssrf_policy", "callback_secrets", "tls_profiles", "credentials"},
+    ),
     ("retention", RetentionSettings, set()),
     ("relay", RelaySettings, {"lease"}),
     ("schedules", SchedulerSettings, {"poll_interval"}),
@@ -99,7 +104,7 @@ def test_the_defaults_of_settings_from_several_sections_agree() -> None:
     assert config.task_defaults() == TaskDefaults()
     assert config.host_settings() == HostSettings()
     assert config.scaling_settings() == ScalingSettings()
-    assert config.queues.weights() == consumer.weights
+    assert config.queues.weights() == DeclaredQueues().weights
     assert config.rabbit.addr == RabbitSettings().addresses
     assert (config.redis.addr, config.store.replicas) == ((redis.address,), redis.replicas)
     assert (config.rabbit.prefetch, config.relay.hold) == (consumer.prefetch, consumer.hold)

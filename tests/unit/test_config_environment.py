@@ -124,8 +124,8 @@ def test_a_secret_file_is_found_beside_the_file_that_names_it(tmp_path: Path) ->
         ("TASKRUNNER_LOGGER__LEVEL", "inof", 'did you mean "info"?'),
         (
             "WORKER_QUEUES",
-            "hihg",
-            "must be a declared queue (high, medium, low), got 'hihg', did you mean \"high\"?",
+            "a b",
+            "must be 1 to 64 letters, digits, _ or -, got 'a b'",
         ),
         ("WORKER_QUEUES", ",", "at least 1"),
         ("MAX_RETRIES", "-1", "must be a whole number, 0 or more, got '-1'"),

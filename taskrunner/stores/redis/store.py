@@ -18,6 +18,7 @@ from taskrunner.stores.redis.inspection_store import RedisInspectionStore
 from taskrunner.stores.redis.intake_store import RedisIntakeStore
 from taskrunner.stores.redis.operation_store import RedisOperationStore
 from taskrunner.stores.redis.operator_store import RedisOperatorStore
+from taskrunner.stores.redis.queue_store import RedisQueueStore
 from taskrunner.stores.redis.rate_store import RedisRateStore
 from taskrunner.stores.redis.redis_connection import SERVICE, RedisStoreConnection
 from taskrunner.stores.redis.relay_store import RedisRelayStore
@@ -45,6 +46,7 @@ class RedisStore(
     RedisChangeStore,
     RedisWebhookStore,
     RedisExecutorStore,
+    RedisQueueStore,
     RedisOperationStore,
     RedisFleetStore,
     RedisInspectionStore,

@@ -16,6 +16,7 @@ from taskrunner.stores.sql.inspection_store import SqlInspectionStore
 from taskrunner.stores.sql.intake_store import SqlIntakeStore
 from taskrunner.stores.sql.operation_store import SqlOperationStore
 from taskrunner.stores.sql.operator_store import SqlOperatorStore
+from taskrunner.stores.sql.queue_store import SqlQueueStore
 from taskrunner.stores.sql.rate_store import SqlRateStore
 from taskrunner.stores.sql.relay_store import SqlRelayStore
 from taskrunner.stores.sql.schedule_store import SqlScheduleStore
@@ -41,6 +42,7 @@ class SqlStore(
     SqlChangeStore,
     SqlWebhookStore,
     SqlExecutorStore,
+    SqlQueueStore,
     SqlOperationStore,
     SqlFleetStore,
     SqlInspectionStore,

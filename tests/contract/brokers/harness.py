@@ -19,6 +19,9 @@ from taskrunner.domain.new_task import new_task_id
 from tests.tools.proxy import Proxy
 from tests.tools.waiting import PATIENCE, eventually, in_time
 
+# Queues that tests declare beside the default ones.
+DECLARED = ("reports", "mails")
+
 
 class Inbox:
     """Collects deliveries; tests wait for their number."""
@@ -208,8 +211,10 @@ class RabbitBackend(Backend):
         await asyncio.to_thread(run)
 
     def _delete_all(self, channel: Any) -> None:
-        for declaration in self.topology.declarations:
+        for declaration in self.topology.basic_declarations:
             channel.queue_delete(declaration.name)
+        for queue in DECLARED:
+            channel.queue_delete(self.topology.amqp_name(queue))
         for exchange in self.topology.exchanges:
             channel.exchange_delete(exchange)
 

@@ -230,7 +230,7 @@ async def test_watchdog_repairs_a_consumer_that_gets_nothing(unstarted: RabbitBa
     unstarted.broker.consume(["high"], 2, inbox.take)
     await eventually(lambda: unstarted.broker.status().consuming)
     queue = unstarted.topology.amqp_name("high")
-    arguments = dict(replace(unstarted.topology, delivery_limit=3).declarations[1].arguments)
+    arguments = dict(replace(unstarted.topology, delivery_limit=3).basic_declarations[1].arguments)
 
     def delete_and_declare(channel: Any) -> None:
         channel.queue_delete(queue)

@@ -24,6 +24,7 @@ from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.clock import SystemClock
+from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
@@ -55,6 +56,8 @@ from taskrunner.producer.operation_run import OperationRuns
 from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.queue_admin import QueueAdmin
+from taskrunner.producer.queue_watch import QueueWatch
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.search import Search
@@ -172,7 +175,8 @@ async def api(
     trail = AuditTrail(store, events, clock)
     feed = TaskFeed(store, events, clock)
     await feed.start()
-    explainer = Explainer(store, broker, hosts, trail, clock)
+    watch = QueueWatch(store, broker, events, intake_settings, DeclaredQueues())
+    explainer = Explainer(store, broker, watch.declared, hosts, trail, clock)
     bulk_actions = BulkActions(store, Search(store), cancellation, requeue)
     runner = OperationRunner(OperationRuns(store, bulk_actions, trail, events, clock, name="api"))
     app = build_api(
@@ -185,7 +189,8 @@ async def api(
         hosts=hosts,
         feed=feed,
         explainer=explainer,
-        fleet=Fleet(store, broker, explainer, clock),
+        fleet=Fleet(store, broker, explainer, watch.declared, clock),
+        queues=QueueAdmin(store, broker, watch, clock),
         schedules=ScheduleAdmin(store, intake, clock),
         store=store,
         health=health,

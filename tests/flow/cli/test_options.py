@@ -76,7 +76,7 @@ CHOSEN: Mapping[str, tuple[str, set[str]]] = {
 SERVICES: Mapping[str, str] = {
     "serve --addr": "a b",
     "serve --port": "x",
-    "consume --queues": "hihg",
+    "consume --queues": "a b",
     "consume --min-workers": "x",
     "consume --max-workers": "x",
     "consume --addr": "a b",
@@ -139,6 +139,7 @@ def named(command: str) -> tuple[str, ...]:
     needed |= {"keys create": "web --scope read", "keys revoke": "first", "keys rotate": "first"}
     needed |= {f"operations {name}": UNKNOWN for name in ("show", "abort")}
     needed |= {"keys limit": "first --rate 5/s"}
+    needed |= {f"queues {name}": "reports" for name in ("declare", "delete")}
     needed |= {f"tasks {name}": "--all" for name in ("cancel", "requeue", "delete")}
     needed |= {f"dead-letters {name}": "--all" for name in ("requeue", "purge")}
     return tuple(needed.get(command, "").split())

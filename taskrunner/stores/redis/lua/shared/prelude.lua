@@ -20,6 +20,7 @@ local SCHEDULES = PREFIX .. 'schedules' -- sorted set: names of schedules, all w
 local SLOTS = PREFIX .. 'slots'    -- sorted set: names of schedules that are not paused by next slot, ms
 local WEBHOOKS = PREFIX .. 'webhooks' -- hash: webhooks by name
 local EXECUTORS = PREFIX .. 'executors' -- hash: executors by name
+local QUEUES = PREFIX .. 'queues' -- hash: declared queues by name
 local API_KEYS = PREFIX .. 'api-keys' -- hash: API keys by name
 local SESSIONS = PREFIX .. 'sessions' -- hash: sessions of the console by id
 local SESSION_USES = PREFIX .. 'session-uses' -- hash: when each was last used
