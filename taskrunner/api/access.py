@@ -30,9 +30,10 @@ from taskrunner.domain.task import Task
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import replace
 from taskrunner.producer.key_limiter import Allowance, KeyLimiter
+from taskrunner.producer.key_quotas import KeyQuotas
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.sessions import Sessions
-from taskrunner.producer.task_quota import Room, TaskQuota
+from taskrunner.producer.task_quota import Room
 
 # RFC 6750 section 3 and RFC 7617 section 2: what a client may send. Browsers ask people for the second.
 _BEARER, _BASIC = 'Bearer realm="taskrunner"', 'Basic realm="taskrunner", charset="UTF-8"'
@@ -42,16 +43,16 @@ _HOW = "send it as `Authorization: Bearer tr_…`, or as the password of HTTP Ba
 class Caller:
     """Whom a request comes from: a key, or anybody (None), who may then do everything."""
 
-    def __init__(self, key: ApiKey | None, quota: TaskQuota | None = None) -> None:
+    def __init__(self, key: ApiKey | None, quotas: KeyQuotas | None = None) -> None:
         self.key = key
-        self._quota = None if key is None or key.max_live_tasks is None else quota
+        self._quotas = quotas if key is not None and key.has_quota else None
         self.submitter = None if key is None else submitter_of(key)
 
-    def room_for(self, count: int) -> AbstractAsyncContextManager[Room]:
-        """Submit so many tasks inside, and say how many are new. Raises `TooManyLiveTasks`."""
-        if self._quota is None or self.key is None:
+    def room_for(self, count: int, size_bytes: int) -> AbstractAsyncContextManager[Room]:
+        """Submit so many tasks inside, and say how many are new. Raises `QuotaUsed`."""
+        if self._quotas is None or self.key is None:
             return nullcontext(Room())
-        return self._quota.room_for(self.key, count)
+        return self._quotas.room_for(self.key, count, size_bytes)
 
     @property
     def name(self) -> str | None:
@@ -156,12 +157,12 @@ class Admission:
         keys: KeyWatch,
         settings: AccessSettings,
         limiter: KeyLimiter,
-        quota: TaskQuota | None = None,
+        quotas: KeyQuotas | None = None,
     ) -> None:
         self._keys = keys
         self._limiter = limiter
         self._settings = settings
-        self._caller_with = lru_cache(maxsize=1024)(lambda key: Caller(key, quota))
+        self._caller_with = lru_cache(maxsize=1024)(lambda key: Caller(key, quotas))
 
     @property
     def is_open(self) -> bool:
@@ -276,9 +277,9 @@ class Access:
         settings: AccessSettings,
         limiter: KeyLimiter,
         sessions: Sessions | None = None,
-        quota: TaskQuota | None = None,
+        quotas: KeyQuotas | None = None,
     ) -> None:
-        self._admission = Admission(keys, settings, limiter, quota)
+        self._admission = Admission(keys, settings, limiter, quotas)
         self._sessions = sessions
 
     @property

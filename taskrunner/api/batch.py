@@ -85,7 +85,7 @@ class BatchRoutes:
         if not lines:
             return json_response(BatchAnswer(items=()))
         submit = RequestSubmit(self._intake, reader, dry_run=is_dry_run)
-        async with nullcontext(Room()) if is_dry_run else caller.room_for(len(lines)) as room:
+        async with nullcontext(Room()) if is_dry_run else caller.room_for(len(lines), len(raw)) as room:
             items: list[BatchItem] = []
             if is_atomic:
                 done = await submit.submit_all(lines)

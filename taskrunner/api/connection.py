@@ -1,14 +1,12 @@
 """Connections of clients, with limits on how long a request may take to arrive and an answer to leave.
 
 aiohttp limits how long a connection may idle, but not how slowly the head of a request may arrive, nor how
-long a client may leave an answer unread. When all places are taken, the connection that has been idle longest
-is closed, and some places are kept for probes. Exceptions of a request become problems here.
+long a client may leave an answer unread. Exceptions of a request become problems here.
 """
 
 import asyncio
 import re
 import uuid
-from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -20,6 +18,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import ERROR
 
 from taskrunner.api.answer_headers import HEADERS, AnswerHeaders, complete_headers
+from taskrunner.api.connection_places import TOO_MANY, ConnectionPlaces
 from taskrunner.api.content_coding import encode_content
 from taskrunner.api.entity_tags import conditional
 from taskrunner.api.problems import Problem, http_problem, internal_error, problem_of
@@ -35,19 +34,18 @@ _LINGER = 1.0  # how long the rest of a refused body is read, so that the client
 # After these the rest of the request may still be on its way, so the connection cannot be used again.
 _CLOSING = frozenset({408, 413})
 _DENIED = frozenset({401, 403, 429})  # counted, not audited: anybody can cause them
-_PROBE_PLACES = 20  # connections beyond `max_connections` that may still ask `/livez` and `/readyz`
 _MAX_HEAD_BYTES = 64 * 1024  # all headers of a request together
 # As the parser's message quotes the line.
 _REQUEST_LINE = re.compile(r"b'[!#$%&*+.^_`|~0-9A-Za-z-]+ [^ ]+ HTTP/[0-9]\.[0-9]'")
-_TOO_MANY = http_problem(503, "too many connections", {"Retry-After": "1"})
 
 
 class ClientConnection(web.RequestHandler):
-    """aiohttp's protocol with three clocks, which `end_if_slow` reads.
+    """aiohttp's protocol with two clocks, which `end_if_slow` reads.
 
-    `silent_since`: no byte has arrived since the connection was made. `receiving_since`: the first byte of a
-    request arrived, its head is not complete. `unread_since`: the client has not read any of the
-    `unread_bytes` that we wrote. All are on the loop's clock, None while they do not run.
+    `receiving_since`: the connection was accepted, or the first byte of a later request arrived, and the head
+    is not complete; so a TLS handshake and the first head together have the time of a head. `unread_since`:
+    the client has not read any of the `unread_bytes` that we wrote. Both are on the loop's clock, None while
+    they do not run. `is_silent` until the first byte of a request; `handshake` until it is done.
     """
 
     __slots__ = (
@@ -56,10 +54,11 @@ class ClientConnection(web.RequestHandler):
         "_parts",
         "foreign_version",
         "handling",
+        "handshake",
+        "is_silent",
         "only_probes",
         "payload",
         "receiving_since",
-        "silent_since",
         "unread_bytes",
         "unread_since",
     )
@@ -71,15 +70,16 @@ class ClientConnection(web.RequestHandler):
         self._parts = RequestParts()
         self.foreign_version = False
         self.handling = False
+        self.handshake: asyncio.Task[None] | None = None
+        self.is_silent = True
         self.only_probes = False
         self.payload: StreamReader | None = None
-        self.silent_since: float | None = self._clock()
-        self.receiving_since: float | None = None
+        self.receiving_since: float | None = self._clock()
         self.unread_since: float | None = None
         self.unread_bytes = 0
 
     def data_received(self, data: bytes) -> None:
-        self.silent_since = None
+        self.is_silent = False
         if self.receiving_since is None and not self.handling:
             self.receiving_since = self._clock()
         start = 0
@@ -140,11 +140,11 @@ class ClientConnection(web.RequestHandler):
         if self._is_unread(transport, now, limit):
             # Nobody reads, so an answer would not arrive.
             transport.abort()
-        elif self.silent_since is not None and now - self.silent_since > limit:
-            self.force_close()
         elif self.receiving_since is not None and now - self.receiving_since > limit:
-            detail = f"the headers were not complete within {limit:g} s"
-            self.end_with(http_problem(408, detail))
+            if self.is_silent:
+                self.force_close()
+            else:
+                self.end_with(http_problem(408, f"the headers were not complete within {limit:g} s"))
 
     def _is_unread(self, transport: asyncio.Transport, now: float, limit: float) -> bool:
         """A client that reads slowly is not cut off: it may be on a slow line."""
@@ -154,6 +154,11 @@ class ClientConnection(web.RequestHandler):
         if unread_bytes != self.unread_bytes:
             self.unread_bytes, self.unread_since = unread_bytes, now
         return now - self.unread_since > limit
+
+    def force_close(self) -> None:
+        if self.handshake is not None:
+            self.handshake.cancel()
+        super().force_close()
 
     def end_with(self, problem: Problem) -> None:
         """Answer `problem` outside of any request, and close."""
@@ -204,11 +209,8 @@ class ConnectionServer(web.Server):
         self._options = options
         self._guard = RequestGuard(options)
         self._headers = AnswerHeaders(options)
-        self._open = 0
-        # Connections without a request in progress, the one that has been idle longest first.
-        self._idle: dict[ClientConnection, None] = {}
+        self.places = ConnectionPlaces(options.max_connections)
         self._draining = False
-        self._all_closed = asyncio.Event()
 
     def __call__(self) -> ClientConnection:
         options = self._options
@@ -223,43 +225,30 @@ class ConnectionServer(web.Server):
             max_headers=options.max_headers,
         )
 
+    def accepted(self, connection: ClientConnection) -> None:
+        """A TLS handshake is to begin."""
+        self.places.take(connection)
+
+    def handshake_ended(self, connection: ClientConnection) -> None:
+        """Done, or failed: then nobody is told that the connection is lost."""
+        if connection.handshake is not None:
+            self.places.give_back(connection)
+
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        self._open += 1
-        if not isinstance(handler, ClientConnection):
-            return
-        if self._open > self._options.max_connections:
-            self._make_room_for(handler)
-        self._idle[handler] = None
-
-    def _make_room_for(self, handler: ClientConnection) -> None:
-        """Close the connection that has been idle longest; if all are busy, only probes get an answer."""
-        idlest = next(iter(self._idle), None)
-        if idlest is not None:
-            del self._idle[idlest]
-            idlest.force_close()
-        elif self._open <= self._options.max_connections + _PROBE_PLACES:
-            handler.only_probes = True
-        else:
-            handler.end_with(_TOO_MANY)
+        if isinstance(handler, ClientConnection):
+            handler.handshake = None
+            self.places.take(handler)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
-        self._open -= 1
         if isinstance(handler, ClientConnection):
-            self._idle.pop(handler, None)
-        if self._open == 0:
-            self._all_closed.set()
+            self.places.give_back(handler)
 
     async def drain(self, seconds: float) -> None:
         """Close each connection after its next answer; wait up to `seconds` until all are closed."""
         self._draining = True
-        if self._open == 0:
-            return
-        self._all_closed.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._all_closed.wait()
+        await self.places.wait_closed(seconds)
 
     def end_slow(self) -> None:
         """Close every connection that exceeds the request timeout."""
@@ -278,7 +267,7 @@ class ConnectionServer(web.Server):
         """Called by aiohttp when the head of a request is complete."""
         if isinstance(protocol, ClientConnection):
             protocol.begin(payload)
-            self._idle.pop(protocol, None)
+            self.places.busy(protocol)
             protocol.foreign_version = message.version.major != 1
         if message is ERROR or message.version.major != 1:
             # The parser marks its errors as HTTP/1.0; we answer in the version that we speak.
@@ -301,7 +290,7 @@ class ConnectionServer(web.Server):
             if isinstance(protocol, ClientConnection):
                 protocol.handling = False
                 if protocol.transport is not None:
-                    self._idle[protocol] = None
+                    self.places.idle(protocol)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -338,8 +327,8 @@ class ConnectionServer(web.Server):
         if request.method not in METHODS:
             return http_problem(501, f"there are only the methods {', '.join(METHODS)}")
         if isinstance(protocol, ClientConnection) and protocol.only_probes and request.path not in PROBES:
-            if self._open > self._options.max_connections:
-                return _TOO_MANY
+            if self.places.are_taken:
+                return TOO_MANY
             protocol.only_probes = False
         return None
 

@@ -45,4 +45,5 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "QueueDraft": {"weight": 2},
     "NewWebhook": {"name": "ended", **_WEBHOOK},
     "WebhookFields": _WEBHOOK,
+    "WebhookDraftPatch": {"enabled": False, "filter": {"queue": None}},
 }

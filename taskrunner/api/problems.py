@@ -24,7 +24,7 @@ error is shown only as an id, under which the log has the rest.
 | 404 | `session_unknown`, `webhook_unknown`, `executor_unknown` | |
 | 405 | `method_not_allowed` | |
 | 408, 413, 414, 415, 431 | `request_timeout`, `body_too_large`, `url_too_long`, … | a bound was crossed |
-| 429 | `rate_limited`, `too_many_live_tasks` | the key has a limit; try again after `Retry-After` seconds |
+| 429 | `rate_limited`, `too_many_live_tasks`, `too_many_stored_bytes` | a limit of the key: `Retry-After` |
 | 409, 422 | `batch_refused` | an atomic batch: `errors` begin with the number of the task |
 | 409 | `dedup_key_held` | another task holds the dedup key, and the mode is `reject` |
 | 409 | `executor_disabled` | the task's executor takes no new tasks |
@@ -70,6 +70,7 @@ from taskrunner.domain.errors import (
     OutsideError,
     QueueInvalid,
     QueueUnknown,
+    QuotaUsed,
     ScheduleInvalid,
     ScheduleUnknown,
     SessionUnknown,
@@ -79,7 +80,7 @@ from taskrunner.domain.errors import (
     TaskInvalid,
     TaskTooLarge,
     TaskUnknown,
-    TooManyLiveTasks,
+    TooManyStoredBytes,
     WebhookInvalid,
     WebhookUnknown,
     WriteUnconfirmed,
@@ -221,8 +222,8 @@ def problem_of(exc: BaseException) -> Problem | None:
     unknown = next((code for kind, code in _UNKNOWN.items() if isinstance(exc, kind)), None)
     if unknown is not None:
         return Problem(status=404, code=unknown, detail=str(exc))
-    if isinstance(exc, TooManyLiveTasks):
-        return _too_many_live_tasks(exc)
+    if isinstance(exc, QuotaUsed):
+        return _quota_used(exc)
     if isinstance(exc, StateConflict):
         status, code = _CONFLICT_CODES.get(type(exc), (409, "state_conflict"))
         return Problem(status=status, code=code, detail=str(exc))
@@ -283,15 +284,18 @@ def _batch_refused(exc: BatchRefused) -> Problem:
     return Problem(status=status, code="batch_refused", detail=str(exc), errors=at_most(errors))
 
 
-def _too_many_live_tasks(exc: TooManyLiveTasks) -> Problem:
+def _quota_used(exc: QuotaUsed) -> Problem:
     """429 (RFC 6585). A policy need not have a window: draft-ietf-httpapi-ratelimit-headers section 3."""
+    is_size = isinstance(exc, TooManyStoredBytes)
+    policy = "stored-bytes" if is_size else "live-tasks"
     headers = {
-        "RateLimit-Policy": f'"live-tasks";q={exc.limit}',
-        "RateLimit": f'"live-tasks";r={exc.free}',
-        # Tasks that have ended are counted so soon.
-        "Retry-After": "1",
+        "RateLimit-Policy": f'"{policy}";q={exc.limit}',
+        "RateLimit": f'"{policy}";r={exc.free}',
+        # Tasks that have ended are counted so soon; those that were removed take a walk through the others.
+        "Retry-After": "10" if is_size else "1",
     }
-    return Problem(status=429, code="too_many_live_tasks", detail=str(exc), headers=headers)
+    code = "too_many_stored_bytes" if is_size else "too_many_live_tasks"
+    return Problem(status=429, code=code, detail=str(exc), headers=headers)
 
 
 def _is_syntax(exc: FieldsInvalid) -> bool:

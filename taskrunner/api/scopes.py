@@ -69,6 +69,7 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("GET", "/webhooks"): READ,
     ("GET", "/webhooks/{webhook}"): READ,
     ("PUT", "/webhooks/{webhook}"): SUBSCRIBE,
+    ("PATCH", "/webhooks/{webhook}"): SUBSCRIBE,
     ("DELETE", "/webhooks/{webhook}"): OPERATE,
     # Whoever names an executor has to know it; whoever changes one changes the tasks of all keys.
     ("GET", "/executors"): READ,

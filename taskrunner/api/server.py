@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from aiohttp import web
 
 from taskrunner.api.connection import ConnectionServer
 from taskrunner.api.settings import ServerSettings
+from taskrunner.api.tls_acceptor import TlsAcceptor
 from taskrunner.domain.address import is_wildcard
 from taskrunner.domain.errors import ConfigInvalid, SetupError
 from taskrunner.domain.events import CertificateRefused, CertificateRenewed, Events, PortOpened
@@ -53,6 +55,7 @@ class WebServer:
         self._app_runner = web.AppRunner(app, access_log=None)
         self._runner: web.ServerRunner | None = None
         self._server: ConnectionServer | None = None
+        self._acceptor: TlsAcceptor | None = None
         self._listener: asyncio.Server | None = None
         self._certificate: ServerCertificate | None = None
         self._sweepers: list[asyncio.Task[None]] = []
@@ -91,6 +94,8 @@ class WebServer:
             await self._app_runner.app.shutdown()
             if self._server is not None:
                 await self._server.drain(min(_DRAIN, self._options.shutdown_grace))
+            if self._acceptor is not None:
+                await self._acceptor.stop()
             await runner.cleanup()
         sweepers, self._sweepers = self._sweepers, []
         await cancel_and_wait(*sweepers)
@@ -102,10 +107,10 @@ class WebServer:
 
     async def _listen(self, server: ConnectionServer) -> asyncio.Server:
         options: dict[str, Any] = {"backlog": self._options.backlog}
+        factory: Callable[[], asyncio.Protocol] = server
         if self._certificate is not None:
-            options["ssl"] = self._certificate.context
-            # Until the handshake is done, nobody else watches a silent client; asyncio's own limit is 60 s.
-            options["ssl_handshake_timeout"] = self._options.request_timeout
+            context, timeout = self._certificate.context, self._options.request_timeout
+            factory = self._acceptor = TlsAcceptor(server, context, timeout)
         if ":" in self.host and is_wildcard(self.host) and socket.has_dualstack_ipv6():
             # asyncio sets IPV6_V6ONLY (RFC 3493 section 5.3), and `::` means all addresses of the machine.
             options["sock"] = socket.create_server(
@@ -116,7 +121,7 @@ class WebServer:
             )
         else:
             options |= {"host": self.host, "port": self.port}
-        return await asyncio.get_running_loop().create_server(server, **options)
+        return await asyncio.get_running_loop().create_server(factory, **options)
 
     async def _end_slow(self, server: ConnectionServer) -> None:
         while True:

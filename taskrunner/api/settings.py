@@ -16,7 +16,8 @@ class ServerSettings:
     """The limits of a server; durations are seconds.
 
     `request_timeout`: a request's headers, and then its body, must each be complete this soon after their
-    first byte; a client may also read nothing of an answer for this long. `keepalive_timeout` is longer than
+    first byte, those of the first request this soon after the connection was accepted, TLS handshake
+    included; a client may also read nothing of an answer for this long. `keepalive_timeout` is longer than
     the 60 s of common proxies, so that they close idle connections first. `shutdown_grace`: how long requests
     in flight may continue after `stop`. `hosts` are the names that clients may ask for, beside loopback and
     addresses. `trusted_proxies` are the networks of the proxies whose `Forwarded` headers are believed.

@@ -127,10 +127,10 @@ class TaskRoutes:
             found = await self._dry_runner.run(draft, idempotency_key=key, submitter=caller.submitter)
             return json_response(DryRunView.of(caller.shown_dry_run(found), self._options.masking))
         try:
-            return await self._submit(draft, key, request, may_wait="Prefer" in request.headers)
+            return await self._submit(draft, key, request, len(raw), may_wait="Prefer" in request.headers)
         except HolderDeleted:
             # That frees the dedup key. The client has waited already, if it wanted to.
-            return await self._submit(draft, key, request, may_wait=False)
+            return await self._submit(draft, key, request, len(raw), may_wait=False)
 
     async def read(self, request: web.Request) -> web.Response:
         query = Query(request, _READ.parameters)
@@ -178,11 +178,11 @@ class TaskRoutes:
         return TaskView.of(shown, self._options.masking, prefix=prefix_of(request), body=body)
 
     async def _submit(
-        self, draft: TaskDraft, key: str | None, request: web.Request, *, may_wait: bool
+        self, draft: TaskDraft, key: str | None, request: web.Request, size_bytes: int, *, may_wait: bool
     ) -> web.Response:
         """Raises `HolderDeleted`, and as `Intake.submit` does."""
         caller = caller_of(request)
-        async with caller.room_for(1) as room:
+        async with caller.room_for(1, size_bytes) as room:
             submitted = await self._intake.submit(draft, idempotency_key=key, submitter=caller.submitter)
             room.created = int(submitted.created)
         location = ("Location", f"{prefix_of(request)}/tasks/{caller.shown(submitted.id)}")

@@ -4,7 +4,8 @@ from aiohttp import web
 
 from taskrunner.api.access import caller_of
 from taskrunner.api.audited import change_of
-from taskrunner.api.draft_schemas import Variant
+from taskrunner.api.draft_schemas import Patch, Variant, merge_patch
+from taskrunner.api.entity_tags import condition_of, tagged_response
 from taskrunner.api.parameters import WEBHOOK
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response
@@ -15,7 +16,7 @@ from taskrunner.domain.errors import FieldError, WebhookInvalid, WebhookUnknown
 from taskrunner.domain.messages import shown
 from taskrunner.domain.webhook import Webhook
 from taskrunner.domain.webhook_draft import WebhookDraft
-from taskrunner.producer.webhook_admin import WebhookAdmin
+from taskrunner.producer.webhook_admin import WebhookAdmin, WebhookCheck
 
 _JSON = "application/json"
 NEW_WEBHOOK = Variant(
@@ -27,6 +28,7 @@ WEBHOOK_FIELDS = Variant(
     description="A webhook, whose name is in the path.",
     without=("name",),
 )
+WEBHOOK_PATCH = Patch(draft=WebhookDraft, without=("name",))
 _MAX_REQUEST_BYTES = 32 * 1024
 _CREATE = Operation(
     summary="Be told of the ends of all tasks that match a filter.",
@@ -41,11 +43,20 @@ _PUT = Operation(
     answers={200: WebhookView, 201: WebhookView},
     takes={_JSON: WEBHOOK_FIELDS},
     problems=(400, 404, 408, 409, 413, 415, 422, 503),
+    tagged=True,
+)
+_PATCH = Operation(
+    summary="Change what a JSON merge patch (RFC 7396) names, and keep the rest; null removes a field.",
+    answers={200: WebhookView},
+    takes=merge_patch(WEBHOOK_PATCH),
+    problems=(400, 404, 408, 409, 413, 415, 422, 503),
+    tagged=True,
 )
 _DELETE = Operation(
     summary="Remove a webhook; its reports that are on their way go on.",
     answers={204: None},
-    problems=(404, 503),
+    problems=(404, 409, 503),
+    tagged=True,
 )
 
 
@@ -61,6 +72,7 @@ class WebhookRoutes:
         routes.get("/webhooks", self.list, _LIST)
         routes.get("/webhooks/{webhook}", self.read, _READ)
         routes.put("/webhooks/{webhook}", self.put, _PUT)
+        routes.patch("/webhooks/{webhook}", self.patch, _PATCH)
         routes.delete("/webhooks/{webhook}", self.delete, _DELETE)
 
     async def create(self, request: web.Request) -> web.Response:
@@ -91,16 +103,29 @@ class WebhookRoutes:
         if draft.name not in {None, given}:
             message = f"is {shown(draft.name)}, but the path says {shown(given)}"
             raise WebhookInvalid([FieldError(field="name", message=message)])
-        webhook, is_new = await self._webhooks.put(stored, draft, caller_of(request).submitter)
+        submitter = caller_of(request).submitter
+        webhook, is_new = await self._webhooks.put(stored, draft, submitter, check=_check(request))
         return _response(request, webhook, status=201 if is_new else 200)
 
+    async def patch(self, request: web.Request) -> web.Response:
+        name, raw = _stored_name(request), await self._body(request)
+        return _response(request, await self._webhooks.patch(name, raw, check=_check(request)))
+
     async def delete(self, request: web.Request) -> web.Response:
-        await self._webhooks.delete(_stored_name(request))
+        await self._webhooks.delete(_stored_name(request), check=_check(request))
         return empty_response()
 
     async def _draft(self, request: web.Request) -> WebhookDraft:
-        raw = await read_json_body(request, limit=_MAX_REQUEST_BYTES, timeout=self._options.request_timeout)
-        return WebhookDraft.from_json(raw, self._webhooks.limits)
+        return WebhookDraft.from_json(await self._body(request), self._webhooks.limits)
+
+    async def _body(self, request: web.Request) -> bytes:
+        return await read_json_body(request, limit=_MAX_REQUEST_BYTES, timeout=self._options.request_timeout)
+
+
+def _check(request: web.Request) -> WebhookCheck:
+    """The condition of the request, to be checked on the webhook that a change replaces."""
+    condition = condition_of(request)
+    return lambda known: condition.check(None if known is None else _view(request, known))
 
 
 def _stored_name(request: web.Request) -> str:
@@ -115,4 +140,4 @@ def _view(request: web.Request, webhook: Webhook) -> WebhookView:
 def _response(request: web.Request, webhook: Webhook, *, status: int = 200) -> web.Response:
     view = _view(request, webhook)
     location = (("Location", f"{prefix_of(request)}/webhooks/{view.name}"),) if status == 201 else ()
-    return json_response(view, status=status, headers=location)
+    return tagged_response(view, status=status, headers=location)

@@ -91,6 +91,7 @@ async def _services_running(platform: Platform, *, alone: bool) -> AsyncIterator
         refuse_open_addresses(platform)
         await stack.enter_async_context(running(platform.sessions))
         await stack.enter_async_context(running(platform.task_quota))
+        await stack.enter_async_context(running(platform.storage_quota))
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(running(make_scheduler(platform)))
         await stack.enter_async_context(running(OperationRunner(platform.operation_runs)))

@@ -83,7 +83,7 @@ def _make_server(
         options,
     )
     admission = Admission(
-        platform.keys, config.access_settings(config.grpc.addr), platform.key_limiter, platform.task_quota
+        platform.keys, config.access_settings(config.grpc.addr), platform.key_limiter, platform.quotas
     )
     settings = config.grpc.settings(
         GrpcSettings,

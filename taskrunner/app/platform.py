@@ -26,6 +26,7 @@ from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
+from taskrunner.producer.key_quotas import KeyQuotas
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_run import OperationRuns
@@ -37,7 +38,9 @@ from taskrunner.producer.queue_watch import QueueWatch
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 from taskrunner.producer.sessions import Sessions
+from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.producer.task_quota import TaskQuota
+from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.producer.webhook_watch import WebhookWatch
 
 # How long a start waits for a service that is away before it continues without that service. Long enough to
@@ -101,6 +104,8 @@ class Platform:
             self.store, self.keys, self.events, self.clock, config.api.settings(SessionSettings)
         )
         self.task_quota = TaskQuota(self.store, self.keys, self.events, self.clock)
+        self.storage_quota = StorageQuota(self.store, self.keys, self.events, self.clock)
+        self.quotas = KeyQuotas(self.task_quota, self.storage_quota)
         self.key_limiter = KeyLimiter(self.store, self.clock)
         self.token_keys = PublishedKeys(config.fetch.issuer, config.fetch.credentials)
         self.audit = AuditTrail(self.store, self.events, self.clock)
@@ -108,7 +113,8 @@ class Platform:
         self.explainer = Explainer(self.store, broker, declared, self.hosts, self.audit, self.clock)
         self.fleet = Fleet(self.store, broker, self.explainer, declared, self.clock)
         self.queue_admin = QueueAdmin(self.store, broker, self.queues, self.clock)
-        self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured)
+        self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured, self.storage_quota)
+        self.webhook_admin = WebhookAdmin(self.store, self.clock, self.task_settings)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, retention, self.webhooks.source)
         self.executor_admin = ExecutorAdmin(

@@ -27,7 +27,6 @@ from taskrunner.domain.masking import Masking
 from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.task_feed import TaskFeed
-from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.runtime.signals import Signals
 
 
@@ -50,6 +49,7 @@ async def serve(config: Config, *, read: Read) -> int:
         refuse_open_addresses(platform)
         await stack.enter_async_context(running(platform.sessions))
         await stack.enter_async_context(running(platform.task_quota))
+        await stack.enter_async_context(running(platform.storage_quota))
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(running(make_scheduler(platform)))
         await stack.enter_async_context(running(OperationRunner(platform.operation_runs)))
@@ -91,7 +91,7 @@ async def faces_running(platform: Platform, monitor: Monitor) -> AsyncIterator[F
             config.access_settings(config.api.addr),
             platform.key_limiter,
             platform.sessions,
-            platform.task_quota,
+            platform.quotas,
         ),
         keys=platform.key_admin,
         key_watch=platform.keys,
@@ -99,7 +99,7 @@ async def faces_running(platform: Platform, monitor: Monitor) -> AsyncIterator[F
         trail=platform.audit,
         token_keys=platform.token_keys,
         executors=platform.executor_admin,
-        webhooks=WebhookAdmin(platform.store, platform.clock, platform.task_settings),
+        webhooks=platform.webhook_admin,
         options=options,
     )
     settings = config.api.settings(ServerSettings, max_url_bytes=config.limits.max_url_bytes)

@@ -14,6 +14,7 @@ from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ServerSettings
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
+from taskrunner.app.relay import make_relay
 from taskrunner.app.stop_report import stop_reported
 from taskrunner.config.sections.servers import ApiSection, ServerSection
 from taskrunner.domain.errors import ConfigInvalid, FieldError, OutsideError
@@ -21,9 +22,8 @@ from taskrunner.domain.events import ApiOpened, Events, StopRequested
 from taskrunner.domain.queue import check_declared
 from taskrunner.monitor.outage_reminder import OutageReminder
 from taskrunner.producer.cleaner import Cleaner
-from taskrunner.producer.relay import Relay
 from taskrunner.producer.scheduler import Scheduler
-from taskrunner.producer.settings import RelaySettings, SchedulerSettings
+from taskrunner.producer.settings import SchedulerSettings
 from taskrunner.runtime.service import Service
 from taskrunner.runtime.signals import Signals
 
@@ -61,21 +61,6 @@ async def stop_and_outages_reported(
     reminder = OutageReminder(events, clock)
     async with running(reminder), stop_reported(signals.first, events, clock, all_that_stops):
         yield
-
-
-def make_relay(platform: Platform) -> Relay:
-    config = platform.config
-    return Relay(
-        platform.store,
-        platform.broker,
-        platform.publisher,
-        platform.events,
-        platform.clock,
-        config.relay.settings(RelaySettings, lease=config.workers.lease),
-        config.retention_settings(),
-        platform.webhooks.source,
-        lambda: platform.pauses.current,
-    )
 
 
 def _make_cleaner(platform: Platform) -> Cleaner:

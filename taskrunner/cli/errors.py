@@ -25,6 +25,7 @@ from taskrunner.domain.errors import (
     StateConflict,
     TaskrunnerError,
     TaskUnknown,
+    WebhookUnknown,
 )
 from taskrunner.domain.masking import strip_urls
 
@@ -42,6 +43,7 @@ _UNKNOWN = (
     KeyUnknown,
     OperationUnknown,
     QueueUnknown,
+    WebhookUnknown,
 )
 
 

@@ -26,6 +26,7 @@ from taskrunner.producer.key_admin import NewKey
 from taskrunner.stores.base import KnownKey
 
 _HEADERS = ("NAME", "KEY", "SCOPES", "OWNER", "LIMIT", "STATE", "LAST USED")
+_LIMITS = ", ".join(f"--{name.replace('_', '-')}" for name in KeyLimitPatch.model_fields)
 
 
 def _limit_options(function: Any) -> Any:
@@ -38,7 +39,10 @@ def _limit_options(function: Any) -> Any:
     live = click.option(
         "--max-live-tasks", type=int, metavar="N", help="Tasks at a time that have not ended."
     )
-    return rate(burst(live(function)))
+    stored = click.option(
+        "--max-stored-bytes", type=int, metavar="N", help="Bytes of tasks and results that are kept."
+    )
+    return rate(burst(live(stored(function))))
 
 
 @click.group(cls=CommandGroup, name="keys")
@@ -94,8 +98,8 @@ def limit(config_path: Path | None, name: str, unlimited: bool, as_json: bool, *
     """Limit the requests and tasks of a key. It takes effect everywhere within a second."""
     given = {each: value for each, value in limits.items() if value is not None}
     if bool(given) is unlimited:
-        raise click.UsageError("give --rate, --burst, --max-live-tasks or several of them; or only --none")
-    patch = KeyLimitPatch.from_fields(given or {"rate": None, "max_live_tasks": None})
+        raise click.UsageError(f"give one or more of {_LIMITS}; or only --none")
+    patch = KeyLimitPatch.from_fields(given or dict.fromkeys(KeyLimitPatch.model_fields))
 
     async def use(platform: Platform, _: Change) -> int:
         key = (await platform.key_admin.limit(name, patch)).key
@@ -194,4 +198,6 @@ def _limit_text(key: ApiKey) -> str:
     texts = [] if limiter is None else [f"{rate_text(key.rate)} burst={limiter.burst}"]
     if key.max_live_tasks is not None:
         texts.append(f"live={key.max_live_tasks}")
+    if key.max_stored_bytes is not None:
+        texts.append(f"stored={key.max_stored_bytes}")
     return " ".join(texts) or "-"

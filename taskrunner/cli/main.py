@@ -26,14 +26,15 @@ COMMANDS = {
     "queues": ("queues", "List, declare or delete queues."),
     "workers": ("fleet", "Show the consumers, and what they run."),
     "hosts": ("hosts", "Show the state of target hosts and limit them."),
+    "webhooks": ("webhooks", "Manage webhooks, which are told how tasks end."),
     "keys": ("keys", "Create, list, revoke or rotate API keys."),
     "audit": ("audit", "Show who did what to how many."),
     "pause": ("pauses", "Pause a queue, a label or everything."),
     "resume": ("pauses", "Resume what was paused."),
-    "doctor": ("maintenance", "Find and repair inconsistencies in the store and the broker."),
+    "doctor": ("doctor", "Find and repair inconsistencies in the store and the broker."),
     "healthcheck": ("healthcheck", "Ask a process of this machine whether it is healthy."),
     "config": ("config", "Check or show the configuration."),
-    "db": ("maintenance", "Create or upgrade the tables of a SQL store."),
+    "db": ("database", "Create or upgrade the tables of a SQL store."),
 }
 
 

@@ -81,7 +81,7 @@ def _check_words(name: str, words: Sequence[str]) -> None:
         raise ValueError(f"{name}: after the key, there may be scopes: {known}") from None
     unknown = limit.keys() - KeyLimit.model_fields.keys()
     if unknown or len(limit) < sum("=" in word for word in words):
-        known = "rate=50/s, burst=100, max_live_tasks=1000"
+        known = "rate=50/s, burst=100, max_live_tasks=1000, max_stored_bytes=1000000000"
         raise ValueError(f"{name}: after the scopes, there may be each of {known} once")
     try:
         key_of(name, [PREFIX, *words])

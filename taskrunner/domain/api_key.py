@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from taskrunner.domain.errors import FieldError, KeyInvalid
 from taskrunner.domain.messages import did_you_mean, shown
@@ -23,6 +24,8 @@ _SECRET = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{27,200}}")
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 # Enough to tell keys apart in a list.
 _SHOWN_CHARACTERS = len(PREFIX) + 4
+# The limits that only a key with a namespace can have.
+_OF_OWN_TASKS = ("max_live_tasks", "max_stored_bytes")
 
 
 class Scope(StrEnum):
@@ -63,6 +66,7 @@ class ApiKey(Value):
     rate: float | None = None
     burst: int | None = None
     max_live_tasks: int | None = None
+    max_stored_bytes: int | None = None
 
     @property
     def limiter(self) -> RateLimiter | None:
@@ -70,6 +74,11 @@ class ApiKey(Value):
         if self.rate is None:
             return None
         return RateLimiter(interval=1.0 / self.rate, burst=self.burst or max(1, int(self.rate)))
+
+    @property
+    def has_quota(self) -> bool:
+        """Whether it is limited in what it may have in the store."""
+        return self.max_live_tasks is not None or self.max_stored_bytes is not None
 
     def allows(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes
@@ -93,30 +102,26 @@ def configured_key(
     name: str,
     secret: str,
     scopes: tuple[Scope, ...],
-    *,
-    rate: float | None = None,
-    burst: int | None = None,
-    max_live_tasks: int | None = None,
+    **limits: Any,
 ) -> ApiKey:
-    """A key of the configuration."""
+    """A key of the configuration; `limits` are the fields of `KeyLimit`."""
     return check_limits(
         ApiKey(
             name=name,
             digest=digest_of(secret),
             hint=hint_of(secret),
             scopes=scopes,
-            rate=rate,
-            burst=burst,
-            max_live_tasks=max_live_tasks,
+            **limits,
         )
     )
 
 
 def check_limits(key: ApiKey) -> ApiKey:
     """Raises `KeyInvalid` for a limit that cannot be counted: only a namespace has an index of its own."""
-    if key.max_live_tasks is not None and key.allows(Scope.READ_ALL):
-        message = f"needs a key that sees only its own tasks; {key.name!r} has the scope read:all or admin"
-        raise KeyInvalid([FieldError(field="max_live_tasks", message=message)])
+    message = f"needs a key that sees only its own tasks; {key.name!r} has the scope read:all or admin"
+    errors = [FieldError(field=name, message=message) for name in _OF_OWN_TASKS if getattr(key, name)]
+    if errors and key.allows(Scope.READ_ALL):
+        raise KeyInvalid(errors)
     return key
 
 

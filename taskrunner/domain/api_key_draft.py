@@ -17,6 +17,7 @@ from taskrunner.domain.validation import field_errors
 # Deploying a new secret everywhere takes no longer.
 LONGEST_GRACE = 30 * 86_400.0
 LiveTasks = Annotated[int, Field(ge=1, le=1_000_000_000)]
+StoredBytes = Annotated[int, Field(ge=1, le=2**50)]
 
 
 class _Draft(BaseModel):
@@ -46,7 +47,7 @@ class _Draft(BaseModel):
 class KeyLimit(_Draft):
     """What a key may use: `rate` requests per second (or 90/m, 5/h), `burst` at once after a rest.
 
-    `max_live_tasks` are tasks that have not ended, at a time.
+    `max_live_tasks` are tasks that have not ended, at a time; `max_stored_bytes` those of tasks and results.
     """
 
     model_config = ConfigDict(json_schema_extra={"allOf": [BURST_NEEDS_RATE]})
@@ -54,6 +55,7 @@ class KeyLimit(_Draft):
     rate: Rate | None = None
     burst: Count | None = None
     max_live_tasks: LiveTasks | None = None
+    max_stored_bytes: StoredBytes | None = None
 
     @property
     def limits(self) -> Mapping[str, Any]:
@@ -73,6 +75,7 @@ class KeyLimitPatch(_Draft):
     rate: Rate | None = None
     burst: Count | None = None
     max_live_tasks: LiveTasks | None = None
+    max_stored_bytes: StoredBytes | None = None
 
     def applied(self, key: ApiKey) -> KeyLimit:
         """The limits after the change. Raises `KeyInvalid`."""

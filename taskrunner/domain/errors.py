@@ -19,7 +19,9 @@
     │   ├── HostLimitUnknown        no limit was set for this pattern
     │   ├── WebhookUnknown          no webhook has this name
     │   ├── KeyUnknown              no API key has this name
-    │   ├── TooManyLiveTasks        an API key has as many tasks that have not ended as it may have
+    │   ├── QuotaUsed               an API key has in the store what it may have
+    │   │   ├── TooManyLiveTasks    as many tasks that have not ended
+    │   │   └── TooManyStoredBytes  as many bytes of tasks and results
     │   ├── SessionUnknown          no session of the console has this id
     │   ├── OperationUnknown        no operation has this id
     │   ├── QueueUnknown            no queue has this name
@@ -155,13 +157,21 @@ class KeyUnknown(CallerError):
     """No API key has this name."""
 
 
-class TooManyLiveTasks(CallerError):
-    """An API key has as many tasks that have not ended as it may have."""
+class QuotaUsed(CallerError):
+    """An API key has in the store what it may have."""
 
     def __init__(self, message: str, *, limit: int, free: int) -> None:
         self.limit = limit
         self.free = free
         super().__init__(message)
+
+
+class TooManyLiveTasks(QuotaUsed):
+    """An API key has as many tasks that have not ended as it may have."""
+
+
+class TooManyStoredBytes(QuotaUsed):
+    """The tasks of an API key, their results included, have as many bytes as they may have."""
 
 
 class SessionUnknown(CallerError):

@@ -223,6 +223,11 @@ def read_label(text: str) -> tuple[str, str | None]:
     return name, value if has_value else None
 
 
+def label_texts(task_filter: TaskFilter) -> list[str]:
+    """The conditions on labels, each as `read_label` takes it."""
+    return [name if value is None else f"{name}={value}" for name, value in task_filter.labels.items()]
+
+
 def read_moment(text: str, now: datetime) -> datetime:
     """The time of a condition. Raises `ValueError`."""
     try:

@@ -1,5 +1,7 @@
 """A webhook draft: the webhook that a client asks for, checked."""
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -9,14 +11,16 @@ from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
 from taskrunner.domain.api_key import read_name
 from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.callback_draft import CallbackDraft
+from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import FieldError, WebhookInvalid
 from taskrunner.domain.json_fields import OrNull, QueueName
-from taskrunner.domain.json_text import JsonUnfit, decode, members
+from taskrunner.domain.json_text import JsonUnfit, decode, join, members, merge
 from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.queue import check_queue_name
 from taskrunner.domain.schedule_draft import NAME_PATTERN
-from taskrunner.domain.task_filter import TaskFilter, read_label
+from taskrunner.domain.submitter import without_namespace
+from taskrunner.domain.task_filter import TaskFilter, label_texts, read_label
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.validation import field_errors
 from taskrunner.domain.webhook import Webhook
@@ -88,6 +92,31 @@ class WebhookDraft(CallbackDraft):
             raise WebhookInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
         except ValidationError as exc:
             raise WebhookInvalid(field_errors(exc, cls.model_fields)) from exc
+
+    @classmethod
+    def patched(cls, webhook: Webhook, patch: bytes, limits: TaskLimits) -> Self:
+        """The draft of `webhook` after a JSON merge patch (RFC 7396). Raises `WebhookInvalid`."""
+        try:
+            changes = members(decode(patch), is_shallow=True)
+            if changes.pop("name", None) not in {None, json.dumps(without_namespace(webhook.name))}:
+                raise WebhookInvalid([FieldError(field="name", message="cannot be changed")])
+            merged = merge(encode(cls.of(webhook)).decode(), join(changes))
+        except JsonUnfit as exc:
+            raise WebhookInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
+        return cls.from_json(merged.encode("utf-8", "surrogatepass"), limits)
+
+    @staticmethod
+    def of(webhook: Webhook) -> Mapping[str, object]:
+        """The fields of which `webhook` was made, in their complete form."""
+        callback, wanted = webhook.callback, webhook.task_filter
+        return {
+            **{name: getattr(callback, name) for name in CallbackDraft.model_fields},
+            "enabled": webhook.enabled,
+            "filter": {
+                **{name: getattr(wanted, name) for name in WebhookConditions.model_fields if name != "label"},
+                "label": label_texts(wanted),
+            },
+        }
 
     @field_validator("name")
     @classmethod

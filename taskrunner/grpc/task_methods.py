@@ -69,10 +69,10 @@ class TaskMethods:
         else:
             draft = LineDraft.from_json(raw, limits)
         try:
-            return await self._add(draft, call)
+            return await self._add(draft, len(raw), call)
         except HolderDeleted:
             # That frees the dedup key.
-            return await self._add(draft, call)
+            return await self._add(draft, len(raw), call)
 
     async def add_tasks(
         self, requests: AsyncIterator[pb.AddTaskRequest], call: Call
@@ -151,10 +151,10 @@ class TaskMethods:
         body = await self._reader.inline_body(record)
         return task_message(record, call.caller, self._options.masking, body=body)
 
-    async def _add(self, draft: LineDraft, call: Call) -> pb.AddTaskResponse:
+    async def _add(self, draft: LineDraft, size_bytes: int, call: Call) -> pb.AddTaskResponse:
         """Raises `HolderDeleted`, and as `Intake.submit` does."""
         caller, masking = call.caller, self._options.masking
-        async with caller.room_for(1) as room:
+        async with caller.room_for(1, size_bytes) as room:
             submitted = await self._intake.submit(
                 draft, idempotency_key=draft.idempotency_key, submitter=caller.submitter
             )
@@ -186,7 +186,7 @@ class TaskMethods:
                 lines.append((number, draft_json(request, traceparent)))
             except TaskInvalid as exc:
                 answers.append(_refused(RefusedLine(number=number, error=exc), call))
-        async with call.caller.room_for(len(lines)) as room:
+        async with call.caller.room_for(len(lines), sum(len(raw) for _, raw in lines)) as room:
             async for done in submit.submit(lines):
                 room.created += sum(each.created for each in done.submitted)
                 answers += _answers(done, call)

@@ -12,6 +12,7 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import FieldError, KeyInvalid, KeyUnknown, StateConflict
 from taskrunner.domain.submitter import namespace_for
 from taskrunner.domain.value import Value, replace
+from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.stores.base import KnownKey, Store
 
 # Each try failed because another change came between our read and our write.
@@ -38,10 +39,16 @@ class KeyAdmin:
     """Every method may raise `StoreUnavailable`, those that take a known name `KeyUnknown`."""
 
     def __init__(
-        self, store: Store, clock: Clock, configured: Callable[[], Sequence[ApiKey]] = tuple
+        self,
+        store: Store,
+        clock: Clock,
+        configured: Callable[[], Sequence[ApiKey]] = tuple,
+        storage: StorageQuota | None = None,
     ) -> None:
+        """Without `storage`, nobody is told how much is stored."""
         self._store = store
         self._clock = clock
+        self._storage = storage
         self._get_configured = configured
 
     @property
@@ -87,7 +94,13 @@ class KeyAdmin:
         limited = [each.key for each in known if each.key.max_live_tasks is not None]
         counts = await self._store.count_live([namespace_for(key) for key in limited])
         live = {key.name: count for key, count in zip(limited, counts, strict=True)}
-        return [replace(each, live_tasks=live.get(each.key.name)) for each in known]
+        limited = [each.key for each in known if each.key.max_stored_bytes is not None]
+        found = [] if self._storage is None else await self._storage.stored(limited)
+        stored = {key.name: size for key, size in zip(limited, found, strict=False)}
+        return [
+            replace(each, live_tasks=live.get(each.key.name), stored=stored.get(each.key.name))
+            for each in known
+        ]
 
     async def get(self, name: str) -> KnownKey:
         """One key, be it revoked or of the configuration; its use would change its entity tag."""

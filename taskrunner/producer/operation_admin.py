@@ -15,9 +15,6 @@ from taskrunner.stores.base import OperationStore, Page, StoredOperation
 
 # Live operations of one isolated key, or of all that see everything; and of all together.
 _MOST_LIVE = 10
-# Operations of one read, and reads of one call.
-_BATCH = 200
-_MAX_READS = 10
 _TRIES = 10
 
 
@@ -59,20 +56,9 @@ class OperationAdmin:
         return (await self._find(operation_id, namespace)).operation
 
     async def list(self, *, namespace: str = "", limit: int, cursor: str | None) -> Page[BulkOperation]:
-        """The newest first. In a namespace, a page may have fewer than `limit`, and a cursor."""
-        found: list[BulkOperation] = []
-        for _ in range(_MAX_READS):
-            page = await self._store.list_operations(limit=_BATCH, cursor=cursor)
-            for each in page.items:
-                if not _sees(namespace, each.operation):
-                    continue
-                if len(found) == limit:
-                    return Page(items=found, cursor=found[-1].id)
-                found.append(each.operation)
-            cursor = page.cursor
-            if cursor is None:
-                break
-        return Page(items=found, cursor=cursor)
+        """The newest first."""
+        page = await self._store.list_operations(limit=limit, cursor=cursor, namespace=namespace)
+        return Page(items=[each.operation for each in page.items], cursor=page.cursor)
 
     async def abort(self, operation_id: str, *, namespace: str = "") -> BulkOperation:
         """Ask for its end, which follows within a second. What is done stays done.

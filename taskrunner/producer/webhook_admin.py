@@ -3,7 +3,7 @@
 Each change is conditional on the webhook that it was made from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StateConflict, WebhookUnknown
@@ -18,6 +18,14 @@ from taskrunner.stores.base import WebhookStore
 
 # Each try failed because another change came between our read and our write.
 _MAX_TRIES = 10
+
+
+# Raises if the webhook (None: there is none) is not to be changed.
+WebhookCheck = Callable[[Webhook | None], None]
+
+
+def _allow(_: Webhook | None) -> None:
+    """The check of a change without a condition."""
 
 
 class WebhookAdmin:
@@ -53,27 +61,53 @@ class WebhookAdmin:
             )
         return webhook
 
-    async def put(self, name: str, draft: WebhookDraft, submitter: Submitter | None) -> tuple[Webhook, bool]:
+    async def put(
+        self,
+        name: str,
+        draft: WebhookDraft,
+        submitter: Submitter | None,
+        *,
+        check: WebhookCheck = _allow,
+    ) -> tuple[Webhook, bool]:
         """Create or change a webhook; True if it is new. Raises `StateConflict`."""
         for _ in range(_MAX_TRIES):
             known = await self._find(name)
+            check(known)
             if known is None:
                 webhook = await self._new(name, draft, submitter)
             else:
-                changed = self._made(name, draft, submitter)
-                # It stays that of its maker, whose tasks it is about.
-                kept = replace(changed.task_filter, namespace=known.task_filter.namespace)
-                webhook = replace(
-                    changed, task_filter=kept, created_by=known.created_by, created_at=known.created_at
-                )
+                webhook = self._changed(known, draft)
             if await self._store.save_webhook(webhook, expected=known):
                 return webhook, known is None
-        raise StateConflict(f"webhook {without_namespace(name)!r} is being changed by others; try again")
+        raise _contended(name)
 
-    async def delete(self, name: str) -> None:
-        """Reports that are on their way go on. Raises `WebhookUnknown`."""
-        if not await self._store.delete_webhook(name):
-            raise _unknown(name)
+    async def patch(self, name: str, patch: bytes, *, check: WebhookCheck = _allow) -> Webhook:
+        """Apply a JSON merge patch (RFC 7396). Raises `WebhookInvalid`, `WebhookUnknown`, `StateConflict`."""
+        for _ in range(_MAX_TRIES):
+            known = await self.get(name)
+            check(known)
+            webhook = self._changed(known, WebhookDraft.patched(known, patch, self.limits))
+            if await self._store.save_webhook(webhook, expected=known):
+                return webhook
+        raise _contended(name)
+
+    async def delete(self, name: str, *, check: WebhookCheck = _allow) -> None:
+        """Reports that are on their way go on. `check` sees the webhook that is removed.
+
+        Raises `WebhookUnknown`, `StateConflict`.
+        """
+        for _ in range(_MAX_TRIES):
+            known = await self.get(name)
+            check(known)
+            if await self._store.delete_webhook(known):
+                return
+        raise _contended(name)
+
+    def _changed(self, known: Webhook, draft: WebhookDraft) -> Webhook:
+        """It stays that of its maker, whose tasks it is about."""
+        changed = self._made(known.name, draft, None)
+        kept = replace(changed.task_filter, namespace=known.task_filter.namespace)
+        return replace(changed, task_filter=kept, created_by=known.created_by, created_at=known.created_at)
 
     async def _find(self, name: str) -> Webhook | None:
         return next((each for each in await self._store.webhooks() if each.name == name), None)
@@ -100,3 +134,7 @@ class WebhookAdmin:
 
 def _unknown(name: str) -> WebhookUnknown:
     return WebhookUnknown(f"no webhook has the name {name!r}")
+
+
+def _contended(name: str) -> StateConflict:
+    return StateConflict(f"webhook {without_namespace(name)!r} is being changed by others; try again")

@@ -11,12 +11,23 @@ from taskrunner.domain.value import Value
 decode_api_key = Decoder(ApiKey).decode
 
 
+class StoredBytes(Value):
+    """The bytes that a walk through the tasks of a key has found, and when it began."""
+
+    size_bytes: int
+    at: datetime
+
+
 class KnownKey(Value):
-    """A key, and when it was last used: None for never. `live_tasks` are counted where they are limited."""
+    """A key, and when it was last used: None for never.
+
+    `live_tasks` and what is `stored` are counted where they are limited.
+    """
 
     key: ApiKey
     last_used_at: datetime | None
     live_tasks: int | None = None
+    stored: StoredBytes | None = None
 
 
 class ApiKeyStore(ABC):

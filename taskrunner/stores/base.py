@@ -9,6 +9,7 @@ from taskrunner.domain.new_task import NewTask as NewTask
 from taskrunner.domain.settlement import Settlement as Settlement
 from taskrunner.stores.api_key_store import ApiKeyStore as ApiKeyStore
 from taskrunner.stores.api_key_store import KnownKey as KnownKey
+from taskrunner.stores.api_key_store import StoredBytes as StoredBytes
 from taskrunner.stores.audit_store import AuditStore as AuditStore
 from taskrunner.stores.change_store import ChangeStore as ChangeStore
 from taskrunner.stores.consumer_store import ClaimAnswer as ClaimAnswer
@@ -32,6 +33,7 @@ from taskrunner.stores.operation_store import OperationStore as OperationStore
 from taskrunner.stores.operation_store import StoredOperation as StoredOperation
 from taskrunner.stores.operator_store import OperatorStore as OperatorStore
 from taskrunner.stores.queue_store import QueueStore as QueueStore
+from taskrunner.stores.rate_store import Measured as Measured
 from taskrunner.stores.rate_store import RateAnswer as RateAnswer
 from taskrunner.stores.rate_store import RateAsk as RateAsk
 from taskrunner.stores.rate_store import RateStore as RateStore

@@ -13,16 +13,26 @@ _decode = Decoder(BulkOperation).decode
 
 
 class StoredOperation(Value):
-    """An operation in JSON. Each change gives it a new `version`; `ended_at` is None while it is live."""
+    """An operation in JSON. Each change gives it a new `version`; `ended_at` is None while it is live.
+
+    `namespace` is that of the key that sees it, beside those who see all.
+    """
 
     id: str
     version: str
     encoded: bytes
     ended_at: datetime | None
+    namespace: str | None
 
     @classmethod
     def of(cls, operation: BulkOperation, version: str) -> "StoredOperation":
-        return cls(id=operation.id, version=version, encoded=encode(operation), ended_at=operation.ended_at)
+        return cls(
+            id=operation.id,
+            version=version,
+            encoded=encode(operation),
+            ended_at=operation.ended_at,
+            namespace=operation.filter.namespace or None,
+        )
 
     @property
     def operation(self) -> BulkOperation:
@@ -44,8 +54,10 @@ class OperationStore(ABC):
         """One operation, or None."""
 
     @abstractmethod
-    async def list_operations(self, *, limit: int, cursor: str | None) -> Page[StoredOperation]:
-        """The newest first, by id. A cursor is the id of the last operation before the page."""
+    async def list_operations(
+        self, *, limit: int, cursor: str | None, namespace: str = ""
+    ) -> Page[StoredOperation]:
+        """The newest first, of a namespace or of all. A cursor is the id of the last before the page."""
 
     @abstractmethod
     async def live_operations(self, *, limit: int) -> Sequence[StoredOperation]:

@@ -23,12 +23,26 @@ class RateAnswer(Value):
     ahead: float
 
 
+class Measured(Value):
+    """A part of a walk through the tasks of a namespace; `cursor` asks for the next, None at the end."""
+
+    size_bytes: int
+    cursor: str | None
+
+
 class RateStore(ABC):
     """Keeps a number per key, as `RateLimiter` has it, to the microsecond."""
 
     @abstractmethod
     async def count_live(self, namespaces: Sequence[str]) -> Sequence[int]:
         """How many tasks of each namespace have not ended."""
+
+    @abstractmethod
+    async def measure(self, namespace: str, *, cursor: str | None, limit: int) -> Measured:
+        """The bytes of about `limit` tasks as they are stored, with their results and bodies. Reads only.
+
+        What is there during the whole walk is measured; a task whose status changes meanwhile, perhaps twice.
+        """
 
     @abstractmethod
     async def take_requests(self, asks: Sequence[RateAsk], *, now: datetime) -> Sequence[RateAnswer]:

@@ -24,5 +24,5 @@ class WebhookStore(ABC):
         """All webhooks, by name."""
 
     @abstractmethod
-    async def delete_webhook(self, name: str) -> bool:
-        """Remove a webhook. False when there is none of this name."""
+    async def delete_webhook(self, expected: Webhook) -> bool:
+        """Remove a webhook. False if another has its name; True if it is gone already."""

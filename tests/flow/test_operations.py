@@ -5,19 +5,15 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.bulk_operation import OperationStatus
-from taskrunner.domain.bulk_operation_draft import BulkOperationDraft
-from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import StateConflict
 from taskrunner.domain.events import LoopFailed, TaskSettled
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
-from taskrunner.producer import operation_admin
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_runner import OperationRunner
 from tests.flow.local_runner import OK, LocalRunner
 from tests.flow.operations import (
-    ACTOR,
     audited,
     counts,
     create,
@@ -289,21 +285,3 @@ async def test_ended_operations_go_after_their_retention(runner: LocalRunner) ->
     page = await OperationAdmin(runner.store, runner.clock).list(limit=9, cursor=None)
     assert {each.id for each in page.items} == {live.id, young.id}
     assert old.id not in {live.id, young.id}
-
-
-async def test_a_list_reads_so_many_at_most(runner: LocalRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind many operations of others, the own ones follow on a later page."""
-    monkeypatch.setattr(operation_admin, "_BATCH", 2)
-    monkeypatch.setattr(operation_admin, "_MAX_READS", 2)
-    admin = OperationAdmin(runner.store, runner.clock)
-    draft = BulkOperationDraft.from_json(encode({"action": "cancel", "all": True}))
-    made = []
-    for namespace in ("mine~", *["theirs~"] * 5, "mine~"):
-        runner.clock.advance(1)
-        made.append((await admin.create(draft, ACTOR, namespace=namespace)).id)
-
-    first = await admin.list(namespace="mine~", limit=5, cursor=None)
-    second = await admin.list(namespace="mine~", limit=5, cursor=first.cursor)
-
-    assert [each.id for each in first.items] == made[-1:]
-    assert ([each.id for each in second.items], second.cursor) == (made[:1], None)

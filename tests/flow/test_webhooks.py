@@ -90,7 +90,8 @@ async def test_only_what_was_asked_for_is_reported(runner: LocalRunner) -> None:
     await subscribe(runner, "red", OTHER, filter={"label": ["team=red"]})
     await subscribe(runner, "off", enabled=False)
     await subscribe(runner, "gone")
-    await runner.store.delete_webhook("gone")
+    [gone] = [each for each in await runner.store.webhooks() if each.name == "gone"]
+    assert await runner.store.delete_webhook(gone)
     await runner.webhooks.turn()
     await runner.consumer()
     await runner.submit(id="plain")

@@ -13,7 +13,8 @@ class ApiKeyView(View):
     """A key, without its secret: `hint` is how it begins. One of the configuration has no `created_at`.
 
     `rate` is in requests per second, `burst` in requests at once. `last_used_at` is up to half a minute late.
-    `live_tasks` is told by `GET /keys` where they are limited.
+    `GET /keys` tells `live_tasks` and `stored_bytes` where they are limited; the latter were counted from
+    `stored_bytes_at` on.
     """
 
     name: str
@@ -29,14 +30,25 @@ class ApiKeyView(View):
     burst: int | None
     max_live_tasks: int | None
     live_tasks: int | None
+    max_stored_bytes: int | None
+    stored_bytes: int | None
+    stored_bytes_at: AwareDatetime | None
 
     @classmethod
-    def of(cls, known: KnownKey) -> Self:
-        return cls.copy(known.key, last_used_at=known.last_used_at, live_tasks=known.live_tasks)
+    def of(cls, known: KnownKey, **more: str) -> Self:
+        stored = known.stored
+        return cls.copy(
+            known.key,
+            last_used_at=known.last_used_at,
+            live_tasks=known.live_tasks,
+            stored_bytes=None if stored is None else stored.size_bytes,
+            stored_bytes_at=None if stored is None else stored.at,
+            **more,
+        )
 
     @classmethod
     def of_key(cls, key: ApiKey, **more: str) -> Self:
-        return cls.copy(key, last_used_at=None, live_tasks=None, **more)
+        return cls.of(KnownKey(key=key, last_used_at=None), **more)
 
 
 class NewApiKeyView(ApiKeyView):

@@ -7,7 +7,7 @@ from taskrunner.api.views.view import View
 from taskrunner.domain.masking import masked_url
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import AwareDatetime
-from taskrunner.domain.task_filter import TaskFilter
+from taskrunner.domain.task_filter import TaskFilter, label_texts
 from taskrunner.domain.webhook import Webhook
 
 
@@ -22,8 +22,7 @@ class ConditionsView(View):
 
     @classmethod
     def of(cls, task_filter: TaskFilter) -> Self:
-        labels = [name if value is None else f"{name}={value}" for name, value in task_filter.labels.items()]
-        return cls.copy(task_filter, label=labels)
+        return cls.copy(task_filter, label=label_texts(task_filter))
 
 
 class WebhookView(View):

@@ -19,8 +19,10 @@ class RedisOperationStore(RedisPart, OperationStore):
         version, *rest = await self._connection.call("HMGET", key, *FIELDS["OPERATION_FIELDS"])
         return OPERATION.value((operation_id.encode(), version, *rest)) if version is not None else None
 
-    async def list_operations(self, *, limit: int, cursor: str | None) -> Page[StoredOperation]:
-        more, *found = await self.run("list_operations", limit, cursor or "")
+    async def list_operations(
+        self, *, limit: int, cursor: str | None, namespace: str = ""
+    ) -> Page[StoredOperation]:
+        more, *found = await self.run("list_operations", limit, cursor or "", namespace)
         page = [OPERATION.value(fields) for fields in found]
         return Page(items=page, cursor=page[-1].id if more and page else None)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from taskrunner.domain.clock import SKEW
-from taskrunner.stores.rate_store import RateAnswer, RateAsk, RateStore
+from taskrunner.stores.rate_store import Measured, RateAnswer, RateAsk, RateStore
 from taskrunner.stores.redis.fields import Argument
 from taskrunner.stores.redis.redis_connection import RedisPart
 
@@ -15,6 +15,13 @@ class RedisRateStore(RedisPart, RateStore):
     async def count_live(self, namespaces: Sequence[str]) -> Sequence[int]:
         found = await self.run_batch("count_live", namespaces, lambda part: list(part))
         return [int(each) for each in found]
+
+    async def measure(self, namespace: str, *, cursor: str | None, limit: int) -> Measured:
+        """The cursor is the place of a status, a colon, and the cursor of `ZSCAN` in its tasks."""
+        place, _, position = ("1:0" if cursor is None else cursor).partition(":")
+        size_bytes, place, position = await self.run("measure", namespace, place, position, limit)
+        following = f"{int(place)}:{int(position)}" if int(place) else None
+        return Measured(size_bytes=int(size_bytes), cursor=following)
 
     async def take_requests(self, asks: Sequence[RateAsk], *, now: datetime) -> Sequence[RateAnswer]:
         def arguments(part: Sequence[RateAsk]) -> list[Argument]:

@@ -24,7 +24,7 @@ from taskrunner.stores.redis.redis_connection import SERVICE, RedisStoreConnecti
 from taskrunner.stores.redis.relay_store import RedisRelayStore
 from taskrunner.stores.redis.replicas import Replicas
 from taskrunner.stores.redis.schedule_store import RedisScheduleStore
-from taskrunner.stores.redis.scripts import Scripts
+from taskrunner.stores.redis.scripts import read_scripts
 from taskrunner.stores.redis.session_store import RedisSessionStore
 from taskrunner.stores.redis.settings import RedisSettings, endpoint, with_limits
 from taskrunner.stores.redis.webhook_store import RedisWebhookStore
@@ -66,7 +66,7 @@ class RedisStore(
     ) -> None:
         where = endpoint(settings)
         settings = with_limits(settings, where)
-        scripts, prefix = Scripts(), f"{settings.prefix}:"
+        scripts, prefix = read_scripts(), f"{settings.prefix}:"
         context = None if where.tls is None else make_tls_context(where.tls, "Redis")
         connections = Connections(lambda: make_connection(settings, where, context))
         probe = ("EVAL", scripts["probe"].source, 1, prefix)

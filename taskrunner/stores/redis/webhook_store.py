@@ -18,5 +18,5 @@ class RedisWebhookStore(RedisNamedValues, WebhookStore):
     async def webhooks(self) -> Sequence[Webhook]:
         return [decode_webhook(each) for each in await self._all_named(_KEPT_IN)]
 
-    async def delete_webhook(self, name: str) -> bool:
-        return bool(await self._connection.call("HDEL", f"{self._prefix}{_KEPT_IN}", name))
+    async def delete_webhook(self, expected: Webhook) -> bool:
+        return await self._save_named(_KEPT_IN, expected.name, b"", encode(expected))

@@ -67,17 +67,6 @@ class NamedValues:
 
         return await connection.write(delete_expected)
 
-    async def delete_any(self, connection: SqlStoreConnection, name: str) -> bool:
-        """Remove whatever has this name. False if there is none."""
-
-        def delete_found(session: Session) -> bool:
-            if self._found(session, name) is None:
-                return False
-            session.run(self._remove, chosen=name)
-            return True
-
-        return await connection.write(delete_found)
-
     async def all(self, connection: SqlStoreConnection) -> Sequence[bytes]:
         """All values, by name."""
         rows = await connection.read(lambda session: session.fetch(self._all))

@@ -40,9 +40,17 @@ class SqlOperationStore(SqlPart, OperationStore):
         rows = await self._connection.read(lambda session: session.fetch(_one, chosen=operation_id))
         return _OPERATION.value(rows[0]) if rows else None
 
-    async def list_operations(self, *, limit: int, cursor: str | None) -> Page[StoredOperation]:
-        last = _LAST if cursor is None else cursor
-        rows = await self._connection.read(lambda session: session.fetch(_before, last=last, limit=limit + 1))
+    async def list_operations(
+        self, *, limit: int, cursor: str | None, namespace: str = ""
+    ) -> Page[StoredOperation]:
+        place = {"last": _LAST if cursor is None else cursor, "limit": limit + 1}
+        rows = await self._connection.read(
+            lambda session: (
+                session.fetch(_own_before, namespace=namespace, **place)
+                if namespace
+                else session.fetch(_before, **place)
+            )
+        )
         found = sorted(map(_OPERATION.value, rows), key=lambda each: each.id, reverse=True)
         return Page(items=found[:limit], cursor=found[limit - 1].id if len(found) > limit else None)
 
@@ -87,10 +95,19 @@ def _one(_: IncomingRows) -> "Select[Any]":
     return select(*_OPERATION.columns).where(_is_chosen())
 
 
-@query
-def _before(_: IncomingRows) -> "Select[Any]":
+def _select_before() -> "Select[Any]":
     older = select(*_OPERATION.columns).where(operations.c.id < parameter("last", TEXT))
     return older.order_by(operations.c.id.desc()).limit(parameter("limit"))
+
+
+@query
+def _before(_: IncomingRows) -> "Select[Any]":
+    return _select_before()
+
+
+@query
+def _own_before(_: IncomingRows) -> "Select[Any]":
+    return _select_before().where(operations.c.namespace == parameter("namespace", TEXT))
 
 
 @query

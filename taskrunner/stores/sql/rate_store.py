@@ -4,18 +4,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Executable, LargeBinary, Select, cast, func, insert, select, update
 
 from taskrunner.domain.status import LIVE
-from taskrunner.stores.rate_store import RateAnswer, RateAsk, RateStore
+from taskrunner.domain.submitter import MARK
+from taskrunner.stores.rate_store import Measured, RateAnswer, RateAsk, RateStore
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.sql_connection import SqlPart
-from taskrunner.stores.sql.statement import IncomingRows, query, statement
-from taskrunner.stores.sql.tables import key_rates, tasks
+from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query, statement
+from taskrunner.stores.sql.tables import bodies, encoded_tasks, key_rates, tasks
 
 _US = 1_000_000
 # Rounding errors must not cost a microsecond.
 _SLACK = 1e-3
+# The ids of a namespace sort before what begins with the character behind its mark.
+_BEHIND_MARK = chr(ord(MARK) + 1)
 
 
 class SqlRateStore(SqlPart, RateStore):
@@ -25,6 +28,15 @@ class SqlRateStore(SqlPart, RateStore):
             return []
         counts = await self._connection.read(lambda session: session.mapping(_live, rows))
         return [counts.get(each, 0) for each in namespaces]
+
+    async def measure(self, namespace: str, *, cursor: str | None, limit: int) -> Measured:
+        """The cursor is the last id."""
+        after, end = cursor or namespace, namespace.removesuffix(MARK) + _BEHIND_MARK
+        rows = await self._connection.read(
+            lambda session: session.fetch(_sizes, after=after, end=end, limit=limit)
+        )
+        last = max((row[0] for row in rows), default=None)
+        return Measured(size_bytes=sum(row[1] for row in rows), cursor=last if len(rows) == limit else None)
 
     async def take_requests(self, asks: Sequence[RateAsk], *, now: datetime) -> Sequence[RateAnswer]:
         """A race with another process for a new key ends in a unique violation, and is tried again."""
@@ -71,6 +83,24 @@ def _live(rows: IncomingRows) -> "Select[Any]":
     v = rows(tasks.c.namespace)
     found = select(tasks.c.namespace, func.count()).join(v, tasks.c.namespace == v.c.namespace)
     return found.where(tasks.c.status.in_(sorted(LIVE))).group_by(tasks.c.namespace)
+
+
+@query
+def _sizes(rows: IncomingRows) -> "Select[Any]":
+    """By the primary keys, since all ids of a namespace begin with it."""
+
+    def octets(text: ColumnElement[str]) -> ColumnElement[int]:
+        # PostgreSQL tells the size of a text without reading it.
+        return func.length(cast(text, LargeBinary)) if rows.dialect == "sqlite" else func.octet_length(text)
+
+    size = octets(encoded_tasks.c.encoded)
+    size = size + func.coalesce(octets(tasks.c.result), 0) + func.coalesce(func.length(bodies.c.body), 0)
+    joined = tasks.join(encoded_tasks, encoded_tasks.c.id == tasks.c.id).outerjoin(
+        bodies, bodies.c.id == tasks.c.id
+    )
+    found = select(tasks.c.id, size.label("size_bytes")).select_from(joined)
+    found = found.where(tasks.c.id > parameter("after", TEXT), tasks.c.id < parameter("end", TEXT))
+    return found.order_by(tasks.c.id).limit(parameter("limit"))
 
 
 @statement

@@ -188,6 +188,7 @@ operations = Table(
     Column("version", Text, nullable=False),
     Column("encoded", Text, nullable=False),
     Column("ended_at_ms", BigInteger),  # none while it is live
+    Column("namespace", Text),  # where only one API key and operators see it
 )
 
 worker_reports = Table(
@@ -252,6 +253,7 @@ Index("taskrunner_dead_messages_died", dead_messages.c.died_at_ms, dead_messages
 Index("taskrunner_dead_messages_retention", dead_messages.c.kept_until_ms)
 Index("taskrunner_changes_order", changes.c.major, changes.c.minor)
 Index("taskrunner_operations_ended", operations.c.ended_at_ms)
+_partial("taskrunner_operations_own", operations.c.namespace, operations.c.id, where="namespace IS NOT NULL")
 Index("taskrunner_figures_until", figures.c.until_ms)
 Index("taskrunner_hosts_until", hosts.c.until_ms, hosts.c.host)
 _partial("taskrunner_schedules_next", schedules.c.next_at_ms, where="next_at_ms IS NOT NULL")

@@ -20,5 +20,5 @@ class SqlWebhookStore(SqlPart, WebhookStore):
     async def webhooks(self) -> Sequence[Webhook]:
         return [decode_webhook(each) for each in await _KEPT.all(self._connection)]
 
-    async def delete_webhook(self, name: str) -> bool:
-        return await _KEPT.delete_any(self._connection, name)
+    async def delete_webhook(self, expected: Webhook) -> bool:
+        return await _KEPT.delete(self._connection, expected.name, encode(expected))

@@ -50,6 +50,7 @@ from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
+from taskrunner.producer.key_quotas import KeyQuotas
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_run import OperationRuns
@@ -62,6 +63,7 @@ from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.search import Search
 from taskrunner.producer.sessions import Sessions
+from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.producer.task_quota import TaskQuota
 from taskrunner.producer.webhook_admin import WebhookAdmin
@@ -170,7 +172,7 @@ async def api(
     executors = ExecutorWatch(store, events, intake_settings.current.executors)
     await executors.turn()
     sessions = Sessions(store, keys, events, clock)
-    quota = TaskQuota(store, keys, events, clock)
+    quota, storage = TaskQuota(store, keys, events, clock), StorageQuota(store, keys, events, clock)
     hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
     trail = AuditTrail(store, events, clock)
     feed = TaskFeed(store, events, clock)
@@ -199,8 +201,8 @@ async def api(
         token_keys=token_keys,
         executors=ExecutorAdmin(store, Search(store), cancellation, clock, intake_settings, executors),
         webhooks=WebhookAdmin(store, clock, intake_settings),
-        access=Access(keys, access_settings, KeyLimiter(store, clock), sessions, quota),
-        keys=KeyAdmin(store, clock),
+        access=Access(keys, access_settings, KeyLimiter(store, clock), sessions, KeyQuotas(quota, storage)),
+        keys=KeyAdmin(store, clock, storage=storage),
         key_watch=keys,
         sessions=sessions,
         trail=trail,
@@ -225,6 +227,7 @@ async def api(
             keys,
             sessions,
             quota,
+            storage,
             feed,
             executors,
             seen,

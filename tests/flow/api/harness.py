@@ -34,6 +34,7 @@ from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.sessions import Sessions
+from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.producer.task_quota import TaskQuota
 from taskrunner.stores.base import AttemptRef
@@ -71,6 +72,7 @@ class Api:
     keys: KeyWatch
     sessions: Sessions
     quota: TaskQuota
+    storage: StorageQuota
     feed: TaskFeed
     executors: ExecutorWatch
     events: list[Event] = field(default_factory=list)

@@ -3,19 +3,24 @@
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
+import uvloop
 from aiohttp import web
 
 from taskrunner.api import server as server_module
+from taskrunner.api.connection import ClientConnection, ConnectionServer
 from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ServerSettings
+from taskrunner.api.tls_acceptor import TlsAcceptor
 from taskrunner.domain.errors import ConfigInvalid
 from taskrunner.domain.events import CertificateRefused, CertificateRenewed, Event, Events
+from taskrunner.runtime.server_certificate import ServerCertificate
 from tests.tools.waiting import eventually, in_time
 
 CA = trustme.CA()
@@ -134,6 +139,88 @@ async def test_a_client_that_never_begins_is_cut(tmp_path: Path) -> None:
         writer.close()
 
 
+@asynccontextmanager
+async def accepting(folder: Path, **options: Any) -> AsyncIterator[tuple[ConnectionServer, int]]:
+    """Connections of clients, with TLS, and the port."""
+    settings = ServerSettings(**options, **write(CA.issue_cert("api.test"), folder))  # type: ignore[arg-type] # files
+    assert settings.certificate is not None
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+    assert runner.server is not None
+    server = ConnectionServer(runner.server, Events(), settings)
+    context = ServerCertificate(settings.certificate, "Api").context
+    acceptor = TlsAcceptor(server, context, settings.request_timeout)
+    listener = await asyncio.get_running_loop().create_server(acceptor, "127.0.0.1", 0)
+    try:
+        yield server, listener.sockets[0].getsockname()[1]
+    finally:
+        listener.close()
+        await acceptor.stop()
+        await server.shutdown(1.0)
+        await runner.cleanup()
+
+
+async def test_a_handshake_takes_its_time_from_the_first_request(tmp_path: Path) -> None:
+    """The clock of the first head has run since the connection was accepted."""
+    loop = asyncio.get_running_loop()
+    async with accepting(tmp_path) as (server, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await eventually(lambda: server.places.count == 1)
+        accepted_by = loop.time()
+        await writer.start_tls(trusting(), server_hostname="api.test")
+        writer.write(b"GET / HT")
+        await eventually(lambda: [each for each in server.connections if not each.is_silent])  # type: ignore[attr-defined] # ours
+        (connection,) = server.connections
+        assert isinstance(connection, ClientConnection)
+        assert connection.receiving_since is not None
+        assert connection.receiving_since <= accepted_by
+        connection.end_if_slow(-1.0)  # as if it had taken longer
+        assert (await reader.read()).startswith(b"HTTP/1.1 408")
+        writer.close()
+        await eventually(lambda: server.places.count == 0)
+
+
+async def test_a_failed_handshake_gives_its_place_back(tmp_path: Path) -> None:
+    """Whether the client talks nonsense, leaves in the middle, or is turned away for its certificate."""
+    async with accepting(tmp_path) as (server, port):
+        for sent, leaves in (
+            (b"GET / HTTP/1.1\r\n\r\n", False),
+            (b"\x16\x03\x01\x02\x00\x01", True),
+            (b"", True),
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(sent)
+            await eventually(lambda: server.places.count == 1)
+            if leaves:
+                writer.close()
+            async with in_time("the end of the connection"):
+                await reader.read()
+            writer.close()
+            await eventually(lambda: server.places.count == 0)
+        with pytest.raises(ssl.SSLError):
+            await asyncio.open_connection("127.0.0.1", port, ssl=ssl.create_default_context())
+        await eventually(lambda: server.places.count == 0)
+
+
+async def test_handshakes_count_as_connections(tmp_path: Path) -> None:
+    """The one that has lasted longest gives way; sockets that never begin one lock nobody out."""
+    async with accepting(tmp_path, max_connections=2) as (server, port):
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(60)]
+        for reader, _ in silent[:58]:
+            async with in_time("the server closes the connection"):
+                with suppress(ConnectionResetError):
+                    assert await reader.read() == b""
+        await eventually(lambda: server.places.count == 2)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=trusting(), server_hostname="api.test"
+        )
+        writer.write(b"GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 404")
+        for _, each in (*silent, (reader, writer)):
+            each.close()
+        await eventually(lambda: server.places.count == 0)
+
+
 @pytest.mark.parametrize(
     ("broken", "setting"),
     [("cert_file", "Api.cert_file"), ("key_file", "Api.cert_file"), ("client_ca_file", "Api.client_ca_file")],
@@ -152,3 +239,20 @@ async def test_a_file_that_cannot_be_used(
             raise AssertionError("it has started")
     assert [error.field for error in caught.value.errors] == [setting]
     assert "bad.pem" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        test_the_api_speaks_tls,
+        test_a_handshake_takes_its_time_from_the_first_request,
+        test_a_failed_handshake_gives_its_place_back,
+        test_handshakes_count_as_connections,
+    ],
+)
+def test_the_same_on_the_loop_of_the_product(
+    tmp_path: Path, case: Callable[[Path], Coroutine[Any, Any, None]]
+) -> None:
+    """`asyncio` and `uvloop` differ in what they do with a socket, and in when."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(case(tmp_path))

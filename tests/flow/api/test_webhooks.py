@@ -178,7 +178,7 @@ async def test_a_key_has_its_own(api: Api) -> None:
 async def test_who_may_not_read_is_told_nothing(api: Api, scopes: tuple[Scope, ...]) -> None:
     """A report tells what became of a task."""
     key = bearer(await api.make_key("some", *scopes))
-    for method, path in (("POST", "/webhooks"), ("PUT", "/webhooks/ends")):
+    for method, path in (("POST", "/webhooks"), ("PUT", "/webhooks/ends"), ("PATCH", "/webhooks/ends")):
         await api.refusal(403, "scope_missing", method, path, json=HOOK, headers=key)
 
 
@@ -186,10 +186,100 @@ async def test_each_change_is_in_the_audit(api: Api) -> None:
     """By the name of the webhook."""
     await api.ask("POST", "/webhooks", json=HOOK)
     await api.ask("PUT", "/webhooks/ends", json=HOOK)
+    await api.ask("PATCH", "/webhooks/ends", json={"enabled": False})
     await api.ask("DELETE", "/webhooks/ends")
     entries = (await api.get("/audit")).json["entries"]
     assert [(each["action"], each["target"]) for each in reversed(entries)] == [
         ("webhooks.create", "ends"),
         ("webhooks.set", "ends"),
+        ("webhooks.change", "ends"),
         ("webhooks.delete", "ends"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("patch", "changed"),
+    [
+        ({}, {}),
+        ({"enabled": True}, {"enabled": True}),
+        ({"enabled": None}, {"enabled": True}),
+        ({"secret": None}, {"secret": None}),
+        ({"events": ["succeeded"]}, {"events": ["succeeded"]}),
+        ({"events": None}, {"events": ["succeeded", "failed", "cancelled"]}),
+        ({"url": "https://hook.test/other"}, {"url": "https://hook.test/other"}),
+        ({"name": "ends"}, {}),
+        ({"filter": {"queue": None, "host": "b.test"}}, {"queue": None, "host": "b.test"}),
+        ({"filter": {"label": ["kind=x"]}}, {"label": ["kind=x"]}),
+        (
+            {"filter": None},
+            {"label": [], "queue": None, "host": None, "outcome": None, "created_by": None},
+        ),
+    ],
+)
+async def test_a_patch_changes_what_it_names(
+    api: Api, patch: dict[str, Any], changed: dict[str, Any]
+) -> None:
+    """A JSON merge patch (RFC 7396): null removes a field, and objects are merged."""
+    made = (await api.ask("POST", "/webhooks", json=FULL)).json
+    answer = await api.ask("PATCH", "/webhooks/ends", json=patch)
+    assert answer.status == 200, answer.content
+    told = {name: value for name, value in changed.items() if name in made}
+    conditions = {name: value for name, value in changed.items() if name in made["filter"]}
+    expected = {**made, **told, "filter": {**made["filter"], **conditions}}
+    assert {**answer.json, "updated_at": None} == {**expected, "updated_at": None}
+    assert (await api.get("/webhooks/ends")).json == answer.json
+
+
+async def test_a_patch_keeps_the_secrets_of_a_url(api: Api) -> None:
+    """They are shown masked, and a masked one is never taken back."""
+    body = {"name": "ends", "url": "https://hook.test/in?token=s3cret"}
+    assert "s3cret" not in (await api.ask("POST", "/webhooks", json=body)).content.decode()
+    answer = await api.ask("PATCH", "/webhooks/ends", json={"enabled": False})
+    assert (answer.status, "s3cret" in answer.content.decode()) == (200, False)
+    [stored] = await api.store.webhooks()
+    assert (stored.callback.url, stored.enabled) == (body["url"], False)
+    masked = {"url": answer.json["url"]}
+    assert "***" in masked["url"]
+    problem = await api.refusal(422, "webhook_invalid", "PATCH", "/webhooks/ends", json=masked)
+    assert [error["field"] for error in problem["errors"]] == ["url"]
+
+
+@pytest.mark.parametrize(
+    ("patch", "field"),
+    [
+        ({"name": "other"}, "name"),
+        ({"url": None}, "url"),
+        ({"url": "https://evil.test/"}, "secret"),
+        ({"secret": "billig"}, "secret"),
+        ({"created_by": "me"}, "created_by"),
+        ({"filter": {"queue": "urgent"}}, "filter.queue"),
+        ({"filter": {"colour": "red"}}, "filter.colour"),
+    ],
+)
+async def test_a_wrong_patch_changes_nothing(api: Api, patch: dict[str, Any], field: str) -> None:
+    """Also if only the whole is wrong: the secret is not for the new host."""
+    made = (await api.ask("POST", "/webhooks", json=FULL)).json
+    problem = await api.refusal(422, "webhook_invalid", "PATCH", "/webhooks/ends", json=patch)
+    assert field in [error["field"] for error in problem["errors"]]
+    assert (await api.get("/webhooks/ends")).json == made
+    await api.refusal(404, "webhook_unknown", "PATCH", "/webhooks/none", json={})
+
+
+async def test_a_change_may_have_a_condition(api: Api) -> None:
+    """On the state that was read; each change has a new tag."""
+    made = await api.ask("POST", "/webhooks", json=HOOK)
+    old = {"If-Match": made.headers["ETag"]}
+    assert (await api.get("/webhooks/ends")).headers["ETag"] == made.headers["ETag"]
+    body = {"url": "https://hook.test/2"}
+    changed = await api.ask("PUT", "/webhooks/ends", json=body, headers=old)
+    assert changed.status == 200
+    for method, more in (("PUT", {"json": body}), ("PATCH", {"json": {"enabled": False}}), ("DELETE", {})):
+        await api.refusal(412, "precondition_failed", method, "/webhooks/ends", headers=old, **more)
+    new = {"If-Match": changed.headers["ETag"]}
+    patched = await api.ask("PATCH", "/webhooks/ends", json={"enabled": False}, headers=new)
+    assert patched.status == 200
+    only_new = {"If-None-Match": "*"}
+    await api.refusal(412, "precondition_failed", "PUT", "/webhooks/ends", json=body, headers=only_new)
+    assert (await api.ask("PUT", "/webhooks/w2", json=body, headers=only_new)).status == 201
+    last = {"If-Match": patched.headers["ETag"]}
+    assert (await api.ask("DELETE", "/webhooks/ends", headers=last)).status == 204

@@ -70,6 +70,15 @@ def live_tasks(cli: Cli) -> None:
     assert cli.run("keys", "limit", "web", "--max-live-tasks", "0").exit_code == 2
 
 
+def stored_bytes(cli: Cli) -> None:
+    assert made(cli, "--scope", "submit", "--max-stored-bytes", "5000")["max_stored_bytes"] == 5000
+    assert cli.ok("keys", "limit", "web", "--max-stored-bytes", "7000") == "web stored=7000\n"
+    (listed,) = lines(cli.ok("keys", "list", "--json"))
+    assert (listed["max_stored_bytes"], listed["stored_bytes"]) == (7000, 0)
+    assert listed["stored_bytes_at"] is not None
+    assert cli.ok("keys", "limit", "web", "--none") == "web -\n"
+
+
 KEY_CASES: Mapping[str, Case] = {
     "keys create --scope": scope,
     "keys create --owner": owner,
@@ -82,5 +91,7 @@ KEY_CASES: Mapping[str, Case] = {
     "keys limit --none": limit,
     "keys create --max-live-tasks": live_tasks,
     "keys limit --max-live-tasks": live_tasks,
+    "keys create --max-stored-bytes": stored_bytes,
+    "keys limit --max-stored-bytes": stored_bytes,
     "produce --key": key,
 }

@@ -46,6 +46,7 @@ from tests.flow.cli.task_cases import (
     part_option,
     task_option,
 )
+from tests.flow.cli.webhook_cases import PUT, WEBHOOK_CASES
 
 LETTERS = {"red", "pale", "message"}
 # What each command on conditions can act on, and a status that it may be given with what that leaves.
@@ -140,6 +141,7 @@ def named(command: str) -> tuple[str, ...]:
     needed |= {f"operations {name}": UNKNOWN for name in ("show", "abort")}
     needed |= {"keys limit": "first --rate 5/s"}
     needed |= {f"queues {name}": "reports" for name in ("declare", "delete")}
+    needed |= {"webhooks put": " ".join(PUT[2:]), "webhooks show": "ends", "webhooks delete": "ends"}
     needed |= {f"tasks {name}": "--all" for name in ("cancel", "requeue", "delete")}
     needed |= {f"dead-letters {name}": "--all" for name in ("requeue", "purge")}
     return tuple(needed.get(command, "").split())
@@ -160,6 +162,8 @@ def as_json(command: str) -> Case:
             cli.ok("schedule", "create", "s", "--cron", "@daily", "--url", "http://a.test/")
         if command.startswith(("keys", "audit")):
             cli.ok("keys", "create", "first", "--scope", "admin")
+        if command in {"webhooks list", "webhooks show"}:
+            cli.ok(*PUT)
         if command == "hosts list":
             cli.ok("hosts", "limit", "set", "a.test", "--concurrency", "1")
         assert lines(cli.ok(*command.split(), *named(command), "--json"))
@@ -237,6 +241,7 @@ def cases() -> dict[str, Case]:
         **selecting_cases(),
         **task_cases(),
         **KEY_CASES,
+        **WEBHOOK_CASES,
         **AUDIT_CASES,
         **OPERATION_CASES,
         **FLEET_CASES,

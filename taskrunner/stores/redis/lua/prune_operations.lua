@@ -7,6 +7,10 @@ if beyond > #ids then
   ids = call('ZRANGEBYSCORE', OPERATION_ENDS, '-inf', '+inf', 'LIMIT', 0, beyond)
 end
 for _, id in ipairs(ids) do
+  local namespace = call('HGET', OPERATION_KEY .. id, 'namespace')
+  if namespace and namespace ~= '' then
+    call('ZREM', own(OPERATIONS, namespace), id)
+  end
   call('UNLINK', OPERATION_KEY .. id)
   call('ZREM', OPERATIONS, id)
   call('ZREM', OPERATION_ENDS, id)

@@ -5,7 +5,7 @@ local function given(name)
   return ARGV[2 + OPERATION[name]]
 end
 
-local id, version, ended = given('id'), given('version'), given('ended_at_ms')
+local id, version, ended, namespace = given('id'), given('version'), given('ended_at_ms'), given('namespace')
 local operation = OPERATION_KEY .. id
 local found = call('HGET', operation, 'version') or ''
 
@@ -19,6 +19,9 @@ for _, field in ipairs(OPERATION_FIELDS) do
   call('HSET', operation, field, given(field))
 end
 call('ZADD', OPERATIONS, '0', id)
+if namespace ~= '' then
+  call('ZADD', own(OPERATIONS, namespace), '0', id)
+end
 if ended == '' then
   call('ZADD', LIVE_OPERATIONS, '0', id)
 else

@@ -27,6 +27,7 @@ from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import NOW, claim, entry, fetch, ref, settle, settling
+from tests.tools.examples import share
 from tests.tools.executors import executor, with_executors
 
 # `anywhere` needs to be named, `bound` is for one host; of each a secret and a TLS profile.
@@ -228,7 +229,7 @@ async def assert_archive_keeps(store: Store, task: Task) -> None:
 
 # The door refuses many combinations, such as two times in the wrong order: the strategy finds others.
 @settings(
-    max_examples=60,
+    max_examples=share(1 / 2),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
 )

@@ -7,8 +7,18 @@ import pytest
 
 from taskrunner.domain.rate_limit import RateLimiter
 from taskrunner.domain.status import LIVE, Status
+from taskrunner.domain.value import replace
 from taskrunner.stores.base import RateAsk, Store
-from tests.contract.stores.harness import KEEP, NOW, Backend, bring, make_task
+from tests.contract.stores.harness import (
+    KEEP,
+    NOW,
+    RESPONSE,
+    Backend,
+    bring,
+    entry,
+    make_task,
+    settling,
+)
 
 TEN = RateLimiter(interval=0.1, burst=5)
 
@@ -95,3 +105,48 @@ async def test_live_tasks_are_counted_by_namespace(store: Store) -> None:
     await store.delete(["web~scheduled"], now=NOW, retention=KEEP)
     assert list(await store.count_live(["web~"])) == [len(LIVE) - 1]
     assert list(await store.count_live([])) == []
+
+
+async def measured(store: Store, namespace: str, *, limit: int = 500) -> tuple[int, int]:
+    """The bytes of a whole walk, and its pages."""
+    size, pages, cursor = 0, 0, None
+    while cursor is not None or not pages:
+        page = await store.measure(namespace, cursor=cursor, limit=limit)
+        size, pages, cursor = size + page.size_bytes, pages + 1, page.cursor
+        assert pages <= 100
+    return size, pages
+
+
+async def test_the_bytes_of_a_namespace(store: Store) -> None:
+    """Those of its tasks and of their results, in every status, and of no other namespace."""
+    assert (await measured(store, "web~"))[0] == 0
+    for name in ("web2~a", "web", "web-~a", "we~a"):
+        await bring(store, Status.SUCCEEDED, task=make_task(id=name))
+    assert (await measured(store, "web~"))[0] == 0
+    body = "x" * 10_000
+    for status in Status:
+        before, _ = await measured(store, "web~")
+        await bring(store, status, task=make_task(id=f"web~{status}", body=body))
+        after, _ = await measured(store, "web~")
+        assert 10_000 <= after - before < 12_000, status
+    await store.delete(["web~failed", "web~queued"], now=NOW, retention=KEEP)
+    assert 50_000 <= (await measured(store, "web~"))[0] < 60_000
+
+
+async def test_a_result_has_bytes(store: Store) -> None:
+    """Counted in UTF-8, as the task is."""
+    await bring(store, Status.RUNNING, task=make_task(id="web~a", body="\u00e9" * 1000))
+    before, _ = await measured(store, "web~")
+    assert before >= 2000
+    result = replace(RESPONSE, body=b"\x00" * 50_000)
+    await store.settle([settling("web~a", 1, Status.SUCCEEDED, result=result)], now=NOW)
+    after, _ = await measured(store, "web~")
+    assert 50_000 <= after - before < 51_000
+
+
+async def test_a_walk_has_pages(store: Store) -> None:
+    """Each of about the size asked for; together they are the whole."""
+    await store.accept([entry(make_task(id=f"web~{number}")) for number in range(300)])
+    whole, _ = await measured(store, "web~", limit=1000)
+    parted, pages = await measured(store, "web~", limit=50)
+    assert (parted, pages > 2) == (whole, True)

@@ -47,12 +47,12 @@ async def saved(store: Store, *several: StoredOperation) -> None:
         assert await store.save_operation(each, expected=None)
 
 
-async def every(store: Store, *, limit: int) -> list[StoredOperation]:
-    """All operations, page by page."""
+async def every(store: Store, *, limit: int, namespace: str = "") -> list[StoredOperation]:
+    """All operations, or those of a namespace, page by page."""
     found: list[StoredOperation] = []
     cursor = None
     while True:
-        page = await store.list_operations(limit=limit, cursor=cursor)
+        page = await store.list_operations(limit=limit, cursor=cursor, namespace=namespace)
         assert len(page.items) <= limit
         found += page.items
         cursor = page.cursor
@@ -139,6 +139,33 @@ async def test_pages_have_each_operation_once(store: Store, limit: int) -> None:
     several = [made(NOW + place * SECOND) for place in (3, 0, 2, 2, 1, 5, 4)]
     await saved(store, *several)
     assert await every(store, limit=limit) == sorted(several, key=lambda each: each.id, reverse=True)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+async def test_a_namespace_has_a_list_of_its_own(store: Store, limit: int) -> None:
+    """No page and no cursor depends on what others have; who sees all sees these, too."""
+    names = ("ann~", "", "bob~", "ann~", "", "ann~", "bob~")
+    several = [
+        made(NOW + place * SECOND, filter=TaskFilter(namespace=name)) for place, name in enumerate(names)
+    ]
+    await saved(store, *several)
+    for name in ("ann~", "bob~", "an~"):
+        own = [each for each in several if each.namespace == name]
+        assert await every(store, limit=limit, namespace=name) == sorted(
+            own, key=lambda each: each.id, reverse=True
+        )
+    assert len(await every(store, limit=limit)) == len(several)
+    page = await store.list_operations(limit=3, cursor=None, namespace="ann~")
+    assert page.cursor is None
+
+
+async def test_a_removed_operation_leaves_its_namespace(store: Store) -> None:
+    ended: dict[str, Any] = {"status": OperationStatus.COMPLETED, "ended_at": NOW}
+    mine = TaskFilter(namespace="ann~")
+    old, new = made(NOW, filter=mine, **ended), made(NOW + SECOND, filter=mine)
+    await saved(store, old, new)
+    assert await store.prune_operations(most=99, before=NOW + SECOND, limit=10) == 1
+    assert await every(store, limit=1, namespace="ann~") == [new]
 
 
 async def test_a_page_goes_on_behind_a_removed_operation(store: Store) -> None:

@@ -26,6 +26,7 @@ from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.executor_admin import ExecutorAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
+from taskrunner.producer.key_quotas import KeyQuotas
 from taskrunner.producer.search import Search
 from taskrunner.v1 import task_executor_pb2 as pb
 from taskrunner.v1.task_executor_pb2_grpc import TaskExecutorManagerStub
@@ -132,7 +133,7 @@ async def serving(
         ApiSettings(),
     )
     boundary = Boundary(
-        Admission(api.keys, access, KeyLimiter(api.store, api.clock), api.quota),
+        Admission(api.keys, access, KeyLimiter(api.store, api.clock), KeyQuotas(api.quota, api.storage)),
         AuditTrail(api.store, events, api.clock),
         events,
     )

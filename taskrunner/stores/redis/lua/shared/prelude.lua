@@ -91,8 +91,8 @@ local function move(id, from, to)
   end
 end
 
--- What a namespace has of a set that lists tasks: one of INDEX, or DEAD. An API key that sees only its own tasks must
--- not search among those of all.
+-- What a namespace has of a set: one of INDEX, DEAD, or OPERATIONS. An API key that sees only its own must not search
+-- among those of all.
 local function own(set, namespace)
   return set .. ':' .. namespace
 end

@@ -58,7 +58,13 @@ def _create_tables() -> None:
     _table("console_sessions", "id", (_TEXT, "encoded"), (_BIG_OR_NULL, "last_used_ms"))
     _table("audit", "id", (_TEXT, "encoded"))
     _table("change_log", "name", (_BIG, "start_major start_minor until_ms"), (_TEXT, "secret"))
-    _table("operations", "id", (_TEXT, "version encoded"), (_BIG_OR_NULL, "ended_at_ms"))
+    _table(
+        "operations",
+        "id",
+        (_TEXT, "version encoded"),
+        (_BIG_OR_NULL, "ended_at_ms"),
+        (_TEXT_OR_NULL, "namespace"),
+    )
     _table("worker_reports", "id", (_BIG, "until_ms"), (_TEXT, "encoded"))
     _table("figures", "place", (_BIG, "until_ms"), (_TEXT, "encoded"))
     sequence = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -107,6 +113,8 @@ def _create_indices() -> None:
         "INDEX taskrunner_schedules_next ON taskrunner_schedules (next_at_ms) WHERE next_at_ms IS NOT NULL",
         "INDEX taskrunner_changes_order ON taskrunner_changes (major, minor)",
         "INDEX taskrunner_operations_ended ON taskrunner_operations (ended_at_ms)",
+        "INDEX taskrunner_operations_own ON taskrunner_operations (namespace, id)"
+        " WHERE namespace IS NOT NULL",
         "INDEX taskrunner_figures_until ON taskrunner_figures (until_ms)",
         "INDEX taskrunner_hosts_until ON taskrunner_hosts (until_ms, host)",
     ):
