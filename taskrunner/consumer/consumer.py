@@ -75,7 +75,9 @@ class Consumer:
         self.backlog = Backlog(DeclaredQueues().weights)
         self.pool = pool
         self._in_flight = InFlight()
-        self._snoozer = Snoozer(store, broker, events, clock, hold=settings.hold)
+        self._snoozer = Snoozer(
+            store, broker, events, clock, hold=settings.hold, executors=settings.executors
+        )
         hosts = HostStatsTable()
         self._host_states = SharedHostStates(store, clock, settings, hosts)
         self._host_watch = HostWatch(

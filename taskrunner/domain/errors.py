@@ -12,7 +12,8 @@
     │   │   ├── WebhookInvalid      a webhook breaks a rule
     │   │   ├── KeyInvalid          an API key breaks a rule
     │   │   ├── QueueInvalid        a queue breaks a rule
-    │   │   └── OperationInvalid    an operation breaks a rule
+    │   │   ├── OperationInvalid    an operation breaks a rule
+    │   │   └── HandlersInvalid     modules of handlers cannot be imported, or break a rule
     │   ├── EnvelopeUnreadable      a message is not a task
     │   ├── TaskUnknown             no task (or dead letter) has this id
     │   ├── ScheduleUnknown         no schedule has this name
@@ -118,6 +119,15 @@ class KeyInvalid(FieldsInvalid):
 
 class OperationInvalid(FieldsInvalid):
     """An operation that somebody asks for breaks at least one rule."""
+
+
+class HandlersInvalid(FieldsInvalid):
+    """The modules of Python handlers cannot be imported, or register what breaks a rule."""
+
+    @classmethod
+    def of(cls, findings: Sequence[str]) -> Self:
+        """Each finding names its place itself."""
+        return cls([FieldError(field="", message=each) for each in findings])
 
 
 class QueueInvalid(FieldsInvalid):

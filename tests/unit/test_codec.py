@@ -86,6 +86,7 @@ OUTCOME = Outcome(
     error="no",
     response=RESPONSE,
     retry_after=7.0,
+    due_in=9.0,
     retryable=False,
     counted=False,
     sent=False,
