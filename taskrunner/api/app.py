@@ -45,6 +45,7 @@ from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.operation_admin import OperationAdmin
+from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
@@ -78,6 +79,7 @@ def build_api(
     access: Access,
     keys: KeyAdmin,
     key_watch: KeyWatch,
+    pauses: PauseWatch,
     sessions: Sessions,
     trail: AuditTrail,
     token_keys: PublishedKeys,
@@ -101,7 +103,7 @@ def build_api(
     AttemptRoutes(store, options).add_to(routes)
     ExplanationRoutes(explainer).add_to(routes)
     OperationRoutes(operations, options).add_to(routes)
-    PauseRoutes(store, SystemClock()).add_to(routes)
+    PauseRoutes(store, SystemClock(), pauses.refresh).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)

@@ -84,7 +84,7 @@ class Platform:
         )
         self.dry_runner = DryRunner(self.intake, TargetCheck(egress_proxy(config)).check)
         self.requeue = Requeuer(self.store, self.intake, self.publisher, self.clock, hold=hold)
-        self.pauses = PauseWatch(self.store, self.events)
+        self.pauses = PauseWatch(self.store, self.events, self.clock)
         self.hosts = HostAdmin(
             self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
         )
@@ -100,8 +100,10 @@ class Platform:
         broker = self.broker if publishes else None
         self.explainer = Explainer(self.store, broker, self.hosts, self.audit, self.clock)
         self.fleet = Fleet(self.store, broker, self.explainer, self.clock)
-        self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured, self.storage_quota)
-        self.webhook_admin = WebhookAdmin(self.store, self.clock, self.task_settings)
+        self.key_admin = KeyAdmin(
+            self.store, self.clock, lambda: self.keys.configured, self.storage_quota, self.keys.refresh
+        )
+        self.webhook_admin = WebhookAdmin(self.store, self.clock, self.task_settings, self.webhooks.refresh)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, retention, self.webhooks.source)
         self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue)

@@ -92,6 +92,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         ),
         keys=platform.key_admin,
         key_watch=platform.keys,
+        pauses=platform.pauses,
         sessions=platform.sessions,
         trail=platform.audit,
         token_keys=platform.token_keys,

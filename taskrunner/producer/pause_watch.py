@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events, PausesChanged
 from taskrunner.domain.pauses import Pauses
+from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import OperatorStore
 
@@ -15,9 +17,10 @@ INTERVAL = 1.0
 class PauseWatch(Service):
     """`current` is what the last read found; subscribers hear of every change."""
 
-    def __init__(self, store: OperatorStore, events: Events) -> None:
+    def __init__(self, store: OperatorStore, events: Events, clock: Clock) -> None:
         super().__init__("pause watch", events)
         self._store = store
+        self._reads = SharedRead("the pauses", self._read, clock)
         self._listeners: list[Callable[[Pauses], None]] = []
         self.since: Mapping[str, datetime] = {}
         self.current = Pauses()
@@ -32,6 +35,14 @@ class PauseWatch(Service):
         return dict(sorted(self.since.items()))
 
     async def turn(self) -> float:
+        await self._reads.run()
+        return INTERVAL
+
+    async def refresh(self) -> None:
+        """What this process has changed is in force from now on."""
+        await self._reads.refresh()
+
+    async def _read(self) -> None:
         self.since = await self._store.pauses()
         pauses = Pauses(self.since)
         if pauses.scopes != self.current.scopes:
@@ -39,4 +50,3 @@ class PauseWatch(Service):
             self._events.emit(PausesChanged(scopes=tuple(sorted(pauses.scopes))))
             for listener in self._listeners:
                 listener(pauses)
-        return INTERVAL

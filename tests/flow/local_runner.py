@@ -126,7 +126,7 @@ class LocalRunner:
         self.schedules = ScheduleAdmin(store, self.intake, self.clock)
         self.cancellation = self.make_cancellation(store)
         self.bulk_actions = self.make_bulk_action(store)
-        self.pauses = PauseWatch(store, self.events)
+        self.pauses = PauseWatch(store, self.events, self.clock)
         self.relay = self.make_relay(store)
         self.consumers: list[Consumer] = []
 

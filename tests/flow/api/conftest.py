@@ -52,6 +52,7 @@ from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_run import OperationRuns
 from taskrunner.producer.operation_runner import OperationRunner
+from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.requeuer import Requeuer
@@ -62,6 +63,7 @@ from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.producer.task_quota import TaskQuota
 from taskrunner.producer.webhook_admin import WebhookAdmin
+from taskrunner.producer.webhook_watch import WebhookWatch
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.api.harness import Api
@@ -161,7 +163,9 @@ async def api(
         "reconnects": reconnects(broker, store),
     }
     requeue = Requeuer(store, intake, publisher, clock, hold=10)
-    cancellation = Cancellation(store, events, clock, RetentionSettings(), WebhookSource(()))
+    webhook_watch, pauses = WebhookWatch(store, events, clock), PauseWatch(store, events, clock)
+    await webhook_watch.turn()
+    cancellation = Cancellation(store, events, clock, RetentionSettings(), webhook_watch.source)
     keys = KeyWatch(store, events, clock)
     await keys.turn()
     sessions = Sessions(store, keys, events, clock)
@@ -190,10 +194,11 @@ async def api(
         stats=Stats(parts, clock),
         metrics=metrics,
         token_keys=token_keys,
-        webhooks=WebhookAdmin(store, clock, intake_settings),
+        webhooks=WebhookAdmin(store, clock, intake_settings, webhook_watch.refresh),
         access=Access(keys, access_settings, KeyLimiter(store, clock), sessions, KeyQuotas(quota, storage)),
-        keys=KeyAdmin(store, clock, storage=storage),
+        keys=KeyAdmin(store, clock, storage=storage, refresh=keys.refresh),
         key_watch=keys,
+        pauses=pauses,
         sessions=sessions,
         trail=trail,
         options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"]), **api_options),
@@ -218,6 +223,7 @@ async def api(
             sessions,
             quota,
             storage,
+            pauses,
             feed,
             seen,
         )
