@@ -28,10 +28,11 @@ COPY --from=build /opt/taskrunner /opt/taskrunner
 ENV PATH=/opt/taskrunner/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    TASKRUNNER_API__ADDR=0.0.0.0
+    TASKRUNNER_API__ADDR=0.0.0.0 \
+    TASKRUNNER_GRPC__ADDR=0.0.0.0
 USER 10001:10001
 WORKDIR /etc/taskrunner
-EXPOSE 8000 8080
+EXPOSE 8000 8080 50051
 # It asks `serve`, where the configuration says. Beside `consume`, give --health-cmd "taskrunner healthcheck consume".
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["taskrunner", "healthcheck"]

@@ -26,7 +26,6 @@ from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.events import Events
 from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.task import Priority
 
 BODY = b"b" * 400
 PREFETCH = 500
@@ -47,7 +46,7 @@ async def bench_adapter(url: str, topology: Topology, count: int, figures: Figur
     await broker.start()
     await broker.wait_ready(10)
     batches = [
-        [Publication(queue=Priority.MEDIUM, body=BODY, task_id=new_task_id()) for _ in range(BATCH)]
+        [Publication(queue="medium", body=BODY, task_id=new_task_id()) for _ in range(BATCH)]
         for _ in range(count // BATCH)
     ]
 
@@ -78,7 +77,7 @@ async def bench_adapter(url: str, topology: Topology, count: int, figures: Figur
             broker.ack(held)
             held.clear()
 
-        broker.consume([Priority.MEDIUM], PREFETCH, take)
+        broker.consume(["medium"], PREFETCH, take)
         await done.wait()
         await asyncio.sleep(0)
 
@@ -126,7 +125,7 @@ async def bench_bare(url: str, topology: Topology, count: int, figures: Figures)
 
     async def consume() -> None:
         channel.basic_qos(prefetch_count=PREFETCH)
-        channel.basic_consume(topology.amqp_name(Priority.MEDIUM), take)
+        channel.basic_consume(topology.amqp_name("medium"), take)
         await taken.wait()
 
     await measure(figures, "consume bare pika", count, consume)
@@ -144,7 +143,7 @@ async def declare_and_delete(url: str, topology: Topology, bench: Callable[[], A
     finally:
         with pika.BlockingConnection(pika.URLParameters(url)) as connection:
             channel = connection.channel()
-            for declaration in topology.declarations:
+            for declaration in topology.basic_declarations:
                 channel.queue_delete(declaration.name)
             for exchange in topology.exchanges:
                 channel.exchange_delete(exchange)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-# Somebody waits for `make check`, before each commit; `make test` asks for the other.
+# Somebody waits for `make check`, before each commit; `make test` and `make fuzz` ask for the others.
 settings.register_profile("quick", max_examples=10, deadline=None)
-settings.register_profile("deep", max_examples=200, deadline=None)
+settings.register_profile("deep", max_examples=50, deadline=None)
+settings.register_profile("fuzz", max_examples=1000, deadline=None)
 settings.load_profile("quick")
 
 # Under `nohup` or in the background of a shell these signals are ignored, also by every program that a test

@@ -1,8 +1,11 @@
-"""Access: which key a request came with, and whether that key may ask for its route."""
+"""Access: which key a request came with, and whether that key may have what it asks for.
 
-import base64
-import binascii
+`Admission` knows neither HTTP nor gRPC: the faces tell it how to read their requests. `Access` is HTTP's.
+"""
+
 import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import lru_cache
 
@@ -13,7 +16,7 @@ from taskrunner.api.client_address import is_near
 from taskrunner.api.parameters import TASK_ID
 from taskrunner.api.problems import Problem, RequestRefused, problem_of, refuse
 from taskrunner.api.rate_limits import has_allowance, remember_allowance, too_many
-from taskrunner.api.requests import path_value
+from taskrunner.api.requests import path_value, secret_in
 from taskrunner.api.scopes import MONITOR, Needs
 from taskrunner.api.session_cookie import check_change, session_secret
 from taskrunner.domain.api_key import ApiKey, Scope
@@ -26,7 +29,7 @@ from taskrunner.domain.submitter import submitter_of
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import replace
-from taskrunner.producer.key_limiter import KeyLimiter
+from taskrunner.producer.key_limiter import Allowance, KeyLimiter
 from taskrunner.producer.key_quotas import KeyQuotas
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.sessions import Sessions
@@ -120,6 +123,132 @@ class Caller:
 
 
 ANYBODY = Caller(None)
+
+
+class Asker(ABC):
+    """A request, as far as admission looks at it."""
+
+    @abstractmethod
+    def authorization(self) -> Sequence[str]:
+        """All `Authorization` headers."""
+
+    @abstractmethod
+    def is_near(self) -> bool:
+        """Whether it comes from this machine, and not by a proxy on it from another one."""
+
+    async def other_key(self, *, is_probe: bool) -> ApiKey | None:
+        """The key that it comes with in another way, if it has no `Authorization`."""
+        return None
+
+    def unauthorized(self, code: str, detail: str) -> RequestRefused:
+        """The refusal of a request that needs a key."""
+        return RequestRefused(Problem(status=401, code=code, detail=detail))
+
+    def without_key(self) -> RequestRefused:
+        """The refusal of a request that came with none."""
+        return self.unauthorized("key_missing", f"this needs an API key: {_HOW}")
+
+
+class Admission:
+    """Asked before each handler of a server."""
+
+    def __init__(
+        self,
+        keys: KeyWatch,
+        settings: AccessSettings,
+        limiter: KeyLimiter,
+        quotas: KeyQuotas | None = None,
+    ) -> None:
+        self._keys = keys
+        self._limiter = limiter
+        self._settings = settings
+        self._caller_with = lru_cache(maxsize=1024)(lambda key: Caller(key, quotas))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody may do everything."""
+        return self._settings.auth is Auth.NONE
+
+    async def caller(self, asker: Asker, needs: Needs, *, is_probe: bool = False) -> Caller:
+        """Raises `RequestRefused` (400, 401, 403), and `OutsideError` while no key can be known.
+
+        A probe waits for no service.
+        """
+        if not (needs.scopes or needs.keyed) or self.is_open:
+            return ANYBODY
+        given = asker.authorization()
+        if len(given) > 1:
+            # RFC 9110 section 5.3: it is no list, and a proxy in front of us may have checked the other one.
+            raise refuse(400, "bad_header", "Authorization: is given more than once; send one")
+        if given:
+            key = await self._key_in(asker, given[0], is_probe=is_probe)
+        else:
+            found = await asker.other_key(is_probe=is_probe)
+            if found is None:
+                if self._is_open_to(asker, needs):
+                    return ANYBODY
+                raise asker.without_key()
+            key = found
+        missing = [scope for scope in needs.scopes if not key.allows(scope)]
+        if missing:
+            raise RequestRefused(
+                Problem(
+                    status=403,
+                    code="scope_missing",
+                    detail=f"key {key.name!r} lacks the scope {' and '.join(missing)}, which this needs",
+                )
+            )
+        return self._caller_with(key)
+
+    async def take(self, caller: Caller) -> Allowance | None:
+        """Take one request from the limit of the caller's key. Raises `RequestRefused` (429)."""
+        if caller.key is None or caller.key.rate is None:
+            return None
+        allowance = await self._limiter.take(caller.key)
+        if allowance is not None and not allowance.granted:
+            raise too_many(caller.key, allowance)
+        return allowance
+
+    async def still_admits(self, asker: Asker, caller: Caller, needs: Needs) -> bool:
+        """Whether the caller could make the request again and see as much. Waits for no service."""
+        if caller.key is None:
+            # It came from near, or everybody is let in: only the first key can change that.
+            return self.is_open or self._settings.auth is Auth.LOOPBACK or not self._keys.is_needed
+        try:
+            again = await self.caller(asker, needs, is_probe=True)
+        except (RequestRefused, OutsideError):
+            return False
+        return again.namespace == caller.namespace
+
+    async def _key_in(self, asker: Asker, authorization: str, *, is_probe: bool) -> ApiKey:
+        secret = secret_in(authorization)
+        key = None
+        if secret is not None:
+            key = self._keys.find_known(secret) if is_probe else await self._keys.find(secret)
+        if key is None:
+            detail = "this API key is unknown, expired or revoked" if secret else f"no API key: {_HOW}"
+            raise asker.unauthorized("key_unknown", detail)
+        return key
+
+    def _is_open_to(self, asker: Asker, needs: Needs) -> bool:
+        """Whether a request without a key may have what it asks for. Raises `StoreUnavailable`."""
+        keys = self._keys
+        if needs.monitor and not self._settings.monitor:
+            return True
+        if not asker.is_near():
+            return False
+        if needs.monitor and not keys.is_needed:
+            # Also while the store, which has the keys, is away: then operators need these most.
+            return True
+        if not self._settings.local:
+            return False
+        if self._settings.auth is Auth.LOOPBACK:
+            return True
+        if not keys.is_known and not keys.is_needed:
+            raise StoreUnavailable("the API keys are in the store, which has not answered yet")
+        return not keys.is_needed
+
+
 _CALLER = web.RequestKey("caller", Caller)
 _SESSION = web.RequestKey("session", ConsoleSession)
 
@@ -150,140 +279,71 @@ class Access:
         sessions: Sessions | None = None,
         quotas: KeyQuotas | None = None,
     ) -> None:
-        self._keys = keys
+        self._admission = Admission(keys, settings, limiter, quotas)
         self._sessions = sessions
-        self._limiter = limiter
-        self._settings = settings
-        self._caller_with = lru_cache(maxsize=1024)(lambda key: Caller(key, quotas))
 
     @property
     def is_open(self) -> bool:
         """Whether everybody may do everything."""
-        return self._settings.auth is Auth.NONE
+        return self._admission.is_open
 
     async def admit(self, request: web.Request, needs: Needs) -> None:
         """Raises `RequestRefused` (400, 401, 403, 429), and `OutsideError` while no key can be known."""
-        caller = request[_CALLER] = await self._caller(request, needs)
+        asker = _RequestAsker(request, self._sessions)
+        caller = request[_CALLER] = await self._admission.caller(asker, needs)
         key = caller.key
         # With `Expect: 100-continue`, a request is admitted before its body and after it, and counts once.
         if key is None or key.rate is None or has_allowance(request):
             return
-        allowance = await self._limiter.take(key)
-        if allowance is not None and not allowance.granted:
-            raise too_many(key, allowance)
-        remember_allowance(request, allowance)
+        remember_allowance(request, await self._admission.take(caller))
 
     async def sees_details(self, request: web.Request) -> bool:
         """Whether the caller may see the details of an open monitoring route. Waits for no service."""
         try:
-            await self._caller(request, MONITOR, is_probe=True)
+            await self._admission.caller(_RequestAsker(request, self._sessions), MONITOR, is_probe=True)
         except (RequestRefused, OutsideError):
             return False
         return True
 
     async def still_admits(self, request: web.Request, needs: Needs) -> bool:
         """Whether the caller could make the request again and see as much. Waits for no service."""
-        if caller_of(request).key is None:
-            # It came from near, or everybody is let in: only the first key can change that.
-            return self.is_open or self._settings.auth is Auth.LOOPBACK or not self._keys.is_needed
-        try:
-            caller = await self._caller(request, needs, is_probe=True)
-        except (RequestRefused, OutsideError):
-            return False
-        return caller.namespace == caller_of(request).namespace
+        asker = _RequestAsker(request, self._sessions)
+        return await self._admission.still_admits(asker, caller_of(request), needs)
 
-    async def _caller(self, request: web.Request, needs: Needs, *, is_probe: bool = False) -> Caller:
-        if not (needs.scopes or needs.keyed) or self.is_open:
-            return ANYBODY
-        given = request.headers.getall("Authorization", ())
-        if len(given) > 1:
-            # RFC 9110 section 5.3: it is no list, and a proxy in front of us may have checked the other one.
-            raise refuse(400, "bad_header", "Authorization: is given more than once; send one")
-        if given:
-            key = await self._key_in(request, given[0], is_probe=is_probe)
-        else:
-            found = await self._key_of_session(request, is_probe=is_probe)
-            if found is None:
-                if self._is_open(request, needs):
-                    return ANYBODY
-                raise _without_key(request)
-            key = found
-        missing = [scope for scope in needs.scopes if not key.allows(scope)]
-        if missing:
-            raise RequestRefused(
-                Problem(
-                    status=403,
-                    code="scope_missing",
-                    detail=f"key {key.name!r} lacks the scope {' and '.join(missing)}, which this needs",
-                )
-            )
-        return self._caller_with(key)
 
-    async def _key_in(self, request: web.Request, authorization: str, *, is_probe: bool) -> ApiKey:
-        secret = _secret_in(authorization)
-        key = None
-        if secret is not None:
-            key = self._keys.find_known(secret) if is_probe else await self._keys.find(secret)
-        if key is None:
-            detail = "this API key is unknown, expired or revoked" if secret else f"no API key: {_HOW}"
-            raise _unauthorized(request, "key_unknown", detail)
-        return key
+class _RequestAsker(Asker):
+    """An HTTP request, which may come with a session of the console."""
 
-    async def _key_of_session(self, request: web.Request, *, is_probe: bool) -> ApiKey | None:
-        secret = None if self._sessions is None else session_secret(request)
+    def __init__(self, request: web.Request, sessions: Sessions | None) -> None:
+        self._request = request
+        self._sessions = sessions
+
+    def authorization(self) -> Sequence[str]:
+        return self._request.headers.getall("Authorization", ())
+
+    def is_near(self) -> bool:
+        return is_near(self._request)
+
+    async def other_key(self, *, is_probe: bool) -> ApiKey | None:
+        secret = None if self._sessions is None else session_secret(self._request)
         if secret is None or self._sessions is None:
             return None
         found = self._sessions.find_known(secret) if is_probe else await self._sessions.find(secret)
         if found is None:
             return None
-        check_change(request)
-        request[_SESSION], key = found
+        check_change(self._request)
+        self._request[_SESSION], key = found
         return key
 
-    def _is_open(self, request: web.Request, needs: Needs) -> bool:
-        """Whether a request without a key may have what it asks for. Raises `StoreUnavailable`."""
-        keys = self._keys
-        if needs.monitor and not self._settings.monitor:
-            return True
-        if not is_near(request):
-            return False
-        if needs.monitor and not keys.is_needed:
-            # Also while the store, which has the keys, is away: then operators need these most.
-            return True
-        if not self._settings.local:
-            return False
-        if self._settings.auth is Auth.LOOPBACK:
-            return True
-        if not keys.is_known and not keys.is_needed:
-            raise StoreUnavailable("the API keys are in the store, which has not answered yet")
-        return not keys.is_needed
+    def unauthorized(self, code: str, detail: str) -> RequestRefused:
+        # Browsers answer the second with a dialog of their own, also for the script of a page, which has its
+        # own form; scripts have said so by this header since there have been any.
+        by_script = "X-Requested-With" in self._request.headers
+        challenge = _BEARER if by_script else f"{_BEARER}, {_BASIC}"
+        headers = {"WWW-Authenticate": challenge}
+        return RequestRefused(Problem(status=401, code=code, detail=detail, headers=headers))
 
-
-def _secret_in(authorization: str) -> str | None:
-    """The key in an `Authorization` header; None where there is none."""
-    scheme, _, credentials = authorization.strip().partition(" ")
-    credentials = credentials.strip()
-    if scheme.lower() == "bearer":
-        return credentials or None
-    if scheme.lower() != "basic":
-        return None
-    try:
-        _, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
-    except (binascii.Error, ValueError):
-        return None
-    return password or None
-
-
-def _without_key(request: web.Request) -> RequestRefused:
-    if session_secret(request) is not None:
-        return _unauthorized(request, "session_over", "this session has ended: sign in again")
-    return _unauthorized(request, "key_missing", f"this needs an API key: {_HOW}")
-
-
-def _unauthorized(request: web.Request, code: str, detail: str) -> RequestRefused:
-    # Browsers answer the second with a dialog of their own, also for the script of a page, which has its own
-    # form; scripts have said so by this header since there have been any.
-    by_script = "X-Requested-With" in request.headers
-    challenge = _BEARER if by_script else f"{_BEARER}, {_BASIC}"
-    headers = {"WWW-Authenticate": challenge}
-    return RequestRefused(Problem(status=401, code=code, detail=detail, headers=headers))
+    def without_key(self) -> RequestRefused:
+        if session_secret(self._request) is not None:
+            return self.unauthorized("session_over", "this session has ended: sign in again")
+        return super().without_key()

@@ -12,6 +12,7 @@ from taskrunner.api.batch import BatchRoutes
 from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.events import EventRoutes
+from taskrunner.api.executors import ExecutorRoutes
 from taskrunner.api.explanation import ExplanationRoutes
 from taskrunner.api.fleet import FleetRoutes
 from taskrunner.api.health import HealthRoutes
@@ -21,6 +22,7 @@ from taskrunner.api.live_requests import LiveRequests
 from taskrunner.api.operations import OperationRoutes
 from taskrunner.api.page import HtmlPage
 from taskrunner.api.pauses import PauseRoutes
+from taskrunner.api.queues import QueueRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
 from taskrunner.api.sessions import SessionRoutes
@@ -38,6 +40,7 @@ from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.dry_runner import DryRunner
+from taskrunner.producer.executor_admin import ExecutorAdmin
 from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
@@ -47,6 +50,7 @@ from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.published_keys import PublishedKeys
+from taskrunner.producer.queue_admin import QueueAdmin
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.sessions import Sessions
@@ -72,6 +76,7 @@ def build_api(
     explainer: Explainer,
     feed: TaskFeed,
     fleet: Fleet,
+    queues: QueueAdmin,
     store: Store,
     health: Health,
     stats: Stats,
@@ -84,6 +89,7 @@ def build_api(
     trail: AuditTrail,
     token_keys: PublishedKeys,
     webhooks: WebhookAdmin,
+    executors: ExecutorAdmin,
     options: ApiSettings = ApiSettings(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
     """Everything that `serve` answers."""
@@ -103,16 +109,18 @@ def build_api(
     AttemptRoutes(store, options).add_to(routes)
     ExplanationRoutes(explainer).add_to(routes)
     OperationRoutes(operations, options).add_to(routes)
-    PauseRoutes(store, SystemClock(), pauses.refresh).add_to(routes)
+    PauseRoutes(store, queues, SystemClock(), pauses.refresh).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)
     SessionRoutes(sessions, key_watch, SystemClock(), options).add_to(routes)
     AuditRoutes(trail).add_to(routes)
     WebhookRoutes(webhooks, options).add_to(routes)
+    ExecutorRoutes(executors, options).add_to(routes)
     TokenKeyRoutes(token_keys).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     FleetRoutes(fleet).add_to(routes)
+    QueueRoutes(queues, options).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)
     DocsRoutes(routes, HtmlPage("index.html")).add_to(routes)
     return app

@@ -161,10 +161,15 @@ def is_near(request: web.BaseRequest) -> bool:
     """Whether the request comes from this machine, and not by a proxy on it from another one."""
     if request.get(_CLIENT) is not None:
         return False
-    if any(name in _PROXIED or name.startswith("x-forwarded") for name in map(str.lower, request.headers)):
+    return is_near_peer(request.remote or "", request.headers)
+
+
+def is_near_peer(address: str, headers: Iterable[str]) -> bool:
+    """The same, of a peer's address and the names of the headers that it sent."""
+    if any(name in _PROXIED or name.startswith("x-forwarded") for name in map(str.lower, headers)):
         return False
-    address = parse_address(request.remote or "")
-    return address is not None and is_loopback(plain(address))
+    parsed = parse_address(address)
+    return parsed is not None and is_loopback(plain(parsed))
 
 
 def _read(request: web.BaseRequest, name: str, read: Callable[[str], Sequence[Type]]) -> Sequence[Type]:

@@ -2,16 +2,19 @@
 
 import shlex
 
-from taskrunner.api.views.attempt import AttemptDetail
+from taskrunner.api.views.attempt import AttemptDetail, RequestView
 from taskrunner.api.views.task import HeaderView
+from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.masking import MASK
 
 _BODY_FILE = "BODY"
 
 
 def command(attempt: AttemptDetail, *, timeout: float) -> str:
-    """The curl command of an attempt. Comments tell what is not shown."""
+    """The curl command of an attempt. Comments tell what is not shown. Raises `TaskUnknown` without one."""
     request = attempt.request
+    if request is None:
+        raise TaskUnknown(f"task {attempt.task_id} is no HTTP request, so there is no curl command")
     words = ["--path-as-is", "--globoff", "--compressed", f"--max-time {timeout:g}"]
     if request.method == "HEAD":
         words.append("--head")
@@ -20,7 +23,7 @@ def command(attempt: AttemptDetail, *, timeout: float) -> str:
     words += [f"--header {shlex.quote(_header(each))}" for each in request.headers]
     if request.body_size:
         words.append(f"--data-binary @{_BODY_FILE}")
-    lines = [*_comments(attempt), " \\\n  ".join([f"curl {shlex.quote(request.url)}", *words])]
+    lines = [*_comments(attempt, request), " \\\n  ".join([f"curl {shlex.quote(request.url)}", *words])]
     return "\n".join(lines) + "\n"
 
 
@@ -29,8 +32,7 @@ def _header(header: HeaderView) -> str:
     return f"{header.name}: {header.value}" if header.value else f"{header.name};"
 
 
-def _comments(attempt: AttemptDetail) -> list[str]:
-    request = attempt.request
+def _comments(attempt: AttemptDetail, request: RequestView) -> list[str]:
     comments = [f"# task {attempt.task_id}, attempt {attempt.number}"]
     if MASK in request.url or any(MASK in each.value for each in request.headers):
         comments.append(f"# Replace what is masked ({MASK}) with the real values.")

@@ -47,7 +47,7 @@ class Variant:
         for name in self.required:
             options = [each for each in properties[name]["anyOf"] if each != _NULL]
             properties[name] = options[0] | {"title": properties[name]["title"]}
-        required = [*self.required, *whole["required"]]
+        required = [*self.required, *whole.get("required", ())]
         head = {"title": self.name, "description": self.description}
         return {**whole, **head, "properties": properties, "required": required}
 

@@ -18,6 +18,12 @@ _SCHEDULE = {
     "task": {"url": "https://example.com/report"},
 }
 _WEBHOOK = {"url": "https://example.com/hook", "events": ["failed"], "filter": {"queue": "high"}}
+_EXECUTOR = {
+    "kind": "http",
+    "url": "https://example.com/orders/{id}",
+    "schema": {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]},
+    "max_attempts": 10,
+}
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "TaskDraft": _TASK,
     "NewSchedule": {"name": "daily-report", **_SCHEDULE},
@@ -26,6 +32,9 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "cron": "0 9 * * *",
         "task": {"headers": {"X-Report": "daily", "X-Old": None}},
     },
+    "NewExecutor": {"name": "send_order", **_EXECUTOR},
+    "ExecutorFields": _EXECUTOR,
+    "ExecutorDraftPatch": {"enabled": False, "timeout": "10s"},
     "HostLimit": {"concurrency": 4, "rate": "90/m"},
     "HostLimitPatch": {"rate": "10/s", "burst": None},
     "ApiKeyDraft": {"name": "shop", "scopes": ["submit", "read"], "owner": "the shop team"},
@@ -33,6 +42,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "Rotation": {"grace": "1h"},
     "Login": {"key": "tr_…"},
     "OperationRequest": {"action": "cancel", "filter": {"queue": "low"}, "rate": 50},
+    "QueueDraft": {"weight": 2},
     "NewWebhook": {"name": "ended", **_WEBHOOK},
     "WebhookFields": _WEBHOOK,
     "WebhookDraftPatch": {"enabled": False, "filter": {"queue": None}},

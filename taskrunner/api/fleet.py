@@ -48,8 +48,7 @@ class FleetRoutes:
 
     async def queue(self, request: web.Request) -> web.Response:
         name, now = path_value(request, QUEUE_NAME), datetime.now(UTC)
-        (found,) = [each for each in await self._fleet.queues() if each.name == name]
-        return json_response(QueueView.of(found, now))
+        return json_response(QueueView.of(await self._fleet.queue(name), now))
 
     async def workers(self, _: web.Request) -> web.Response:
         return json_response(WorkerList(workers=list(map(WorkerView.of, await self._fleet.workers()))))

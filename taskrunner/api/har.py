@@ -41,18 +41,21 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 def archive(attempts: Sequence[AttemptDetail]) -> HttpArchive:
     """The archive of `attempts`, with an entry for each request. A running attempt has no entry yet."""
     entries = [
-        entry for attempt in attempts if attempt.finished_at is not None for entry in _entries(attempt)
+        entry
+        for attempt in attempts
+        if attempt.finished_at is not None and attempt.request is not None
+        for entry in _entries(attempt, attempt.request)
     ]
     creator = {"name": "taskrunner", "version": __version__}
     return HttpArchive(log={"version": "1.2", "creator": creator, "entries": entries})
 
 
-def _entries(attempt: AttemptDetail) -> Iterator[Entry]:
+def _entries(attempt: AttemptDetail, first: RequestView) -> Iterator[Entry]:
     """One for each redirect that was followed, then one for the request that ended the attempt.
 
     Of the former, method, URL and status are known; headers and body are those of the first request.
     """
-    entry, hops = _entry(attempt), attempt.hops
+    entry, hops = _entry(attempt, first), attempt.hops
     for hop, following in pairwise(hops):
         response = {**_NO_RESPONSE, **_status(hop.status_code or 0), "redirectURL": following.url}
         request = entry["request"] if hop is hops[0] else _bare_request(hop)
@@ -69,32 +72,31 @@ def _entries(attempt: AttemptDetail) -> Iterator[Entry]:
     yield entry | {"request": _bare_request(hops[-1])} if hops else entry
 
 
-def _entry(attempt: AttemptDetail) -> Entry:
+def _entry(attempt: AttemptDetail, first: RequestView) -> Entry:
     timings = _timings(attempt)
     host, _, port = (attempt.address or "").rpartition(":")
     entry: Entry = {
         "startedDateTime": attempt.started_at,
         "time": round(sum(value for name, value in timings.items() if value > 0 and name != "ssl"), 3),
-        "request": _request(attempt),
+        "request": _request(attempt, first),
         "response": _response(attempt),
         "cache": {},
         "timings": timings,
-        "comment": _comment(attempt),
+        "comment": _comment(attempt, first),
     }
     if host:
         entry |= {"serverIPAddress": host.strip("[]"), "connection": port}
     return entry
 
 
-def _comment(attempt: AttemptDetail) -> str:
+def _comment(attempt: AttemptDetail, request: RequestView) -> str:
     words = f"task {attempt.task_id}, attempt {attempt.number}: {attempt.outcome}"
-    if attempt.request.auth is not None:
-        words = f"{words}, sent with the credential {attempt.request.auth}"
+    if request.auth is not None:
+        words = f"{words}, sent with the credential {request.auth}"
     return f"{words}, {attempt.error}" if attempt.error else words
 
 
-def _request(attempt: AttemptDetail) -> Entry:
-    request = attempt.request
+def _request(attempt: AttemptDetail, request: RequestView) -> Entry:
     shown = _bare_request(request) | {
         "httpVersion": _version(attempt),
         "headers": request.headers,

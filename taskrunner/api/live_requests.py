@@ -5,8 +5,9 @@ They end when their client is gone, when its key is no longer good, and when the
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Protocol
 
 from aiohttp import web
@@ -21,6 +22,8 @@ from taskrunner.runtime.file_limit import affordable_connections
 # Seconds between two looks at all of them.
 LOOK = 2.0
 _AT_ONCE = 20
+# Whether a client is there, and could make its request again.
+MayGoOn = Callable[[], Awaitable[bool]]
 
 
 class LiveRequest(Protocol):
@@ -41,8 +44,8 @@ class LiveRequests:
         self._options = options
         # The other connections are for those who do not wait.
         self._most = max(1, affordable_connections(options.max_connections) * 4 // 5)
-        self._waits: dict[LiveRequest, tuple[web.Request, Needs]] = {}
-        self._streams: dict[LiveRequest, tuple[web.Request, Needs]] = {}
+        self._waits: dict[LiveRequest, MayGoOn] = {}
+        self._streams: dict[LiveRequest, MayGoOn] = {}
         self._waits_of: Counter[str | None] = Counter()
         self._streams_of: Counter[str | None] = Counter()
         self._closed = False
@@ -78,19 +81,24 @@ class LiveRequests:
         if not self._has_room_to_wait(name):
             yield False
             return
-        self._waits[wait] = request, needs
+        self._waits[wait] = partial(self._may_go_on, request, needs)
         try:
             with _counted(self._waits_of, name):
                 yield True
         finally:
             del self._waits[wait]
 
-    @contextmanager
-    def streaming(self, request: web.Request, stream: LiveRequest, needs: Needs) -> Iterator[None]:
+    def streaming(
+        self, request: web.Request, stream: LiveRequest, needs: Needs
+    ) -> AbstractContextManager[None]:
         """Has a place for this stream inside. Raises `RequestRefused`."""
-        name = caller_of(request).name
+        return self.streaming_for(caller_of(request).name, stream, partial(self._may_go_on, request, needs))
+
+    @contextmanager
+    def streaming_for(self, name: str | None, stream: LiveRequest, may_go_on: MayGoOn) -> Iterator[None]:
+        """The same for a stream of the key `name`, also of another server than the application's."""
         self._refuse_if_full(name)
-        self._streams[stream] = request, needs
+        self._streams[stream] = may_go_on
         try:
             with _counted(self._streams_of, name):
                 yield
@@ -139,8 +147,8 @@ class LiveRequests:
             everyone = [*self._waits.items(), *self._streams.items()]
             parts = [everyone[at : at + _AT_ONCE] for at in range(0, len(everyone), _AT_ONCE)] or [[]]
             for part in parts:
-                for live, (request, needs) in part:
-                    if await self._may_go_on(request, needs):
+                for live, may_go_on in part:
+                    if await may_go_on():
                         live.look()
                     else:
                         live.end()

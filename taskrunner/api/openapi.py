@@ -30,6 +30,7 @@ _RESOURCES = [
     "operations",
     "schedules",
     "webhooks",
+    "executors",
     "events",
     "hosts",
     "pauses",

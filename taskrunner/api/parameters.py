@@ -12,6 +12,8 @@ from taskrunner.api.views.task_part import TASK_FIELDS
 from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
 from taskrunner.domain.audit import AUDIT_CONDITIONS
 from taskrunner.domain.errors import (
+    CallerError,
+    ExecutorUnknown,
     KeyUnknown,
     OperationUnknown,
     QueueUnknown,
@@ -19,10 +21,11 @@ from taskrunner.domain.errors import (
     TaskUnknown,
     WebhookUnknown,
 )
+from taskrunner.domain.executor import NAME_PATTERN as EXECUTOR_PATTERN
 from taskrunner.domain.messages import did_you_mean, shown
+from taskrunner.domain.queue import QUEUE_NAME as QUEUE_PATTERN
 from taskrunner.domain.schedule_draft import NAME_PATTERN
 from taskrunner.domain.submitter import STORED_ID, with_namespace
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_filter import (
     CONDITIONS,
     LETTER_CONDITIONS,
@@ -112,10 +115,12 @@ def _condition(name: str, meaning: str) -> Parameter[str]:
         return Parameter(name=name, description=meaning, schema=_TIME, read=str, default="", repeatable=True)
     kinds = get_args(get_type_hints(TaskFilter)[name])
     enums = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, StrEnum)]
-    known = list(enums[0]) if enums else list(Priority) if name == "queue" else []
+    known = list(enums[0]) if enums else []
     schema: dict[str, object] = {"type": "string", **({"enum": known} if known else {"minLength": 1})}
     if name == "created_by":
         schema |= _pattern(KEY_NAME)
+    if name == "queue":
+        schema |= _pattern(QUEUE_PATTERN)
     if name == "label_text":
         schema["maxLength"] = MAX_LABEL_TEXT
     return Parameter(name=name, description=meaning, schema=schema, read=str, default="", repeatable=True)
@@ -165,42 +170,6 @@ def _read_key(text: str) -> str:
     return match[1] or match[2]
 
 
-def _read_task_id(text: str) -> str:
-    if not STORED_ID.fullmatch(text):
-        raise TaskUnknown(f"no task can have the id {shown(text)}")
-    return text
-
-
-def _read_schedule_name(text: str) -> str:
-    if not _STORED_NAME.fullmatch(text):
-        raise ScheduleUnknown(f"no schedule can have the name {shown(text)}")
-    return text
-
-
-def _read_webhook_name(text: str) -> str:
-    if not _STORED_NAME.fullmatch(text):
-        raise WebhookUnknown(f"no webhook can have the name {shown(text)}")
-    return text
-
-
-def _read_key_name(text: str) -> str:
-    if not KEY_NAME.fullmatch(text):
-        raise KeyUnknown(f"no API key can have the name {shown(text)}")
-    return text
-
-
-def _read_queue_name(text: str) -> str:
-    if text not in set(Priority):
-        raise QueueUnknown(f"no queue has the name {shown(text)}; there are {', '.join(Priority)}")
-    return text
-
-
-def _read_operation_id(text: str) -> str:
-    if not _UUID.fullmatch(text):
-        raise OperationUnknown(f"no operation can have the id {shown(text)}")
-    return text
-
-
 def _read_attempt_number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise TaskUnknown("attempts have numbers, from 1 on")
@@ -219,15 +188,29 @@ def _pattern(pattern: re.Pattern[str]) -> Mapping[str, object]:
     return {"type": "string", "pattern": f"^{pattern.pattern}$"}
 
 
-TASK_ID = _path("id", "The id of a task or dead letter.", _pattern(STORED_ID), _read_task_id, "")
-SCHEDULE_NAME = _path("name", "The name of a schedule.", _pattern(_STORED_NAME), _read_schedule_name, "")
-WEBHOOK = _path("webhook", "The name of a webhook.", _pattern(_STORED_NAME), _read_webhook_name, "")
-API_KEY = _path("key", "The name of an API key.", _pattern(KEY_NAME), _read_key_name, "")
+def _named(
+    name: str, what: str, pattern: re.Pattern[str], unknown: type[CallerError], *, by: str = "name"
+) -> Parameter[str]:
+    """The name, or the id, of a resource."""
+
+    def read(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise unknown(f"no {what} can have the {by} {shown(text)}")
+        return text
+
+    article = "an" if what[0] in "aeiouA" else "a"
+    schema = {"type": "string", "pattern": f"^{pattern.pattern}$"}
+    return _path(name, f"The {by} of {article} {what}.", schema, read, "")
+
+
+TASK_ID = _named("id", "task or dead letter", STORED_ID, TaskUnknown, by="id")
+SCHEDULE_NAME = _named("name", "schedule", _STORED_NAME, ScheduleUnknown)
+WEBHOOK = _named("webhook", "webhook", _STORED_NAME, WebhookUnknown)
+EXECUTOR_NAME = _named("executor", "executor", EXECUTOR_PATTERN, ExecutorUnknown)
+API_KEY = _named("key", "API key", KEY_NAME, KeyUnknown)
+QUEUE_NAME = _named("queue", "queue", QUEUE_PATTERN, QueueUnknown)
+OPERATION_ID = _named("operation", "operation", _UUID, OperationUnknown, by="id")
 SESSION = _path("session", "The id of a session, or current.", {"type": "string"}, str, "")
-QUEUE_NAME = _path(
-    "queue", "The name of a queue.", {"type": "string", "enum": list(Priority)}, _read_queue_name, ""
-)
-OPERATION_ID = _path("operation", "The id of an operation.", _pattern(_UUID), _read_operation_id, "")
 ATTEMPT_NUMBER = _path(
     "number", "The number of an attempt.", {"type": "integer", "minimum": 1}, _read_attempt_number, 0
 )
@@ -249,7 +232,7 @@ FILE = _path("file", "A file of the documentation page.", {"type": "string"}, st
 PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
     each.name: each
     for each in (
-        *(TASK_ID, SCHEDULE_NAME, WEBHOOK, API_KEY, OPERATION_ID, QUEUE_NAME),
+        *(TASK_ID, SCHEDULE_NAME, WEBHOOK, EXECUTOR_NAME, API_KEY, OPERATION_ID, QUEUE_NAME),
         *(ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE, SESSION),
     )
 }
@@ -323,6 +306,7 @@ AUDIT_PARAMETERS: tuple[Parameter[str], ...] = tuple(
 )
 
 TASK_DRY_RUN = _flag("dry_run", "Store nothing; answer with what a submit would do.")
+CANCEL = _flag("cancel", "Cancel the tasks that have not ended, too.")
 ATOMIC = _flag("atomic", "Accept all tasks or none.")
 
 RESOLUTION = choice("resolution", "Of each second, or of each minute.", ("1s", "1m"))
@@ -334,7 +318,7 @@ SINCE: Parameter[datetime | None] = Parameter(
     default=None,
 )
 
-QUEUE = _repeatable("queue", "This queue.", {"type": "string", "enum": list(Priority)})
+QUEUE = _repeatable("queue", "This queue.", _pattern(QUEUE_PATTERN))
 LABEL = _repeatable("label", "Tasks with this label: NAME=VALUE, or NAME.", _LABEL)
 ALL_TASKS = _flag("all", "Everything.")
 SCOPES = (QUEUE, LABEL, ALL_TASKS)

@@ -1,6 +1,6 @@
 """The routes for pauses: list, pause, resume. This process follows at once, others within two seconds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Self
 
 from aiohttp import web
@@ -13,6 +13,7 @@ from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.views.view import View
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.task import AwareDatetime
+from taskrunner.producer.queue_admin import QueueAdmin
 from taskrunner.producer.shared_read import Refresh
 from taskrunner.stores.base import OperatorStore
 
@@ -49,8 +50,9 @@ _RESUME = Operation(
 class PauseRoutes:
     """`GET /pauses`, `POST /pause`, `POST /resume`; each answers what is paused afterwards."""
 
-    def __init__(self, store: OperatorStore, clock: Clock, refresh: Refresh) -> None:
+    def __init__(self, store: OperatorStore, queues: QueueAdmin, clock: Clock, refresh: Refresh) -> None:
         self._store = store
+        self._queues = queues
         self._refresh = refresh
         self._clock = clock
 
@@ -63,14 +65,14 @@ class PauseRoutes:
         return await self._answer()
 
     async def pause(self, request: web.Request) -> web.Response:
-        for scope in _scopes(request):
+        for scope in _scopes(request, self._queues.declared.names):
             await self._store.pause(scope, now=self._clock.now())
             change_of(request).add(1)
         await self._refresh()
         return await self._answer()
 
     async def resume(self, request: web.Request) -> web.Response:
-        """A scope that is not paused is left alone."""
+        """A scope that is not paused is left alone; a queue may be gone by now."""
         for scope in _scopes(request):
             change_of(request).add(await self._store.resume(scope))
         await self._refresh()
@@ -80,8 +82,8 @@ class PauseRoutes:
         return json_response(PauseList.of(await self._store.pauses()))
 
 
-def _scopes(request: web.Request) -> list[str]:
+def _scopes(request: web.Request, declared: Collection[str] | None = None) -> list[str]:
     query = Query(request, SCOPES)
-    scopes = query.scopes()
+    scopes = query.scopes(declared)
     query.refuse_if_wrong()
     return scopes

@@ -18,15 +18,16 @@ error is shown only as an id, under which the log has the rest.
 | 422 | `schedule_invalid` | the same for a schedule |
 | 422 | `host_limit_invalid` | the same for a limit of hosts, or the name of a host |
 | 422 | `key_invalid` | the same for an API key to create |
-| 422 | `operation_invalid`, `webhook_invalid` | the same for an operation, or a webhook |
+| 422 | `operation_invalid`, `webhook_invalid`, `queue_invalid`, `executor_invalid` | the same for these |
 | 404 | `not_found`, `task_unknown`, `schedule_unknown`, `host_limit_unknown` | |
 | 404 | `api_key_unknown`, `operation_unknown`, `queue_unknown` | |
-| 404 | `session_unknown`, `webhook_unknown` | |
+| 404 | `session_unknown`, `webhook_unknown`, `executor_unknown` | |
 | 405 | `method_not_allowed` | |
 | 408, 413, 414, 415, 431 | `request_timeout`, `body_too_large`, `url_too_long`, … | a bound was crossed |
 | 429 | `rate_limited`, `too_many_live_tasks`, `too_many_stored_bytes` | a limit of the key: `Retry-After` |
 | 409, 422 | `batch_refused` | an atomic batch: `errors` begin with the number of the task |
 | 409 | `dedup_key_held` | another task holds the dedup key, and the mode is `reject` |
+| 409 | `executor_disabled` | the task's executor takes no new tasks |
 | 409 | `state_conflict` | the task's status does not allow it |
 | 503 | `write_unconfirmed` | the task is stored, but not on a replica: it may run; repeat with the same key |
 | 429, 503 | `too_many_streams` | all places for streams are taken: of the key, or of the process |
@@ -53,6 +54,9 @@ from taskrunner.domain.errors import (
     BrokerUnavailable,
     CallerError,
     DedupKeyHeld,
+    ExecutorDisabled,
+    ExecutorInvalid,
+    ExecutorUnknown,
     FieldError,
     FieldsInvalid,
     FilterInvalid,
@@ -64,6 +68,7 @@ from taskrunner.domain.errors import (
     OperationInvalid,
     OperationUnknown,
     OutsideError,
+    QueueInvalid,
     QueueUnknown,
     QuotaUsed,
     ScheduleInvalid,
@@ -109,11 +114,22 @@ _INVALID: Mapping[type[FieldsInvalid], str] = {
     HostLimitInvalid: "host_limit_invalid",
     KeyInvalid: "key_invalid",
     WebhookInvalid: "webhook_invalid",
+    ExecutorInvalid: "executor_invalid",
     OperationInvalid: "operation_invalid",
+    QueueInvalid: "queue_invalid",
 }
 
 # The field that is in conflict with another task.
-_CONFLICTS: Mapping[type[StateConflict], str] = {KeyReused: "Idempotency-Key", DedupKeyHeld: "dedup.key"}
+_CONFLICTS: Mapping[type[StateConflict], str] = {
+    KeyReused: "Idempotency-Key",
+    DedupKeyHeld: "dedup.key",
+    ExecutorDisabled: "executor",
+}
+_CONFLICT_CODES: Mapping[type[StateConflict], tuple[int, str]] = {
+    KeyReused: (422, "idempotency_key_reused"),
+    DedupKeyHeld: (409, "dedup_key_held"),
+    ExecutorDisabled: (409, "executor_disabled"),
+}
 _UNKNOWN: Mapping[type[CallerError], str] = {
     TaskUnknown: "task_unknown",
     ScheduleUnknown: "schedule_unknown",
@@ -121,6 +137,7 @@ _UNKNOWN: Mapping[type[CallerError], str] = {
     KeyUnknown: "api_key_unknown",
     SessionUnknown: "session_unknown",
     WebhookUnknown: "webhook_unknown",
+    ExecutorUnknown: "executor_unknown",
     OperationUnknown: "operation_unknown",
     QueueUnknown: "queue_unknown",
 }
@@ -207,12 +224,9 @@ def problem_of(exc: BaseException) -> Problem | None:
         return Problem(status=404, code=unknown, detail=str(exc))
     if isinstance(exc, QuotaUsed):
         return _quota_used(exc)
-    if isinstance(exc, KeyReused):
-        return Problem(status=422, code="idempotency_key_reused", detail=str(exc))
-    if isinstance(exc, DedupKeyHeld):
-        return Problem(status=409, code="dedup_key_held", detail=str(exc))
     if isinstance(exc, StateConflict):
-        return Problem(status=409, code="state_conflict", detail=str(exc))
+        status, code = _CONFLICT_CODES.get(type(exc), (409, "state_conflict"))
+        return Problem(status=status, code=code, detail=str(exc))
     if isinstance(exc, CallerError):
         return Problem(status=400, code="bad_request", detail=str(exc))
     if isinstance(exc, OutsideError):

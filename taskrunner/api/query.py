@@ -1,7 +1,7 @@
 """The query string of a request, read by the descriptions of its parameters."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -105,13 +105,14 @@ class Query:
             self._errors += exc.errors
             return AuditFilter()
 
-    def scopes(self) -> list[str]:
+    def scopes(self, declared: Collection[str] | None = None) -> list[str]:
         """What to pause or resume: any number of queues and labels, or everything."""
         try:
             return read_scopes(
                 queues=self._given.getall(QUEUE.name, []),
                 labels=self._given.getall(LABEL.name, []),
                 everything=self.get(ALL_TASKS),
+                declared=declared,
             )
         except FilterInvalid as exc:
             self._errors += exc.errors

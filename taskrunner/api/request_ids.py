@@ -5,6 +5,7 @@ an id that is not 1 to 128 visible ASCII characters, or one of several, is repla
 """
 
 import re
+from collections.abc import Sequence
 
 import uuid_utils
 from aiohttp import web
@@ -23,10 +24,14 @@ def new_request_id() -> str:
 
 def begin_request(request: web.BaseRequest) -> str:
     """Take the id that the client gave, or make one."""
-    given = request.headers.getall(REQUEST_ID, [])
-    is_fit = len(given) == 1 and _FIT.fullmatch(given[0]) is not None
-    request_id = request[_KEY] = given[0] if is_fit else new_request_id()
+    request_id = request[_KEY] = fit_request_id(request.headers.getall(REQUEST_ID, ()))
     return request_id
+
+
+def fit_request_id(given: Sequence[str]) -> str:
+    """The id among those that a client gave, or a new one."""
+    is_fit = len(given) == 1 and _FIT.fullmatch(given[0]) is not None
+    return given[0] if is_fit else new_request_id()
 
 
 def request_id_of(request: web.BaseRequest) -> str:

@@ -1,6 +1,8 @@
 """Reading requests: paths, headers, and bodies within their bounds."""
 
 import asyncio
+import base64
+import binascii
 from collections.abc import Collection
 from typing import TypeVar
 
@@ -122,3 +124,18 @@ def _coding(request: web.Request) -> str:
             )
         )
     return coding
+
+
+def secret_in(authorization: str) -> str | None:
+    """The key in an `Authorization` header; None where there is none."""
+    scheme, _, credentials = authorization.strip().partition(" ")
+    credentials = credentials.strip()
+    if scheme.lower() == "bearer":
+        return credentials or None
+    if scheme.lower() != "basic":
+        return None
+    try:
+        _, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return password or None

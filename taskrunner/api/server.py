@@ -1,8 +1,6 @@
 """The web server: an application behind a listening socket, with limits on its clients."""
 
 import asyncio
-import errno
-import os
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +17,7 @@ from taskrunner.domain.events import CertificateRefused, CertificateRenewed, Eve
 from taskrunner.domain.service_url import shown_place
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.runtime.file_limit import affordable_connections
+from taskrunner.runtime.listening import why_not_listening
 from taskrunner.runtime.server_certificate import ServerCertificate
 
 # How often per request timeout to look for slow connections.
@@ -77,7 +76,7 @@ class WebServer:
             self._listener = await self._listen(server)
         except OSError as exc:
             await self.stop()
-            raise SetupError(self._why(exc)) from exc
+            raise SetupError(why_not_listening(exc, self.host, self.port, self._setting)) from exc
         self.port = self._listener.sockets[0].getsockname()[1]
         self._sweepers.append(asyncio.create_task(self._end_slow(server), name="slow connections"))
         if self._certificate is not None:
@@ -137,14 +136,3 @@ class WebServer:
                     self._events.emit(CertificateRenewed(setting=self._setting))
             except ConfigInvalid as exc:
                 self._events.emit(CertificateRefused(error=str(exc)))
-
-    def _why(self, exc: OSError) -> str:
-        where = self._address
-        if exc.errno == errno.EADDRINUSE:
-            return f"{where} is in use: stop what listens there, or set {self._setting} to another port"
-        if exc.errno == errno.EACCES:
-            return f"{where}: not allowed to listen on this port; set {self._setting} to one above 1023"
-        if exc.errno == errno.EADDRNOTAVAIL or isinstance(exc, socket.gaierror):
-            return f"{self.host} is no address of this machine; 0.0.0.0 listens on all of them"
-        reason = os.strerror(exc.errno) if exc.errno else str(exc)
-        return f"cannot listen on {where} ({reason}); see {self._setting}"

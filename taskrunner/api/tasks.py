@@ -24,7 +24,7 @@ from taskrunner.api.views.dry_run import DryRunView
 from taskrunner.api.views.task import DedupHolderView, DeduplicatedView, TaskView, as_text
 from taskrunner.api.views.task_part import TaskPart, part_of
 from taskrunner.api.waiting import Waited, Waiting
-from taskrunner.domain.errors import StateConflict, TaskUnknown
+from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
@@ -32,6 +32,7 @@ from taskrunner.domain.value import replace
 from taskrunner.producer.cancellation import Cancellation, TaskCheck
 from taskrunner.producer.dry_runner import DryRunner
 from taskrunner.producer.intake import Intake, Submitted
+from taskrunner.producer.task_reader import HolderDeleted, TaskReader, without_results
 from taskrunner.stores.base import Store
 
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript", "application/yaml")
@@ -73,10 +74,6 @@ _DELETE = Operation(
 )
 
 
-class _HolderDeleted(StateConflict):
-    """The task that held the dedup key was deleted before it could be shown."""
-
-
 class TaskRoutes:
     """`POST /tasks`, `/tasks/{id}` and its body, cancel and delete."""
 
@@ -94,7 +91,7 @@ class TaskRoutes:
         self._intake = intake
         self._dry_runner = dry_runner
         self._cancellation = cancellation
-        self._store = store
+        self._reader = TaskReader(store, inline_body_bytes=options.inline_body_bytes)
         self._waiting = waiting
         self._options = options
         self._max_request_bytes = max_request_bytes
@@ -131,7 +128,7 @@ class TaskRoutes:
             return json_response(DryRunView.of(caller.shown_dry_run(found), self._options.masking))
         try:
             return await self._submit(draft, key, request, len(raw), may_wait="Prefer" in request.headers)
-        except _HolderDeleted:
+        except HolderDeleted:
             # That frees the dedup key. The client has waited already, if it wanted to.
             return await self._submit(draft, key, request, len(raw), may_wait=False)
 
@@ -144,15 +141,15 @@ class TaskRoutes:
             waited = await self._waiting.until_ended(request, task_id)
             if waited.applied:
                 await self._waiting.check_again(request)
-        record = waited.record or await self._record(task_id)
-        body = await self._inline_body(record) if members is None or "result" in members else None
+        record = waited.record or await self._reader.record(task_id)
+        body = await self._reader.inline_body(record) if members is None or "result" in members else None
         view = self._view(request, record, body)
         return json_response(view if members is None else part_of(view, members), headers=waited.applied)
 
     async def body(self, request: web.Request) -> web.Response:
-        record = await self._record(stored_id(request))
+        record = await self._reader.record(stored_id(request))
         result = record.result
-        content = None if result is None else await self._content(record.task.id, result)
+        content = None if result is None else await self._reader.content(record.task.id, result)
         if result is None or content is None:
             raise TaskUnknown(f"task {record.task.id} ({record.status}) has no fetched body")
         return _body_response(path_value(request, TASK_ID), result, content)
@@ -172,7 +169,7 @@ class TaskRoutes:
         condition = condition_of(request)
 
         async def check(record: Record) -> None:
-            condition.check(self._view(request, record, await self._inline_body(record)))
+            condition.check(self._view(request, record, await self._reader.inline_body(record)))
 
         return check if condition.is_given else None
 
@@ -180,26 +177,10 @@ class TaskRoutes:
         shown = caller_of(request).shown_record(record)
         return TaskView.of(shown, self._options.masking, prefix=prefix_of(request), body=body)
 
-    async def _record(self, task_id: str) -> Record:
-        record = await self._store.get(task_id)
-        if record is None:
-            raise TaskUnknown.of(task_id)
-        return record
-
-    async def _content(self, task_id: str, result: Response) -> bytes | None:
-        content = await self._store.body(task_id)
-        return b"" if content is None and result.size_bytes == 0 else content
-
-    async def _inline_body(self, record: Record) -> bytes | None:
-        result = record.result
-        if result is None or result.size_bytes > self._options.inline_body_bytes:
-            return None
-        return await self._content(record.task.id, result)
-
     async def _submit(
         self, draft: TaskDraft, key: str | None, request: web.Request, size_bytes: int, *, may_wait: bool
     ) -> web.Response:
-        """Raises `_HolderDeleted`, and as `Intake.submit` does."""
+        """Raises `HolderDeleted`, and as `Intake.submit` does."""
         caller = caller_of(request)
         async with caller.room_for(1, size_bytes) as room:
             submitted = await self._intake.submit(draft, idempotency_key=key, submitter=caller.submitter)
@@ -228,7 +209,7 @@ class TaskRoutes:
             return await self._known(submitted, location, request, waited, may_read=may_read)
         headers = (location, *waited.applied)
         if waited.record is not None:
-            body = await self._inline_body(waited.record)
+            body = await self._reader.inline_body(waited.record)
             return json_response(self._view(request, waited.record, body), headers=headers)
         task = caller_of(request).shown_task(submitted.task)
         view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
@@ -249,25 +230,15 @@ class TaskRoutes:
             if not may_read:
                 holder = DedupHolderView(id=caller_of(request).shown(submitted.id), deduplicated=True)
                 return json_response(holder, headers=headers)
-        record = waited.record or await self._store.get(submitted.id)
-        if record is None:
-            if submitted.deduplicated:
-                detail = f"task {submitted.id} held the dedup key and is deleted; send the request again"
-                raise _HolderDeleted(detail)
-            raise StateConflict.of_deleted(submitted.id)
+        record = waited.record or await self._reader.known(submitted)
         if may_read:
-            view = self._view(request, record, await self._inline_body(record))
+            view = self._view(request, record, await self._reader.inline_body(record))
         else:
-            view = self._view(request, _without_results(record))
+            view = self._view(request, without_results(record))
         if submitted.deduplicated:
             return json_response(DeduplicatedView.copy(view, deduplicated=True), headers=headers)
         status = 202 if waited.record is None else 200
         return json_response(view, status=status, headers=(*headers, ("Idempotency-Replayed", "true")))
-
-
-def _without_results(record: Record) -> Record:
-    """What a key that may not read sees of a task that it submits again."""
-    return replace(record, attempts=(), result=None, error=None, reason=None)
 
 
 def _asks_for_dry_run(request: web.Request) -> bool:

@@ -5,17 +5,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from taskrunner.app.adapters import sqlite_path, upgrade_store
 from taskrunner.app.consumer_services import ConsumerServices
+from taskrunner.app.faces import Faces
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.reload import Read, Reload
 from taskrunner.app.reporting import reports_running
-from taskrunner.app.serve import api_running
+from taskrunner.app.serve import faces_running
 from taskrunner.app.services import (
     ABORT_WITHIN,
     finish_unless,
     make_scheduler,
     monitor_page_running,
-    refuse_open_address,
+    refuse_open_addresses,
+    refuse_undeclared_queues,
     relay_running,
     running,
     stop_and_outages_reported,
@@ -36,13 +38,13 @@ async def run_all(
     read: Read | None = None,
     upgrade: bool = False,
     monitor_page: bool = True,
-    when_ready: Callable[[int], Awaitable[int | None]] | None = None,
+    when_ready: Callable[[Faces], Awaitable[int | None]] | None = None,
 ) -> int:
     """API, relay and workers, until a signal; returns the exit code.
 
     `read` reads the configuration again, for a reload. `upgrade`: bring the schema of the store up to date
-    first. `monitor_page`: listen on the `Server` port, too. `when_ready` is called with the API's port once
-    tasks run; an exit code from it ends the process.
+    first. `monitor_page`: listen on the `Server` port, too. `when_ready` is called once tasks
+    run; an exit code from it ends the process.
     Raises `SetupError`, and `StoreUnavailable` with a SQLite file.
     """
     signals = Signals(abort_within=ABORT_WITHIN)
@@ -56,14 +58,14 @@ async def run_all(
         monitor = Monitor(platform, consuming=True, providers=consumer.providers())
         monitor.health.add("workers", consumer.check, needed=True)
         await stack.enter_async_context(stop_and_outages_reported(platform, signals, consumer.waits_for))
-        api = await stack.enter_async_context(api_running(platform, monitor))
+        faces = await stack.enter_async_context(faces_running(platform, monitor))
         if monitor_page:
             await stack.enter_async_context(monitor_page_running(platform, monitor))
         await stack.enter_async_context(_services_running(platform, alone=lock is not None))
         await stack.enter_async_context(reports_running(platform, monitor, consumer.report))
         await stack.enter_async_context(consumer.running(signals.second))
         monitor.health.open()
-        code = await when_ready(api.port) if when_ready else None
+        code = await when_ready(faces) if when_ready else None
         if code is not None:
             signals.second.set()
             return code
@@ -72,7 +74,7 @@ async def run_all(
             consumer.reload_with(reload)
         await until_signal(signals, monitor, platform.events)
         # The API stops first: what it still accepts needs the store, the broker and the relay.
-        await finish_unless(signals.second, api.stop())
+        await finish_unless(signals.second, faces.stop())
     return signals.exit_code
 
 
@@ -85,7 +87,8 @@ async def _services_running(platform: Platform, *, alone: bool) -> AsyncIterator
         if alone:
             await end_leases(platform.store, platform.clock)
         await stack.enter_async_context(watches_running(platform))
-        refuse_open_address(platform)
+        refuse_undeclared_queues(platform)
+        refuse_open_addresses(platform)
         await stack.enter_async_context(running(platform.sessions))
         await stack.enter_async_context(running(platform.task_quota))
         await stack.enter_async_context(running(platform.storage_quota))

@@ -11,6 +11,7 @@ from taskrunner.app.reporting import reports_running
 from taskrunner.app.services import (
     ABORT_WITHIN,
     monitor_page_running,
+    refuse_undeclared_queues,
     relay_running,
     stop_and_outages_reported,
     until_signal,
@@ -36,6 +37,7 @@ async def consume(config: Config, *, read: Read) -> int:
         await stack.enter_async_context(monitor_page_running(platform, monitor))
         await stack.enter_async_context(platform.running())
         await stack.enter_async_context(watches_running(platform))
+        refuse_undeclared_queues(platform)
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(reports_running(platform, monitor, consumer.report))
         await stack.enter_async_context(consumer.running(signals.second))

@@ -40,6 +40,7 @@ class ConsumerServices:
         self._config = config
         self._events = platform.events
         self._pauses = platform.pauses
+        self._queues = platform.queues
         self._grace = config.workers.shutdown_grace
         self._fetch_settings = _fetch_settings(config)
         factory = HttpHandlerFactory(self._fetch_settings)
@@ -57,9 +58,7 @@ class ConsumerServices:
             config.scaling_settings(),
             interval=config.workers.interval,
         )
-        self.report = SelfReport(
-            self._consumer, self._autoscaler, platform.clock, name=name, queues=config.workers.queues
-        )
+        self.report = SelfReport(self._consumer, self._autoscaler, platform.clock, name=name)
         self._collector = Collector(
             platform.store,
             platform.broker,
@@ -104,6 +103,7 @@ class ConsumerServices:
         """Tasks run inside. At the end, running tasks get the grace time, unless `abort` is set."""
         async with running(self._autoscaler), self._affinity_running():
             self._collector.start()
+            self._queues.subscribe(self._consumer.apply_queues)
             self._pauses.subscribe(self._consumer.apply_pauses)
             await self._consumer.start()
             yield
@@ -120,7 +120,6 @@ def _make_consumer(platform: Platform, pool: WorkerPool, name: str) -> Consumer:
     settings = config.workers.settings(
         ConsumerSettings,
         name=name,
-        weights=config.queues.weights(),
         prefetch=config.rabbit.prefetch,
         hold=config.relay.hold,
         workers=config.workers.max_workers,

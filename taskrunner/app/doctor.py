@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taskrunner.app.platform import Platform
-from taskrunner.app.services import make_relay
+from taskrunner.app.relay import make_relay
 from taskrunner.brokers.base import Broker
 from taskrunner.config import Config
 from taskrunner.domain.audit import Actor

@@ -32,6 +32,7 @@ def embedded_config(
         "Rabbit.addr": "memory://",
         "Store.url": store_url((data / FILE_NAME).absolute()),
         "Api.addr": ADDRESS,
+        "Grpc.addr": ADDRESS,
         **settings,
     }
     return load(config_path, flags=flags, environ=environ, search=False)

@@ -8,6 +8,7 @@ from taskrunner.app.adapters import egress_proxy, make_broker, make_store
 from taskrunner.config import Config
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.console_session import SessionSettings
+from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
 from taskrunner.domain.task_settings import TaskSettingsSource
@@ -17,18 +18,23 @@ from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.dry_runner import DryRunner
+from taskrunner.producer.executor_admin import ExecutorAdmin
+from taskrunner.producer.executor_watch import ExecutorWatch
 from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
+from taskrunner.producer.key_quotas import KeyQuotas
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_run import OperationRuns
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.queue_admin import QueueAdmin
+from taskrunner.producer.queue_watch import QueueWatch
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 from taskrunner.producer.sessions import Sessions
@@ -84,7 +90,12 @@ class Platform:
         )
         self.dry_runner = DryRunner(self.intake, TargetCheck(egress_proxy(config)).check)
         self.requeue = Requeuer(self.store, self.intake, self.publisher, self.clock, hold=hold)
-        self.pauses = PauseWatch(self.store, self.events, self.clock)
+        declared = DeclaredQueues(config.queues.weights())
+        self.queues = QueueWatch(
+            self.store, self.broker if publishes else None, self.events, self.task_settings, declared
+        )
+        self.executors = ExecutorWatch(self.store, self.events, self.task_settings.current.executors)
+        self.pauses = PauseWatch(self.store, self.events, self.clock, self.executors.source)
         self.hosts = HostAdmin(
             self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
         )
@@ -94,18 +105,28 @@ class Platform:
         )
         self.task_quota = TaskQuota(self.store, self.keys, self.events, self.clock)
         self.storage_quota = StorageQuota(self.store, self.keys, self.events, self.clock)
+        self.quotas = KeyQuotas(self.task_quota, self.storage_quota)
         self.key_limiter = KeyLimiter(self.store, self.clock)
         self.token_keys = PublishedKeys(config.fetch.issuer, config.fetch.credentials)
         self.audit = AuditTrail(self.store, self.events, self.clock)
         broker = self.broker if publishes else None
-        self.explainer = Explainer(self.store, broker, self.hosts, self.audit, self.clock)
-        self.fleet = Fleet(self.store, broker, self.explainer, self.clock)
+        self.explainer = Explainer(self.store, broker, declared, self.hosts, self.audit, self.clock)
+        self.fleet = Fleet(self.store, broker, self.explainer, declared, self.clock)
+        self.queue_admin = QueueAdmin(self.store, broker, self.queues, self.clock)
         self.key_admin = KeyAdmin(
             self.store, self.clock, lambda: self.keys.configured, self.storage_quota, self.keys.refresh
         )
         self.webhook_admin = WebhookAdmin(self.store, self.clock, self.task_settings, self.webhooks.refresh)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, retention, self.webhooks.source)
+        self.executor_admin = ExecutorAdmin(
+            self.store,
+            self.search,
+            self.cancellation,
+            self.clock,
+            self.task_settings,
+            self.executors,
+        )
         self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue)
         self.operations = OperationAdmin(self.store, self.clock)
         self.operation_runs = OperationRuns(
@@ -126,6 +147,7 @@ class Platform:
         """
         try:
             await self.store.start()
+            await self.queues.declare()
             if self.publishes:
                 await self.broker.start()
             with nullcontext() if need_store else suppress(OutsideError):
@@ -161,14 +183,17 @@ async def operate(
 ) -> int:
     """Run `use` on a platform whose store is connected; returns its exit code. Raises `StoreUnavailable`."""
     platform = Platform(config, publishes=publishes)
+    watches = (platform.executors, platform.queues, platform.webhooks)
     async with platform.running(need_store=True):
-        # Known before the first task ends; a command may run for hours.
-        await platform.webhooks.turn()
-        await platform.webhooks.start()
+        # Known before the first task is made or ends; a command may run for hours.
+        for watch in watches:
+            await watch.turn()
+            await watch.start()
         try:
             return await use(platform)
         finally:
-            await platform.webhooks.stop()
+            for watch in watches:
+                await watch.stop()
 
 
 async def produce(config: Config, use: Callable[[Platform], Awaitable[int]]) -> int:

@@ -19,7 +19,7 @@ _NEED_RESTART = frozenset({"Limits.max_url_bytes"})
 
 
 class Reload:
-    """Applies API keys, task limits, secrets and credentials, host limits and the level of the log.
+    """Applies API keys, queues, task limits, secrets and credentials, host limits and the level of the log.
 
     And what the command adds.
     """
@@ -33,6 +33,7 @@ class Reload:
             "Callbacks.secrets": self._apply_limits,
             "Fetch.credentials": self._apply_credentials,
             "Fetch.issuer": self._apply_credentials,
+            "Queues": self._apply_queues,
             "Hosts.limits": lambda config: platform.hosts.configure(config.hosts.limits),
             "Logger.level": lambda config: monitor.set_log_level(config.logger.level),
         }
@@ -49,7 +50,10 @@ class Reload:
         self._applied[setting] = both
 
     def _apply_limits(self, config: Config) -> None:
-        self._platform.task_settings.current = config.task_settings()
+        self._platform.task_settings.configure(config.task_settings())
+
+    def _apply_queues(self, config: Config) -> None:
+        self._platform.queues.configure(config.queues.weights())
 
     def _apply_credentials(self, config: Config) -> None:
         self._apply_limits(config)
@@ -89,8 +93,9 @@ def _changes(before: Config, after: Config) -> list[str]:
     return [
         f"{section.capitalize()}.{name}"
         for section, model in before
-        for name in type(model).model_fields
-        if getattr(model, name) != getattr(getattr(after, section), name)
+        # Iterating over a section gives pairs, also of names that the user chose.
+        for name in dict.fromkeys(name for name, _ in (*model, *getattr(after, section)))
+        if getattr(model, name, None) != getattr(getattr(after, section), name, None)
     ]
 
 
@@ -98,7 +103,10 @@ def _with_applied(before: Config, after: Config, applied: list[str]) -> Config:
     sections: dict[str, dict[str, object]] = {}
     for setting in applied:
         section, _, name = setting.partition(".")
-        sections.setdefault(section.lower(), {})[name] = getattr(getattr(after, section.lower()), name)
-    return before.model_copy(
-        update={name: getattr(before, name).model_copy(update=values) for name, values in sections.items()}
-    )
+        if section != "Queues":
+            sections.setdefault(section.lower(), {})[name] = getattr(getattr(after, section.lower()), name)
+    changed: dict[str, object] = {
+        name: getattr(before, name).model_copy(update=values) for name, values in sections.items()
+    }
+    # Whole, since queues may be gone.
+    return before.model_copy(update=changed | {"queues": after.queues})

@@ -5,16 +5,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from taskrunner.api.access import Access
 from taskrunner.api.app import build_api
-from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.app.adapters import refuse_memory_broker
+from taskrunner.app.faces import Faces, grpc_running
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.reload import Read, Reload
 from taskrunner.app.reporting import reports_running
 from taskrunner.app.services import (
     make_scheduler,
-    refuse_open_address,
+    refuse_open_addresses,
     relay_running,
     running,
     server_running,
@@ -24,7 +24,6 @@ from taskrunner.app.services import (
 )
 from taskrunner.config import Config
 from taskrunner.domain.masking import Masking
-from taskrunner.producer.key_quotas import KeyQuotas
 from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.task_feed import TaskFeed
@@ -43,11 +42,11 @@ async def serve(config: Config, *, read: Read) -> int:
     monitor = Monitor(platform, consuming=False, providers={})
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(stop_and_outages_reported(platform, signals))
-        server = await stack.enter_async_context(api_running(platform, monitor))
+        faces = await stack.enter_async_context(faces_running(platform, monitor))
         await stack.enter_async_context(platform.running())
         await platform.refuse_unkept_concern()
         await stack.enter_async_context(watches_running(platform))
-        refuse_open_address(platform)
+        refuse_open_addresses(platform)
         await stack.enter_async_context(running(platform.sessions))
         await stack.enter_async_context(running(platform.task_quota))
         await stack.enter_async_context(running(platform.storage_quota))
@@ -58,14 +57,17 @@ async def serve(config: Config, *, read: Read) -> int:
         signals.on_hangup = Reload(platform, monitor, read)
         await until_signal(signals, monitor, platform.events)
         # The API stops first: what it still accepts needs the store, the broker and the relay.
-        await server.stop()
+        await faces.stop()
     return signals.exit_code
 
 
 @asynccontextmanager
-async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[WebServer]:
+async def faces_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Faces]:
     """The API listens inside. While the store is away, it answers requests for tasks with 503."""
     config = platform.config
+    options = config.api.settings(
+        ApiSettings, user_agent=config.fetch.user_agent, masking=Masking(config.fetch.mask_headers)
+    )
     feed = TaskFeed(platform.store, platform.events, platform.clock)
     api = build_api(
         intake=platform.intake,
@@ -78,6 +80,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         explainer=platform.explainer,
         feed=feed,
         fleet=platform.fleet,
+        queues=platform.queue_admin,
         schedules=ScheduleAdmin(platform.store, platform.intake, platform.clock),
         store=platform.store,
         health=monitor.health,
@@ -88,7 +91,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
             config.access_settings(config.api.addr),
             platform.key_limiter,
             platform.sessions,
-            KeyQuotas(platform.task_quota, platform.storage_quota),
+            platform.quotas,
         ),
         keys=platform.key_admin,
         key_watch=platform.keys,
@@ -96,11 +99,14 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Web
         sessions=platform.sessions,
         trail=platform.audit,
         token_keys=platform.token_keys,
+        executors=platform.executor_admin,
         webhooks=platform.webhook_admin,
-        options=config.api.settings(
-            ApiSettings, user_agent=config.fetch.user_agent, masking=Masking(config.fetch.mask_headers)
-        ),
+        options=options,
     )
     settings = config.api.settings(ServerSettings, max_url_bytes=config.limits.max_url_bytes)
-    async with running(feed), server_running(api, platform, config.api, settings, "Api") as server:
-        yield server
+    async with (
+        running(feed),
+        server_running(api, platform, config.api, settings, "Api") as http,
+        grpc_running(platform, monitor, api, feed, options) as grpc,
+    ):
+        yield Faces(http, grpc)

@@ -14,15 +14,16 @@ from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ServerSettings
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
+from taskrunner.app.relay import make_relay
 from taskrunner.app.stop_report import stop_reported
 from taskrunner.config.sections.servers import ApiSection, ServerSection
 from taskrunner.domain.errors import ConfigInvalid, FieldError, OutsideError
 from taskrunner.domain.events import ApiOpened, Events, StopRequested
+from taskrunner.domain.queue import check_declared
 from taskrunner.monitor.outage_reminder import OutageReminder
 from taskrunner.producer.cleaner import Cleaner
-from taskrunner.producer.relay import Relay
 from taskrunner.producer.scheduler import Scheduler
-from taskrunner.producer.settings import RelaySettings, SchedulerSettings
+from taskrunner.producer.settings import SchedulerSettings
 from taskrunner.runtime.service import Service
 from taskrunner.runtime.signals import Signals
 
@@ -62,21 +63,6 @@ async def stop_and_outages_reported(
         yield
 
 
-def make_relay(platform: Platform) -> Relay:
-    config = platform.config
-    return Relay(
-        platform.store,
-        platform.broker,
-        platform.publisher,
-        platform.events,
-        platform.clock,
-        config.relay.settings(RelaySettings, lease=config.workers.lease),
-        config.retention_settings(),
-        platform.webhooks.source,
-        lambda: platform.pauses.current,
-    )
-
-
 def _make_cleaner(platform: Platform) -> Cleaner:
     config = platform.config
     retention, interval = config.retention_settings(), config.relay.poll_interval
@@ -106,38 +92,65 @@ def make_scheduler(platform: Platform) -> Scheduler:
 
 @asynccontextmanager
 async def watches_running(platform: Platform) -> AsyncIterator[None]:
-    """Watch pauses, API keys and webhooks inside; they are known from the start if the store answers.
+    """Watch what all processes share inside; all of it is known from the start if the store answers.
 
     Raises `ConfigInvalid` for a configured key that has the name of a stored one.
     """
     with suppress(OutsideError):
+        await platform.executors.turn()
         await platform.pauses.turn()
+        await platform.queues.turn()
         await platform.keys.turn()
         await platform.webhooks.turn()
     platform.keys.check_names(platform.keys.configured)
-    async with running(platform.pauses), running(platform.keys), running(platform.webhooks):
+    async with (
+        running(platform.executors),
+        running(platform.pauses),
+        running(platform.queues),
+        running(platform.keys),
+        running(platform.webhooks),
+    ):
         yield
 
 
-def refuse_open_address(platform: Platform) -> None:
-    """Raises `ConfigInvalid` for an API that other machines reach and that everybody could use.
+def refuse_undeclared_queues(platform: Platform) -> None:
+    """Raises `ConfigInvalid` for a queue to serve that nobody declared.
+
+    While the store is away its queues are not known; then a queue is served as soon as it is declared.
+    """
+    declared = platform.queues.declared
+    for name in platform.config.workers.queues or ():
+        try:
+            if declared.stored is not None:
+                check_declared(name, declared.names)
+        except ValueError as exc:
+            raise ConfigInvalid([FieldError(field="Workers.queues", message=str(exc))]) from exc
+
+
+def refuse_open_addresses(platform: Platform) -> None:
+    """Raises `ConfigInvalid` for a server that other machines reach and that everybody could use.
 
     One that is open by configuration is told. While the store is away its keys are not known; until they are,
-    the API answers nobody without one.
+    nobody without one is answered.
     """
-    config, keys = platform.config, platform.keys
-    access = config.access_settings(config.api.addr)
+    _refuse_open(platform, "Api.addr", platform.config.api.addr)
+    if platform.config.grpc.enabled:
+        _refuse_open(platform, "Grpc.addr", platform.config.grpc.addr)
+
+
+def _refuse_open(platform: Platform, setting: str, addr: str) -> None:
+    access, keys = platform.config.access_settings(addr), platform.keys
     if access.auth is Auth.NONE:
-        platform.events.emit(ApiOpened(address=config.api.addr))
+        platform.events.emit(ApiOpened(address=addr))
         return
     if access.local or keys.names or not keys.is_known:
         return
     message = (
-        f"{config.api.addr} can be reached from other machines, and there is no API key: make one with "
+        f"{addr} can be reached from other machines, and there is no API key: make one with "
         "`taskrunner keys create NAME --scope admin` or give Api.keys, or listen on 127.0.0.1; "
         "Api.auth: none lets everybody in"
     )
-    raise ConfigInvalid([FieldError(field="Api.addr", message=message)])
+    raise ConfigInvalid([FieldError(field=setting, message=message)])
 
 
 @asynccontextmanager

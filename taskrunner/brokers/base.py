@@ -1,7 +1,7 @@
 """The seam to a broker: what every adapter promises, and the values that cross it.
 
 The contract tests in `tests/contract/brokers` say the same in code; each adapter passes them. Queues are
-known by their names here (`high`, `medium`, `low`); how RabbitMQ names them is up to its adapter.
+known by their names here (such as `high`); how RabbitMQ names them is up to its adapter.
 """
 
 from abc import ABC, abstractmethod
@@ -134,6 +134,20 @@ class Broker(ABC):
     @abstractmethod
     def status(self) -> BrokerStatus:
         """The state as known now, without asking the broker."""
+
+    @abstractmethod
+    async def declare(self, queues: Sequence[str]) -> None:
+        """Have these queues, now and after every reconnect; the three default ones are among them.
+
+        A queue that is no longer among them keeps its messages, but is not counted. What the broker lacks and
+        will not declare is in `refused_queues` afterwards, and hinders no other queue. Raises
+        `BrokerUnavailable` while the broker is away; then the queues are declared as soon as it is back.
+        """
+
+    @property
+    @abstractmethod
+    def refused_queues(self) -> Mapping[str, str]:
+        """The queues that the broker lacks and will not declare, with its reason."""
 
     @abstractmethod
     async def publish(self, publications: Sequence[Publication]) -> Sequence[PublishAnswer]:

@@ -26,7 +26,7 @@ from taskrunner.brokers.base import (
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, LoopFailed, ServiceLost, ServiceRestored
-from taskrunner.domain.task import Priority
+from taskrunner.domain.queue import DEFAULT_QUEUES
 
 SERVICE = "memory broker"
 _DELIVERY_LIMIT = Topology().delivery_limit
@@ -58,7 +58,7 @@ class _Queue:
 class MemoryBroker(Broker):
     """Holds at most `limit` messages in all; publishes beyond are refused.
 
-    Faults for tests: `disconnect`, `reconnect`, `block`, `unblock`, `lose`, `delete`, and three attributes
+    Faults for tests: `disconnect`, `reconnect`, `block`, `unblock`, `lose`, `delete`, and four attributes
     that stay in force until they are reset.
     """
 
@@ -72,7 +72,8 @@ class MemoryBroker(Broker):
         self._limit = limit
         self._delivery_limit = delivery_limit
         self._epochs = itertools.count(1)
-        self._queues = {queue.value: _Queue(next(self._epochs)) for queue in Priority}
+        self._queues = {queue: _Queue(next(self._epochs)) for queue in DEFAULT_QUEUES}
+        self._declared: Sequence[str] = DEFAULT_QUEUES
         self._dead_letters = _Queue(next(self._epochs))
         self._unacked: dict[int, tuple[_Queue, _QueuedMessage]] = {}
         self._tags = itertools.count(1)
@@ -85,6 +86,7 @@ class MemoryBroker(Broker):
         self._deleted: set[str] = set()
         self._delivery_scheduled = False
         self.refuse_publishes = False
+        self.refuse_queues: frozenset[str] = frozenset()
         self.answer_unknown_but_deliver = False
         self.answer_unknown_and_drop = False
 
@@ -120,6 +122,17 @@ class MemoryBroker(Broker):
             blocked=self._blocked,
             error=None if connected else "disconnected",
         )
+
+    async def declare(self, queues: Sequence[str]) -> None:
+        for queue in queues:
+            if queue not in self._queues and queue not in self.refuse_queues:
+                self._queues[queue] = _Queue(next(self._epochs))
+        self._declared = tuple(queues)
+        self._raise_if_disconnected()
+
+    @property
+    def refused_queues(self) -> Mapping[str, str]:
+        return {queue: "refused by a test" for queue in self._declared if queue not in self._queues}
 
     async def publish(self, publications: Sequence[Publication]) -> Sequence[PublishAnswer]:
         await self.try_publishing()
@@ -179,8 +192,11 @@ class MemoryBroker(Broker):
     async def queue_counts(self) -> Mapping[str, QueueCounts]:
         self._raise_if_disconnected()
         return {
-            name: QueueCounts(ready=len(queue.ready), consumers=int(queue.deliver is not None))
-            for name, queue in self._queues.items()
+            name: QueueCounts(
+                ready=len(self._queues[name].ready), consumers=int(self._queues[name].deliver is not None)
+            )
+            for name in self._declared
+            if name in self._queues
         }
 
     # Faults
@@ -256,7 +272,7 @@ class MemoryBroker(Broker):
     def _enqueue(self, publication: Publication) -> PublishAnswer:
         if self.answer_unknown_and_drop:
             return PublishAnswer.UNKNOWN
-        if publication.queue in self._deleted:
+        if publication.queue in self._deleted or publication.queue not in self._queues:
             return PublishAnswer.RETURNED
         if self.refuse_publishes or self._size >= self._limit:
             return PublishAnswer.REFUSED

@@ -1,6 +1,6 @@
 """The one declaration of exchanges and queues, for every subcommand.
 
-    publisher ─> taskrunner (direct) ─ high|medium|low ─> taskrunner.high, taskrunner.medium, taskrunner.low
+    publisher ─> taskrunner (direct) ─ high|medium|low|… ─> taskrunner.high, taskrunner.medium, …
                                                                   │ rejected, delivered too often
                                                                   v
                                               taskrunner.dlx (direct) ─ dead ─> taskrunner.dead
@@ -11,10 +11,10 @@ queue needs a new AMQP name or a migration, since RabbitMQ refuses to declare an
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from taskrunner.domain.errors import TopologyConflict
-from taskrunner.domain.task import Priority
+from taskrunner.domain.queue import DEFAULT_QUEUES, is_queue_name
 
 DEAD_KEY = "dead"
 # RabbitMQ 4 gives a quorum queue without a limit one of 20, and drops what is returned more often when there
@@ -34,9 +34,12 @@ class QueueDeclaration:
     arguments: Mapping[str, str | int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Topology:
     """Names and arguments; `exchange` is the prefix of every AMQP name.
+
+    `queues` change as queues are declared: only the adapter that owns the topology sets them. `refused` are
+    those that the broker lacks and will not declare, with its reason.
 
     RabbitMQ moves a message to the dead letters after `delivery_limit` deliveries. A restart of a consumer
     costs each message that it held one delivery, so the limit is generous. In a cluster RabbitMQ puts a
@@ -45,7 +48,8 @@ class Topology:
 
     exchange: str = "taskrunner"
     delivery_limit: int = 50
-    queues: Sequence[str] = tuple(queue.value for queue in Priority)
+    queues: Sequence[str] = DEFAULT_QUEUES
+    refused: dict[str, str] = field(default_factory=dict)
 
     @property
     def dead_exchange(self) -> str:
@@ -59,8 +63,11 @@ class Topology:
         return f"{self.exchange}.{queue}"
 
     def queue_of(self, amqp_name: object) -> str | None:
-        """The inverse of `amqp_name`; None for any other value."""
-        return next((queue for queue in self.queues if self.amqp_name(queue) == amqp_name), None)
+        """The inverse of `amqp_name`, also for a queue that is no longer declared; None for another value."""
+        start = f"{self.exchange}."
+        if not isinstance(amqp_name, str) or not amqp_name.startswith(start):
+            return None
+        return amqp_name.removeprefix(start) if is_queue_name(amqp_name.removeprefix(start)) else None
 
     @property
     def rights(self) -> str:
@@ -77,7 +84,17 @@ class Topology:
         return (self.exchange, self.dead_exchange)
 
     @property
-    def declarations(self) -> Sequence[QueueDeclaration]:
+    def present_queues(self) -> Sequence[str]:
+        """Those that the broker has, as far as is known."""
+        return [queue for queue in self.queues if queue not in self.refused]
+
+    @staticmethod
+    def is_basic(queue: str) -> bool:
+        """Whether the queue is one of those without which nothing works."""
+        return queue in DEFAULT_QUEUES
+
+    @property
+    def basic_declarations(self) -> Sequence[QueueDeclaration]:
         """The dead letter queue comes first: no other queue may exist without it."""
         # A full queue must refuse dead letters, which then stay where they were, rather than drop the oldest.
         endless: dict[str, str | int] = {
@@ -86,6 +103,10 @@ class Topology:
             "x-overflow": "reject-publish",
         }
         dead = QueueDeclaration(self.dead_queue, self.dead_exchange, DEAD_KEY, endless)
+        return (dead, *map(self.declaration, DEFAULT_QUEUES))
+
+    def declaration(self, queue: str) -> QueueDeclaration:
+        """The declaration of one queue of tasks."""
         # At-least-once dead lettering requires reject-publish:
         # https://www.rabbitmq.com/docs/quorum-queues#activating-at-least-once-dead-lettering
         arguments: dict[str, str | int] = {
@@ -96,13 +117,7 @@ class Topology:
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",
         }
-        return (
-            dead,
-            *(
-                QueueDeclaration(self.amqp_name(queue), self.exchange, queue, arguments)
-                for queue in self.queues
-            ),
-        )
+        return QueueDeclaration(self.amqp_name(queue), self.exchange, queue, arguments)
 
 
 # RabbitMQ 3.10 to 4.x; its reply text is cut at 255 bytes, so the end may be missing.

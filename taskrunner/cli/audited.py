@@ -37,6 +37,7 @@ async def change(
     target: str,
     *,
     dry_run: bool = False,
+    publishes: bool = False,
 ) -> int:
     """As `operate`, for a `use` that changes something: with an entry in the audit, unless `dry_run`."""
 
@@ -51,4 +52,4 @@ async def change(
             if changed is not None:
                 tell_if_lost(changed.lost)
 
-    return await operate(config, recorded)
+    return await operate(config, recorded, publishes=publishes)

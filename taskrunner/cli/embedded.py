@@ -14,6 +14,7 @@ from taskrunner.api.access_settings import Auth
 from taskrunner.app.all import run_all
 from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded_config, store_url
 from taskrunner.app.embedded_key import embedded_key
+from taskrunner.app.faces import Faces
 from taskrunner.app.loop import run
 from taskrunner.cli.command_group import Command
 from taskrunner.config.values import MEMORY
@@ -36,13 +37,19 @@ from taskrunner.demo.show import demo
     help="Folder of taskrunner.db [default: the current folder].",
 )
 @click.option("--port", help="Port to listen on; 0 picks a free one [default: 8000].")
-def dev_command(config_path: Path | None, data: Path, port: str | None) -> None:
+@click.option("--grpc-port", help="Port of the gRPC API; 0 picks a free one [default: 50051].")
+def dev_command(config_path: Path | None, data: Path, port: str | None, grpc_port: str | None) -> None:
     """Run the API, the console, the relay and the workers in one process, on a SQLite file.
 
     Reads no configuration file unless --config names one. The process may be stopped or killed at any time:
     when it starts again, every accepted task continues.
     """
-    settings = {"Api.port": port, "Api.auth": Auth.LOOPBACK.value, "Fetch.allow_loopback": True}
+    settings = {
+        "Api.port": port,
+        "Grpc.port": grpc_port,
+        "Api.auth": Auth.LOOPBACK.value,
+        "Fetch.allow_loopback": True,
+    }
     read = partial(embedded_config, data, settings=settings, config_path=config_path)
     key = None if read().api.keys else embedded_key(data.absolute())
     if key is not None:
@@ -52,8 +59,8 @@ def dev_command(config_path: Path | None, data: Path, port: str | None) -> None:
 
     scheme = "http" if read().api.cert_file is None else "https"
 
-    async def announce(bound: int) -> None:
-        for line in _welcome(f"{scheme}://{ADDRESS}:{bound}", file, config_path, key):
+    async def announce(faces: Faces) -> None:
+        for line in _welcome(f"{scheme}://{ADDRESS}:{faces.port}", faces.grpc_port, file, config_path, key):
             click.echo(line)
 
     main = run_all(read(), read=read, upgrade=True, monitor_page=False, when_ready=announce)
@@ -71,12 +78,15 @@ def demo_command() -> None:
     raise SystemExit(code)
 
 
-def _welcome(api: str, file: Path, config_path: Path | None, key: str | None) -> list[str]:
+def _welcome(
+    api: str, grpc_port: int | None, file: Path, config_path: Path | None, key: str | None
+) -> list[str]:
     body = '{"url": "https://example.com/"}'
     return [
         f"taskrunner is ready: open {api}/ in a browser",
         f"  try      curl -s {api}/tasks -H 'content-type: application/json' -d '{body}'",
         f"  API      {api}/docs documents every route",
+        f"  gRPC     {'turned off' if grpc_port is None else f'{ADDRESS}:{grpc_port}'}",
         f"  CLI      in another terminal: {_export(api, file, config_path, key)}",
         f"  key      {key or 'as configured'}: here it may be left out, since only this machine gets in",
         f"  data     {file} (keep this file to continue at the next start)",

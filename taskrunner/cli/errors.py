@@ -19,6 +19,7 @@ from taskrunner.domain.errors import (
     KeyUnknown,
     OperationUnknown,
     OutsideError,
+    QueueUnknown,
     ScheduleUnknown,
     SetupError,
     StateConflict,
@@ -41,6 +42,7 @@ _UNKNOWN = (
     HostLimitUnknown,
     KeyUnknown,
     OperationUnknown,
+    QueueUnknown,
     WebhookUnknown,
 )
 

@@ -23,7 +23,7 @@ COMMANDS = {
     "tasks": ("tasks", "List, cancel, requeue or delete tasks that match conditions."),
     "dead-letters": ("dead_letters", "List, show, requeue or delete dead letters."),
     "operations": ("operations", "Show or abort what runs on many tasks."),
-    "queues": ("fleet", "Show the queues: what waits, and who serves them."),
+    "queues": ("queues", "List, declare or delete queues."),
     "workers": ("fleet", "Show the consumers, and what they run."),
     "hosts": ("hosts", "Show the state of target hosts and limit them."),
     "webhooks": ("webhooks", "Manage webhooks, which are told how tasks end."),
@@ -31,10 +31,10 @@ COMMANDS = {
     "audit": ("audit", "Show who did what to how many."),
     "pause": ("pauses", "Pause a queue, a label or everything."),
     "resume": ("pauses", "Resume what was paused."),
-    "doctor": ("maintenance", "Find and repair inconsistencies in the store and the broker."),
+    "doctor": ("doctor", "Find and repair inconsistencies in the store and the broker."),
     "healthcheck": ("healthcheck", "Ask a process of this machine whether it is healthy."),
     "config": ("config", "Check or show the configuration."),
-    "db": ("maintenance", "Create or upgrade the tables of a SQL store."),
+    "db": ("database", "Create or upgrade the tables of a SQL store."),
 }
 
 

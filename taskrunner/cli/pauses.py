@@ -37,6 +37,9 @@ def pause_command(
     scopes = read_scopes(queues=queues, labels=labels, everything=everything) if asked else []
 
     async def use(platform: Platform, changed: Change) -> int:
+        if asked:
+            declared = platform.queues.declared.names
+            read_scopes(queues=queues, labels=labels, everything=everything, declared=declared)
         changed.add(0)
         for scope in scopes:
             await platform.store.pause(scope, now=platform.clock.now())

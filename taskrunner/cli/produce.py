@@ -18,6 +18,7 @@ from taskrunner.config import Config, load
 from taskrunner.domain.api_key import check_secret
 from taskrunner.domain.client_key import check_client_key
 from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.value import replace
 
 if TYPE_CHECKING:
     from taskrunner.cli.api_client import ApiClient
@@ -139,13 +140,16 @@ def _submit_to_store(
     output: OutputOptions,
     line_ids: LineIds | None,
 ) -> int:
+    # The store has further queues: whether this one is among them, it is asked when it is reached.
+    limits = config.task_limits()
+    limits = replace(limits, queues=(*limits.queues, *filter(None, [fields.get("queue")])))
     # A dry run needs no broker.
     using = operate if output.dry_run else produce
     if source is None:
-        draft = TaskDraft.from_fields(fields, config.task_limits())
+        draft = TaskDraft.from_fields(fields, limits)
         return run(using(config, lambda platform: submit_to_store.submit_one(platform, draft, output)))
     # Checked here, so that a wrong option is reported once and not for every line.
-    base = TaskDraft.base(fields, config.task_limits())
+    base = TaskDraft.base(fields, limits)
     return run(
         using(
             config,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from msgspec import to_builtins
 
 from taskrunner.api.views.schedule import ScheduleView
 from taskrunner.app.loop import run as run_loop
@@ -18,7 +17,7 @@ from taskrunner.cli.options import DURATION, config_option, json_option
 from taskrunner.cli.streams import LineOutput
 from taskrunner.cli.task_options import task_fields, task_options
 from taskrunner.config import load
-from taskrunner.domain.codec import encode
+from taskrunner.domain.codec import encode, to_plain
 from taskrunner.domain.json_text import join, members
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.schedule import Schedule
@@ -142,7 +141,7 @@ def show(config_path: Path | None, name: str, as_json: bool) -> None:
         if as_json:
             _print(schedule, masking, as_json=True)
             return
-        for field, value in to_builtins(ScheduleView.of(schedule, masking)).items():
+        for field, value in to_plain(ScheduleView.of(schedule, masking)).items():
             text = value if isinstance(value, str) else encode(value).decode().strip('"')
             click.echo(f"{field + ':':<15} {text}")
 

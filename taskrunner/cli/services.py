@@ -26,7 +26,7 @@ def serve_command(config_path: Path | None, addr: str | None, port: str | None) 
 
 @click.command("consume", cls=Command)
 @config_option
-@click.option("--queues", help="Queues to serve, separated by commas: high,medium,low (Workers.queues).")
+@click.option("--queues", help="Queues to serve, such as high,reports; by default all (Workers.queues).")
 @click.option("--min-workers", help="Workers to keep when idle (Workers.min_workers).")
 @click.option("--max-workers", help="Maximum number of workers (Workers.max_workers).")
 @click.option("--addr", help="Address of the health and statistics server (Server.addr).")

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 import click
-from msgspec import to_builtins
 
 from taskrunner.api.views.dry_run import DryRunView
 from taskrunner.api.views.task import TaskView
@@ -25,6 +24,7 @@ from taskrunner.cli.submit_output import (
     print_result,
     print_submitted,
 )
+from taskrunner.domain.codec import to_plain
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.masking import Masking
 from taskrunner.domain.record import Record
@@ -46,7 +46,7 @@ async def submit_one(platform: Platform, draft: TaskDraft, output: OutputOptions
     if output.dry_run:
         masking = Masking(platform.config.fetch.mask_headers)
         found = await platform.dry_runner.run(draft, idempotency_key=output.idempotency_key)
-        print_dry_run(to_builtins(DryRunView.of(found, masking)), output)
+        print_dry_run(to_plain(DryRunView.of(found, masking)), output)
         return 0
     submitted = await platform.intake.submit(draft, idempotency_key=output.idempotency_key)
     concern = draft.effective_write_concern(platform.intake.task_settings)
@@ -119,7 +119,7 @@ async def _print_results(platform: Platform, ids: Iterable[str], output: OutputO
             code = print_not_ended(task_id, record.status, output)
             continue
         body = await platform.store.body(task_id) if output.as_json else None
-        code = max(code, print_result(to_builtins(TaskView.of(record, masking, body=body)), output))
+        code = max(code, print_result(to_plain(TaskView.of(record, masking, body=body)), output))
     return code
 
 

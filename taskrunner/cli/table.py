@@ -1,7 +1,7 @@
 """Lists for people: a header, aligned columns, and lines that fit the terminal."""
 
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from taskrunner.cli.streams import LineOutput
 
@@ -25,6 +25,12 @@ async def print_table(headers: Sequence[str], rows: AsyncIterator[Sequence[str]]
                 waiting = []
         if waiting or widths is None:
             _print(output, headers, waiting, widths)
+
+
+async def rows_of(rows: Iterable[Sequence[str]]) -> AsyncIterator[Sequence[str]]:
+    """Rows that are there already."""
+    for row in rows:
+        yield row
 
 
 def _print(

@@ -27,7 +27,8 @@ _OPTIONS = (
         "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A request header; repeatable."
     ),
     click.option("--data", help="The request body; @FILE reads it from a file."),
-    click.option("--priority", help="high, medium (default) or low."),
+    click.option("--queue", metavar="NAME", help="The queue to wait in: medium (default), or another one."),
+    click.option("--priority", help="high, medium or low: picks the queue of this name."),
     click.option("--max-attempts", type=int, help="Attempts in total."),
     click.option(
         "--retry-on", multiple=True, type=int, metavar="STATUS", help="Retry on this status; repeatable."

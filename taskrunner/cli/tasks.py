@@ -26,6 +26,7 @@ from taskrunner.domain.codec import encode
 from taskrunner.domain.duration import duration_text
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.record import Record
+from taskrunner.domain.task import Task
 from taskrunner.domain.task_filter import TaskOrder
 
 _HEADERS = ("ID", "STATUS", "AGE", "QUEUE", "REQUEST")
@@ -128,6 +129,10 @@ def task_row(record: Record, now: datetime) -> Sequence[str]:
         task.id,
         record.status.value,
         duration_text((now - task.created_at).total_seconds()),
-        task.priority.value,
-        " ".join([task.method, masked_url(task.url), *([f"({reason})"] if reason else [])]),
+        task.queue,
+        " ".join([_target(task), *([f"({reason})"] if reason else [])]),
     )
+
+
+def _target(task: Task) -> str:
+    return f"{task.method} {masked_url(task.url)}" if task.url is not None else f"{task.executor}"

@@ -16,7 +16,13 @@ from taskrunner.config.sections.backends import RabbitSection, RedisSection, Sto
 from taskrunner.config.sections.fetch import FetchSection
 from taskrunner.config.sections.hosts import HostsSection
 from taskrunner.config.sections.producer import RelaySection, SchedulesSection
-from taskrunner.config.sections.servers import ApiSection, LoggerSection, MonitorSection, ServerSection
+from taskrunner.config.sections.servers import (
+    ApiSection,
+    GrpcSection,
+    LoggerSection,
+    MonitorSection,
+    ServerSection,
+)
 from taskrunner.config.sections.tasks import CallbacksSection, LimitsSection, RetentionSection, RetrySection
 from taskrunner.config.sections.workers import QueuesSection, WorkersSection
 from taskrunner.domain.address import is_loopback, parse_address
@@ -40,6 +46,7 @@ class Config(BaseModel):
 
     server: ServerSection = ServerSection()
     api: ApiSection = ApiSection()
+    grpc: GrpcSection = GrpcSection()
     rabbit: RabbitSection = RabbitSection()
     store: StoreSection = StoreSection()
     redis: RedisSection = RedisSection()
@@ -82,6 +89,7 @@ class Config(BaseModel):
         """The bounds on what a task may ask for, and the targets that it may have."""
         return self.limits.settings(
             TaskLimits,
+            queues=tuple(self.queues.weights()),
             ssrf_policy=self.ssrf_policy(),
             callback_secrets={name: secret.hosts for name, secret in self.callbacks.secrets.items()},
             tls_profiles={name: profile.hosts for name, profile in self.fetch.tls.items()},
@@ -92,7 +100,7 @@ class Config(BaseModel):
         """The targets that tasks may have."""
         stores = [self.store.url] if self.store.url else [f"redis://{addr}" for addr in self.redis.addr]
         urls = (*self.rabbit.addr, *stores, self.fetch.proxy or "")
-        listeners = [listener_endpoints(each.addr, each.port) for each in (self.api, self.server)]
+        listeners = [listener_endpoints(each.addr, each.port) for each in (self.api, self.grpc, self.server)]
         endpoints = tuple(chain(*map(service_endpoints, urls), *listeners))
         return self.fetch.settings(SsrfPolicy, endpoints=endpoints)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from taskrunner.config.config import Config
 from taskrunner.config.keys import Key
 from taskrunner.domain.credential import SignedToken, SigningSecret
+from taskrunner.domain.queue import MAX_QUEUES
 from taskrunner.domain.write_concern import WriteConcern
 
 
@@ -85,6 +86,7 @@ def find_contradictions(config: Config) -> list[Contradiction]:
         *_needless_tls_files(config),
         *_no_issuer(config),
         *_shared_keys(config),
+        *_many_queues(config),
         *(found for rule in _RULES if (found := _check(config, rule))),
     ]
 
@@ -134,6 +136,14 @@ def _shared_keys(config: Config) -> list[Contradiction]:
             keys = (_key("Callbacks.secrets"), _key("Fetch.credentials"))
             return [Contradiction(keys=keys, message=message)]
     return []
+
+
+def _many_queues(config: Config) -> list[Contradiction]:
+    names = list(config.queues.weights())
+    if len(names) <= MAX_QUEUES:
+        return []
+    last = _key(f"Queues.{names[-1]}")
+    return [Contradiction(keys=(last, last), message=f"is one of {len(names)} queues, at most {MAX_QUEUES}")]
 
 
 def value_of(config: Config, key: Key) -> object:

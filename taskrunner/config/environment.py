@@ -36,7 +36,7 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
             proposed = did_you_mean(section, [name.upper() for name in section_names()])
             layer.refuse(source, f"unknown section{proposed}")
             continue
-        found = find_key(known, name)
+        found = find_key(known, name.lower())
         if found is None:
             proposed = did_you_mean(name, [name.upper() for name in key_names(known)])
             layer.refuse(source, f"unknown key{proposed}")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import get_args, get_origin
 
+from pydantic.fields import FieldInfo
+
 from taskrunner.config.config import Config
 from taskrunner.config.sections.section import Section
 from taskrunner.config.sections.workers import QueueSection
@@ -34,22 +36,27 @@ class Key:
     @property
     def mapping(self) -> bool:
         """Whether the value is a mapping."""
-        kind = section_models()[self.section].model_fields[self.name].annotation
-        return get_origin(kind) is dict or kind is QueueSection
+        field = _field(self.section, self.name)
+        return field is None or get_origin(field.annotation) is dict or field.annotation is QueueSection
 
     @property
     def nested(self) -> bool:
         """Whether the values of that mapping are mappings, too."""
-        kinds = get_args(section_models()[self.section].model_fields[self.name].annotation)
+        field = _field(self.section, self.name)
+        kinds = () if field is None else get_args(field.annotation)
         return bool(kinds) and self.mapping and (issubclass(kinds[1], Value) or kinds[1] is HostLimit)
 
     @property
     def secret(self) -> bool:
         """Whether the value must not be shown."""
-        return any(
-            isinstance(mark, Secret)
-            for mark in section_models()[self.section].model_fields[self.name].metadata
-        )
+        field = _field(self.section, self.name)
+        return field is not None and any(isinstance(mark, Secret) for mark in field.metadata)
+
+    @property
+    def default(self) -> object:
+        """None also for a name that the user chose."""
+        field = _field(self.section, self.name)
+        return None if field is None else field.get_default(call_default_factory=True)
 
 
 @cache
@@ -85,7 +92,14 @@ def find_key(section: str, name: str) -> tuple[Key, bool] | None:
     if folded.endswith(_FILE) and folded.removesuffix(_FILE) in by_folded:
         key = Key(section=section, name=by_folded[folded.removesuffix(_FILE)])
         return (key, True) if key.secret else None
+    if section_models()[section].model_config.get("extra") == "allow":
+        return Key(section=section, name=name), False
     return None
+
+
+def _field(section: str, name: str) -> FieldInfo | None:
+    """None for a name that the user chose, in a section of such names."""
+    return section_models()[section].model_fields.get(name)
 
 
 def section_names() -> list[str]:

@@ -89,7 +89,7 @@ def _overlay(layers: list[Layer]) -> dict[Key, Setting]:
     settings: dict[Key, Setting] = {}
     for layer in layers:
         for key, setting in layer.settings.items():
-            if setting.value is not None or _default(key) is None:
+            if setting.value is not None or key.default is None:
                 settings.pop(key, None)
                 settings[key] = setting
     return settings
@@ -128,7 +128,3 @@ def _nested(settings: Mapping[Key, Setting]) -> dict[str, dict[str, object]]:
     for key, setting in settings.items():
         nested.setdefault(key.section.lower(), {})[key.name] = setting.value
     return nested
-
-
-def _default(key: Key) -> object:
-    return section_models()[key.section].model_fields[key.name].get_default(call_default_factory=True)

@@ -17,8 +17,9 @@ from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import HostLimitInvalid
 from taskrunner.domain.host_limit import HostLimit, read_limit
 from taskrunner.domain.host_name import check_pattern
-from taskrunner.domain.messages import did_you_mean, shown
+from taskrunner.domain.messages import shown
 from taskrunner.domain.postgres_url import read_postgres_url
+from taskrunner.domain.queue import DEFAULT_QUEUES, MAX_QUEUES, check_queue_name
 from taskrunner.domain.redis_url import read_redis_url
 from taskrunner.domain.service_tls import ServiceTls
 from taskrunner.domain.service_url import (
@@ -28,7 +29,6 @@ from taskrunner.domain.service_url import (
     is_host_name,
     split_service_url,
 )
-from taskrunner.domain.task import Priority
 from taskrunner.domain.url_pattern import spell_pattern
 from taskrunner.domain.write_concern import WriteConcern
 
@@ -111,13 +111,10 @@ def _check_proxy_url(url: str) -> str:
 
 
 def _check_queue(value: Any) -> Any:
-    if not isinstance(value, str) or isinstance(value, Priority):
+    """Whether a queue of this name is declared, the store has to say, too."""
+    if not isinstance(value, str):
         return value
-    known = [queue.value for queue in Priority]
-    if value.lower() not in known:
-        hint = did_you_mean(value, known)
-        raise ValueError(f"must be one or more of {', '.join(known)}, got {shown(value)}{hint}")
-    return Priority(value.lower())
+    return value.lower() if value.lower() in DEFAULT_QUEUES else check_queue_name(value)
 
 
 def _check_exception(value: str) -> str:
@@ -227,9 +224,9 @@ Exchange = Annotated[
 ]
 ConsumerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]*$", max_length=128)]
 Queues = Annotated[
-    tuple[Annotated[Priority, BeforeValidator(_check_queue)], ...],
+    tuple[Annotated[str, BeforeValidator(_check_queue)], ...],
     _Commas,
-    Field(min_length=1, max_length=30),
+    Field(min_length=1, max_length=MAX_QUEUES),
     AfterValidator(_unique),
 ]
 Delays = Annotated[

@@ -1,6 +1,6 @@
 """Backlog owns the deliveries that wait for a free worker, in one line per queue."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +9,6 @@ from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.host_stats import HostStats
 from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.task import Priority
 
 
 @dataclass(slots=True, eq=False)
@@ -40,27 +39,39 @@ class WaitingDelivery:
 class Backlog:
     """Takes from the queues by weight, so that a full high queue slows the others but starves none.
 
-    The order is smooth weighted round-robin over the queues that are not empty: with weights 16, 4 and 1 a
-    low task still gets one turn in 21.
+    Weighted fair queueing: a delivery costs its queue the inverse of the weight, and the queue whose next
+    delivery ends first has the next turn. With weights 16, 4 and 1, low gets one turn in 21. What is put
+    back was not served and costs nothing, so looking ahead changes no share. A queue that was empty saves up
+    no turns. `weights` may change at any time; a queue without one has 1.
     """
 
-    def __init__(self, weights: Mapping[Priority, int]) -> None:
-        self._weights: Mapping[str, int] = dict[str, int](weights.items())
-        self._queues: dict[str, deque[WaitingDelivery]] = {queue: deque() for queue in Priority}
-        self._credit: dict[str, int] = dict.fromkeys(Priority, 0)
+    def __init__(self, weights: Mapping[str, int]) -> None:
+        self.weights = weights
+        # Those that are not empty.
+        self._queues: dict[str, deque[WaitingDelivery]] = {}
+        self._spent: defaultdict[str, float] = defaultdict(float)
+        # What the queue of the last turn had spent before it.
+        self._level = 0.0
         self._size = 0
 
     def __len__(self) -> int:
         return self._size
 
     def append(self, waiting: WaitingDelivery) -> None:
-        self._queues[waiting.delivery.queue].append(waiting)
+        queue = waiting.delivery.queue
+        entries = self._queues.get(queue)
+        if entries is None:
+            entries = self._queues[queue] = deque()
+            self._spent[queue] = max(self._spent[queue], self._level)
+        entries.append(waiting)
         self._size += 1
 
     def put_back(self, batch: Iterable[WaitingDelivery]) -> None:
         """Return what `take` gave, in its order, ahead of everything else."""
         for waiting in reversed(list(batch)):
-            self._queues[waiting.delivery.queue].appendleft(waiting)
+            queue = waiting.delivery.queue
+            self._queues.setdefault(queue, deque()).appendleft(waiting)
+            self._spent[queue] -= self._cost(queue)
             self._size += 1
 
     def discard_older(self, queue: str, epoch: int) -> None:
@@ -68,14 +79,15 @@ class Backlog:
 
         Each queue counts its own epochs.
         """
-        entries = self._queues[queue]
-        self._queues[queue] = deque(item for item in entries if item.delivery.epoch >= epoch)
-        self._size = sum(map(len, self._queues.values()))
+        entries = self._queues.pop(queue, ())
+        kept = deque(item for item in entries if item.delivery.epoch >= epoch)
+        self._size += len(kept) - len(entries)
+        if kept:
+            self._queues[queue] = kept
 
     def take_queue(self, queue: str) -> list[WaitingDelivery]:
         """Everything that waits in one queue."""
-        taken = list(self._queues[queue])
-        self._queues[queue].clear()
+        taken = list(self._queues.pop(queue, ()))
         self._size -= len(taken)
         return taken
 
@@ -83,19 +95,23 @@ class Backlog:
         """Up to `count` deliveries, the queues in turn."""
         taken: list[WaitingDelivery] = []
         while self._size and len(taken) < count:
-            filled = [queue for queue, entries in self._queues.items() if entries]
-            entries = self._queues[self._next_queue(filled)]
-            # A single filled queue gets all turns at once.
-            turns = min(len(entries), count - len(taken)) if len(filled) == 1 else 1
+            queue = self._next_queue()
+            entries = self._queues[queue]
+            # A single queue gets all turns at once.
+            turns = min(len(entries), count - len(taken)) if len(self._queues) == 1 else 1
             taken += [entries.popleft() for _ in range(turns)]
+            if not entries:
+                del self._queues[queue]
+            cost = self._cost(queue)
+            self._spent[queue] += turns * cost
+            self._level = self._spent[queue] - cost
             self._size -= turns
         return taken
 
-    def _next_queue(self, filled: list[str]) -> str:
-        if len(filled) == 1:
-            return filled[0]
-        for queue in filled:
-            self._credit[queue] += self._weights.get(queue, 1)
-        best = max(filled, key=self._credit.__getitem__)
-        self._credit[best] -= sum(self._weights.get(queue, 1) for queue in filled)
-        return best
+    def _next_queue(self) -> str:
+        if len(self._queues) == 1:
+            return next(iter(self._queues))
+        return min(self._queues, key=lambda queue: self._spent[queue] + self._cost(queue))
+
+    def _cost(self, queue: str) -> float:
+        return 1 / self.weights.get(queue, 1)

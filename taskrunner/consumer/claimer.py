@@ -183,7 +183,7 @@ class Claimer(Service):
         for waiting, accepted in zip(foreign, answers, strict=True):
             task = waiting.envelope.task
             if accepted.answer is AcceptAnswer.CREATED:
-                self._events.emit(TaskAdopted(task_id=task.id, queue=task.priority))
+                self._events.emit(TaskAdopted(task_id=task.id, queue=task.queue))
                 waiting.foreign = False
             if waiting.foreign or (task.run_at is not None and task.run_at > now):
                 batch.remove(waiting)
@@ -227,7 +227,7 @@ class Claimer(Service):
         claimed = await self._claim_in_store(batch, now)
         for waiting in batch:
             task = waiting.envelope.task
-            self._events.emit(TaskAdopted(task_id=task.id, queue=task.priority))
+            self._events.emit(TaskAdopted(task_id=task.id, queue=task.queue))
         return claimed
 
     def _start(self, attempt: ClaimedAttempt) -> None:

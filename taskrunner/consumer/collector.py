@@ -16,7 +16,6 @@ from taskrunner.domain.follow_up import End, follow_ups
 from taskrunner.domain.record import BY_BROKER, DeadLetter, DeadLetterKind
 from taskrunner.domain.settlement import kept_for
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.webhook import WebhookSource
 from taskrunner.runtime.backoff import Backoff
@@ -154,7 +153,7 @@ class Collector:
             reason=dead.reason,
             error=str(content) if isinstance(content, EnvelopeUnreadable) else _broker_says(dead),
             died_at=self._clock.now(),
-            queue=None if dead.queue is None else Priority(dead.queue),
+            queue=None if dead.queue is None else dead.queue,
             url=None if isinstance(content, EnvelopeUnreadable) else content.envelope.task.url,
             raw=dead.body,
             x_death=dead.x_death,

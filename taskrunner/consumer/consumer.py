@@ -24,7 +24,8 @@ from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.consumer.snoozer import Snoozer
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
+from taskrunner.domain.declared_queues import DeclaredQueues
+from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, StoreUnavailable, TaskInvalid
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.outcome import Outcome, OutcomeKind
@@ -36,6 +37,7 @@ from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
 
 # After an abort the store gets this long to take the interrupted attempts.
+_READ_AGAIN = 1.0
 _ABORT_SETTLE = 3.0
 _STOPPED = Outcome(
     kind=OutcomeKind.INTERRUPTED, error="the consumer was stopped; this attempt does not count", counted=False
@@ -64,7 +66,13 @@ class Consumer:
         self._settings = settings
         self.is_consuming = False
         self._epochs: dict[str, int] = {}
-        self.backlog = Backlog(settings.weights)
+        # Foreign messages that cannot be read before the executors are known, and when that is tried again.
+        self._unread: list[Delivery] = []
+        self._reading: asyncio.TimerHandle | None = None
+        self.served_queues = self._to_serve(DeclaredQueues())
+        # Those that are not paused.
+        self.open_queues = self.served_queues
+        self.backlog = Backlog(DeclaredQueues().weights)
         self.pool = pool
         self._in_flight = InFlight()
         self._snoozer = Snoozer(store, broker, events, clock, hold=settings.hold)
@@ -116,11 +124,6 @@ class Consumer:
         """Those in flight."""
         return self._in_flight
 
-    @property
-    def open_queues(self) -> tuple[str, ...]:
-        """The queues that are served and not paused."""
-        return tuple(queue for queue in self._settings.queues if queue not in self._snoozer.pauses.queues)
-
     async def start(self) -> None:
         await self.pool.start(self._settler.submit)
         await self._leases.start()
@@ -138,8 +141,24 @@ class Consumer:
 
     def apply_pauses(self, pauses: Pauses) -> None:
         """Stop consuming paused queues and start consuming resumed ones. Attempts in flight go on."""
-        before = self.open_queues
         self._snoozer.pauses = pauses
+        self._open_and_close()
+
+    def apply_queues(self, declared: DeclaredQueues) -> None:
+        """The same for queues that are no longer declared, and new ones; take their weights."""
+        self.served_queues = self._to_serve(declared)
+        self.backlog.weights = declared.weights
+        self._open_and_close()
+
+    def _to_serve(self, declared: DeclaredQueues) -> tuple[str, ...]:
+        """The queues of the settings, of those that are declared and that the broker has."""
+        wanted = self._settings.queues
+        names = [each for each in declared.names if each not in declared.refused]
+        return tuple(each for each in names if wanted is None or each in wanted)
+
+    def _open_and_close(self) -> None:
+        before, pauses = self.open_queues, self._snoozer.pauses
+        self.open_queues = tuple(each for each in self.served_queues if not pauses.cover_queue(each))
         if not self.is_consuming:
             return
         closed = [queue for queue in before if queue not in self.open_queues]
@@ -184,6 +203,9 @@ class Consumer:
             self._broker.reject([delivery])
             self._events.emit(MessageRejected(queue=delivery.queue, error=str(exc)))
             return
+        except StoreUnavailable:
+            self._read_later(delivery)
+            return
         except Exception as exc:  # noqa: BLE001 - one message must not hold up its queue, whatever is in it
             self._broker.reject([delivery])
             self._events.emit(LoopFailed(service="consumer", error=exc))
@@ -191,7 +213,7 @@ class Consumer:
         self.backlog.append(waiting)
         if not self.is_consuming:
             self._release_all()
-        elif delivery.queue in self._snoozer.pauses.queues:
+        elif delivery.queue not in self.open_queues:
             # On its way when its queue was paused.
             self._release_queue(delivery.queue)
         else:
@@ -201,12 +223,25 @@ class Consumer:
         found = read_message(delivery, delivery.queue, self._task_settings.current, now=self._clock.now())
         return WaitingDelivery(found.envelope, delivery, foreign=found.foreign)
 
+    def _read_later(self, delivery: Delivery) -> None:
+        """The executors, one of which a foreign message names, have not been read since the start."""
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().call_later(_READ_AGAIN, self._read_again)
+        self._unread.append(delivery)
+
+    def _read_again(self) -> None:
+        unread, self._unread, self._reading = self._unread, [], None
+        for delivery in unread:
+            if delivery.epoch == self._epochs.get(delivery.queue):
+                self._on_delivery(delivery)
+
     def _release_queue(self, queue: str) -> None:
         self._broker.release([waiting.delivery for waiting in self.backlog.take_queue(queue)])
 
     def _release_all(self) -> None:
         unclaimed = [*self._snoozer.withdraw(), *self.backlog.take(len(self.backlog))]
-        self._broker.release([waiting.delivery for waiting in unclaimed])
+        self._broker.release([*(waiting.delivery for waiting in unclaimed), *self._unread])
+        self._unread = []
 
     def _interrupt(self, attempts: list[ClaimedAttempt]) -> None:
         for attempt in attempts:

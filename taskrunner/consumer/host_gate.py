@@ -98,7 +98,11 @@ class HostGate:
         free: list[WaitingDelivery] = []
         asking: dict[HostStats, list[WaitingDelivery]] = {}
         for waiting in batch:
-            stats = waiting.host_stats = self._hosts.get(host_of(waiting.envelope.task.url))
+            url = waiting.envelope.task.url
+            if url is None:
+                free.append(waiting)  # it is no request, so no host restricts it
+                continue
+            stats = waiting.host_stats = self._hosts.get(host_of(url))
             if stats is not self._last_host:
                 self._note_host(stats)
             if stats.unrestricted:
@@ -130,7 +134,9 @@ class HostGate:
             self._look_further_until = now + _LOOK_FURTHER
         gone = {*admitted.starting, *(snooze.waiting for snooze in admitted.snoozes)}
         admitted.left = left = [waiting for waiting in batch if waiting not in gone]
-        admitted.blocked = sum(each.host_stats is None or not each.host_stats.unrestricted for each in left)
+        admitted.blocked = sum(
+            each.host_stats is not None and not each.host_stats.unrestricted for each in left
+        )
         if admitted.blocked < len(left):
             self._crowded_until = now + _LOOK_FURTHER
 

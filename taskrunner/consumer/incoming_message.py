@@ -10,13 +10,12 @@ from datetime import datetime
 
 from taskrunner.brokers.base import DeadDelivery, Delivery
 from taskrunner.domain.envelope import Envelope, decode_envelope
-from taskrunner.domain.errors import EnvelopeUnreadable, FieldError, TaskInvalid
+from taskrunner.domain.errors import EnvelopeUnreadable, ExecutorDisabled, FieldError, TaskInvalid
 from taskrunner.domain.messages import shown
 from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_fields import ID_PATTERN
 from taskrunner.domain.task_settings import TaskSettings
-from taskrunner.domain.value import Value
+from taskrunner.domain.value import Value, replace
 
 # The most that a compressed message may hold: as much as RabbitMQ 4 takes in one message.
 _MAX_BYTES = 16 * 1024 * 1024
@@ -49,7 +48,10 @@ class IncomingMessage(Value):
 def read_message(
     message: Delivery | DeadDelivery, queue: str | None, settings: TaskSettings, *, now: datetime
 ) -> IncomingMessage:
-    """Raises `EnvelopeUnreadable` and `TaskInvalid`; `queue` is the default of a foreign task's priority."""
+    """Raises `EnvelopeUnreadable`, `TaskInvalid`, and `StoreUnavailable` until the executors are known.
+
+    `queue` is that of a foreign task which names none.
+    """
     content = decode_envelope(_plain(message.body, message.coding), settings.limits)
     if isinstance(content, Envelope):
         return IncomingMessage(envelope=content, foreign=False)
@@ -57,9 +59,12 @@ def read_message(
         # Who publishes a message gets no answer.
         reason = "is for tasks that are submitted through the API or the command line; leave it out"
         raise TaskInvalid([FieldError(field="dedup", message=reason)])
-    if content.priority is None and queue is not None:
-        content = content.model_copy(update={"priority": Priority(queue)})
-    task = content.to_task(settings, task_id=task_id_of(message.message_id), now=now)
+    try:
+        task = content.to_task(settings, task_id=task_id_of(message.message_id), now=now)
+    except ExecutorDisabled as exc:
+        raise TaskInvalid([FieldError(field="executor", message=str(exc))]) from exc
+    if content.queue is None and content.priority is None and queue is not None:
+        task = replace(task, queue=queue)
     return IncomingMessage(envelope=Envelope(attempt=1, task=task), foreign=True)
 
 

@@ -9,7 +9,6 @@ from taskrunner.consumer.consumer import Consumer
 from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.host_name import host_of
-from taskrunner.domain.task import Priority
 from taskrunner.domain.worker_report import RunningAttempt, WorkerProcessReport, WorkerReport
 from taskrunner.version import __version__
 
@@ -27,13 +26,11 @@ class SelfReport:
         clock: Clock,
         *,
         name: str,
-        queues: tuple[Priority, ...],
     ) -> None:
         self._consumer = consumer
         self._autoscaler = autoscaler
         self._clock = clock
         self._name = name
-        self._queues = queues
         self._since = clock.now()
 
     @property
@@ -50,7 +47,7 @@ class SelfReport:
             version=__version__,
             since=self._since,
             reported_at=self._clock.now(),
-            queues=self._queues,
+            queues=self._consumer.served_queues,
             threads=workers["total"],
             busy=workers["busy"],
             min_threads=workers["min"],
@@ -69,7 +66,7 @@ def _running(attempt: ClaimedAttempt) -> RunningAttempt:
     return RunningAttempt(
         task_id=task.id,
         attempt=attempt.number,
-        queue=task.priority,
-        host=host_of(task.url),
+        queue=task.queue,
+        host=None if task.url is None else host_of(task.url),
         since=attempt.claimed_at,
     )

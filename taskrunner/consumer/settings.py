@@ -5,24 +5,20 @@ from collections.abc import Mapping
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.scaling import ScalingSettings
-from taskrunner.domain.task import Priority
 from taskrunner.domain.timing import HOLD, LEASE
 from taskrunner.domain.value import Value, field
-
-# A full queue slows the others but starves none: low still gets one turn in 21.
-WEIGHTS: Mapping[Priority, int] = {Priority.HIGH: 16, Priority.MEDIUM: 4, Priority.LOW: 1}
 
 
 class ConsumerSettings(Value):
     """Durations are seconds. `name` stands in claims and leases: it must be unique among running processes.
 
-    `hold` is how long the relay waits before it looks at an adopted or snoozed task. `prefetch` is per queue,
-    `workers` the highest number of workers.
+    `queues` are those to serve, as soon as they are declared; None for all. `hold` is how long the relay
+    waits before it looks at an adopted or snoozed task. `prefetch` is per queue, `workers` the highest number
+    of workers.
     """
 
     name: str
-    queues: tuple[Priority, ...] = tuple(Priority)
-    weights: Mapping[Priority, int] = field(default_factory=lambda: WEIGHTS)
+    queues: tuple[str, ...] | None = None
     prefetch: int = 300
     lease: float = LEASE
     hold: float = HOLD

@@ -61,7 +61,8 @@ class Snoozer(Service):
             return batch
         for waiting in batch:
             # A paused queue has no new deliveries; some were taken from the backlog before the pause.
-            if waiting.delivery.queue in pauses.queues or pauses.cover_labels(waiting.envelope.task.labels):
+            task = waiting.envelope.task
+            if pauses.cover_queue(waiting.delivery.queue) or pauses.cover_task(task):
                 self.submit([PendingSnooze(waiting, PAUSED)])
             else:
                 others.append(waiting)
@@ -122,7 +123,7 @@ class Snoozer(Service):
             await self._store.snooze([self._request(each, now) for each in adopted], now=now)
         for each in adopted:
             task = each.waiting.envelope.task
-            self._events.emit(TaskAdopted(task_id=task.id, queue=task.priority))
+            self._events.emit(TaskAdopted(task_id=task.id, queue=task.queue))
 
     def _request(self, snooze: PendingSnooze, now: datetime) -> Snooze:
         task_id, number = snooze.waiting.key

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from taskrunner.app.all import run_all
 from taskrunner.app.embedded import ADDRESS, embedded_config
+from taskrunner.app.faces import Faces
 from taskrunner.demo.target import build_target
 from taskrunner.domain.status import Status
 
@@ -43,6 +44,7 @@ _STATUS_WIDTH = max(len(status) for status in Status)
 _TASK_WIDTH = max(len(f"a target that {scene.title}") for scene in SCENES)
 SETTINGS: Mapping[str, object] = {
     "Api.port": "0",
+    "Grpc.enabled": False,
     # The target is on this machine, which tasks may not reach by default.
     "Fetch.allow_loopback": True,
     "Logger.level": "error",
@@ -71,11 +73,11 @@ class _Show:
         self._target = target
         self._print = print_line
 
-    async def run(self, port: int) -> int:
+    async def run(self, faces: Faces) -> int:
         self._print(f"{len(SCENES)} tasks for an unreliable target, up to 3 attempts each.")
         self._print("Each line is a task that has ended:\n")
         self._print(_line("status", "task", "attempts"))
-        async with aiohttp.ClientSession(f"http://{ADDRESS}:{port}") as session:
+        async with aiohttp.ClientSession(f"http://{ADDRESS}:{faces.port}") as session:
             waiting = {await self._submit(session, scene): scene for scene in SCENES}
             unexpected = await self._watch(session, waiting)
         if unexpected:

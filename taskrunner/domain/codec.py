@@ -3,6 +3,7 @@
 Both forms are derived from the fields of the value; no other module lists them.
 """
 
+import json
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +20,19 @@ def encode(value: object) -> bytes:
     try:
         return _JSON.encode(value)
     except UnicodeEncodeError:
-        return _JSON.encode(_cleaned(msgspec.to_builtins(value)))
+        return _JSON.encode(_cleaned(to_plain(value)))
+
+
+def to_plain(value: object) -> Any:
+    """`value` as dictionaries, lists, texts and numbers."""
+    return msgspec.to_builtins(value, enc_hook=_of_raw)
+
+
+def _of_raw(raw: object) -> Any:
+    """JSON that is kept as it was spelt."""
+    if not isinstance(raw, msgspec.Raw):
+        raise NotImplementedError(f"{type(raw).__name__} has no form in JSON")
+    return json.loads(bytes(raw))
 
 
 def pack(value: object) -> bytes:

@@ -62,6 +62,7 @@ class DryRun(Value):
     """What a submit would do. `existing_id` is the task that would be the answer, None for a new one.
 
     `deduplicated`: since it holds the dedup key. `replaces_id` is the task that would lose its dedup key.
+    `target` is None for a task that is no request.
     """
 
     task: Task
@@ -70,7 +71,7 @@ class DryRun(Value):
     deduplicated: bool
     replaces_id: str | None
     attempts: Sequence[PlannedAttempt]
-    target: TargetVerdict
+    target: TargetVerdict | None
 
 
 def planned_attempts(task: Task) -> list[PlannedAttempt]:

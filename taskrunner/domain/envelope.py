@@ -72,6 +72,8 @@ def _check_storable(task: Task) -> None:
         check_stored_id(task.id)
     except ValueError as exc:
         raise EnvelopeUnreadable(f"task.id: {exc}") from exc
+    if task.url is None and task.executor is None:
+        raise EnvelopeUnreadable("task.url: is required")
     for name in ("created_at", "run_at", "expires_at", "keep_until"):
         moment: datetime | None = getattr(task, name)
         try:

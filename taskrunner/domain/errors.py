@@ -11,6 +11,7 @@
     │   │   ├── HostLimitInvalid    a host limit breaks a rule
     │   │   ├── WebhookInvalid      a webhook breaks a rule
     │   │   ├── KeyInvalid          an API key breaks a rule
+    │   │   ├── QueueInvalid        a queue breaks a rule
     │   │   └── OperationInvalid    an operation breaks a rule
     │   ├── EnvelopeUnreadable      a message is not a task
     │   ├── TaskUnknown             no task (or dead letter) has this id
@@ -57,10 +58,15 @@ class CallerError(TaskrunnerError):
 
 
 class FieldError(Value):
-    """One finding; `field` is a dotted path such as `retry.base`."""
+    """One finding; `field` is a dotted path such as `retry.base`.
+
+    In the data of an executor it goes on with a JSON Pointer, as in `data/size/0`; `rule` is then the pointer
+    of the keyword in the executor's schema.
+    """
 
     field: str
     message: str
+    rule: str | None = None
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}" if self.field else self.message
@@ -102,12 +108,20 @@ class WebhookInvalid(FieldsInvalid):
     """A webhook breaks at least one rule."""
 
 
+class ExecutorInvalid(FieldsInvalid):
+    """An executor breaks at least one rule."""
+
+
 class KeyInvalid(FieldsInvalid):
     """An API key that somebody asks for breaks at least one rule."""
 
 
 class OperationInvalid(FieldsInvalid):
     """An operation that somebody asks for breaks at least one rule."""
+
+
+class QueueInvalid(FieldsInvalid):
+    """A queue that somebody declares breaks at least one rule."""
 
 
 class EnvelopeUnreadable(CallerError):
@@ -133,6 +147,10 @@ class HostLimitUnknown(CallerError):
 
 class WebhookUnknown(CallerError):
     """No webhook has this name."""
+
+
+class ExecutorUnknown(CallerError):
+    """No executor has this name."""
 
 
 class KeyUnknown(CallerError):
@@ -188,6 +206,14 @@ class DedupKeyHeld(StateConflict):
     def of(cls, holder: str, key: str) -> Self:
         """`holder` is the id of that task."""
         return cls(f"task {holder} holds the dedup key {key!r}; submit again once it has ended")
+
+
+class ExecutorDisabled(StateConflict):
+    """New tasks of an executor are refused, since an operator has disabled it."""
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        return cls(f"the executor {name} is disabled; enable it, or submit the task later")
 
 
 class BatchRefused(CallerError):

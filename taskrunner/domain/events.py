@@ -20,10 +20,7 @@ class TasksAccepted(Event):
 
 
 class TasksPublished(Event):
-    """The broker confirmed envelopes, each in one of `queues`.
-
-    `by_relay`: published by the relay, not by the fast path of the intake.
-    """
+    """The broker confirmed envelopes of `queues`; unless `by_relay`, by the fast path of the intake."""
 
     count: int
     by_relay: bool
@@ -136,6 +133,12 @@ class PausesChanged(Event):
     """This process has read that other scopes are paused than before."""
 
     scopes: tuple[str, ...]
+
+
+class QueuesChanged(Event):
+    """This process has read that other queues are declared than before."""
+
+    queues: tuple[str, ...]
 
 
 class HostLimitsChanged(Event):

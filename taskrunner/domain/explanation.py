@@ -51,6 +51,7 @@ class ReasonCode(StrEnum):
     BROKER_BLOCKED = "broker_blocked"
     PUBLISHING = "publishing"  # the relay, or whoever submitted it, is about to put it into its queue
     NO_CONSUMER = "no_consumer"
+    QUEUE_UNDECLARED = "queue_undeclared"
     QUEUE = "queue"  # others are ready before it
     DELIVERED = "delivered"  # a consumer has it, or gets it next
 
@@ -93,9 +94,10 @@ class QueueFacts(Value):
 class Situation(Value):
     """All that the decision rests on.
 
-    `host` and `queue` are None where they are not known, or not for the caller. `broker_error` is why this
-    process cannot reach the broker, `broker_blocked` why the broker takes no publishes. Who may not see the
-    tasks of others (`sees_all`) learns no numbers of theirs, no consumer and no name of another.
+    `host` and `queue` are None where they are not known, or not for the caller. `is_declared`: whether its
+    queue is. `broker_error` is why this process cannot reach the broker, `broker_blocked` why the broker
+    takes no publishes. Who may not see the tasks of others (`sees_all`) learns no numbers of theirs, no
+    consumer and no name of another.
     """
 
     record: Record
@@ -103,6 +105,7 @@ class Situation(Value):
     pauses: tuple[Pause, ...] = ()
     host: HostView | None = None
     queue: QueueFacts | None = None
+    is_declared: bool = True
     broker_error: str | None = None
     broker_blocked: str | None = None
     sees_all: bool = True
@@ -184,7 +187,13 @@ def _waiting(situation: Situation) -> Iterator[Reason]:
             until=deadline,
         )
     yield from waits
-    if is_due:
+    if not situation.is_declared:
+        name = record.task.queue
+        text = (
+            f"The queue {name} is not declared any more; declare it with `taskrunner queues declare {name}`."
+        )
+        yield Reason(code=ReasonCode.QUEUE_UNDECLARED, text=text)
+    elif is_due:
         yield from _in_queue(situation) if is_queued else _to_publish(situation)
 
 
@@ -202,10 +211,10 @@ def _paused(situation: Situation) -> Iterator[Reason]:
 
 def _until_due(situation: Situation) -> Reason:
     """Why a task waits that is not in its queue and not due."""
-    record, host = situation.record, host_of(situation.record.task.url)
+    record, url = situation.record, situation.record.task.url
     due = record.due or situation.now
     waits_for = record.waits_for
-    if waits_for is not None and waits_for_host(waits_for, host):
+    if waits_for is not None and url is not None and waits_for_host(waits_for, host := host_of(url)):
         return _host_reason(host, waits_for.removeprefix(wait_reason(host, "")), situation, due)
     if waits_for is not None and waits_for.startswith(BY_BROKER):
         text = f"It waits for {waits_for}. It is published again at {_time(due)}."
@@ -260,7 +269,7 @@ def _to_publish(situation: Situation) -> Iterator[Reason]:
 
 def _in_queue(situation: Situation) -> Iterator[Reason]:
     """Why nobody has taken it out of its queue."""
-    away, queue, name = _broker_away(situation), situation.queue, situation.record.task.priority
+    away, queue, name = _broker_away(situation), situation.queue, situation.record.task.queue
     if away is not None:
         yield away
     elif queue is None:
@@ -299,7 +308,7 @@ def _broker_away(situation: Situation) -> Reason | None:
 
 def _is_queue_paused(situation: Situation) -> bool:
     """Consumers give up their subscriptions to a paused queue."""
-    return situation.record.task.priority in Pauses(each.scope for each in situation.pauses).queues
+    return Pauses(each.scope for each in situation.pauses).cover_queue(situation.record.task.queue)
 
 
 def _time(moment: datetime) -> str:

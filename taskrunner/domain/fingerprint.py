@@ -42,7 +42,8 @@ def is_same_request(task: Task, known: Task) -> bool:
 def _meaning(task: Task) -> bytes:
     headers = {name.lower(): value for name, value in task.headers.items()}
     body, body_base64 = _body(task)
-    if body is not None and "json" in headers.get("content-type", "").lower():
+    is_json = task.executor is not None or "json" in headers.get("content-type", "").lower()
+    if body is not None and is_json:
         body = _canonical(body)
     fields = _written_out(task) | {
         "headers": headers,

@@ -72,7 +72,7 @@ def _report(end: End, callback: Callback, webhook: Webhook | None) -> NewTask:
         # Standard Webhooks: the id is the same at every attempt. Time and signature are added on sending.
         headers={"Content-Type": "application/json", "webhook-id": without_namespace(task_id)},
         body=orjson.dumps(_payload(end, known_as), option=orjson.OPT_UTC_Z).decode(),
-        priority=task.priority,
+        queue=task.queue,
         timeout=callback.timeout,
         max_attempts=callback.max_attempts,
         retry=callback.retry,
@@ -103,7 +103,7 @@ def _payload(end: End, known_as: str) -> dict[str, Any]:
             "status": end.status,
             "url": masked_url(task.url),
             "method": task.method,
-            "priority": task.priority,
+            "queue": task.queue,
             "labels": task.labels,
             "attempt": end.attempt,
             "max_attempts": task.max_attempts,

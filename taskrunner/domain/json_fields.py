@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticUseDefault
 
 from taskrunner.domain.constraints import MakeSchema, Schema, whole
+from taskrunner.domain.queue import QUEUE_NAME
 from taskrunner.domain.url import URL_PATTERN
 
 
@@ -29,4 +30,5 @@ UrlText = Annotated[
     str,
     WithJsonSchema({"type": "string", "pattern": URL_PATTERN, "examples": ["https://example.com/"]}),
 ]
+QueueName = Annotated[str, Field(json_schema_extra={"pattern": f"^{QUEUE_NAME.pattern}$"})]
 WholeNumber = Annotated[int, BeforeValidator(whole)]

@@ -67,10 +67,52 @@ def set_aside(raw: bytes, name: str, *, depth: int = MAX_DEPTH) -> tuple[bytes, 
     return join({**given, name: json.dumps(value)}).encode(), True
 
 
+def set_any_aside(raw: bytes, name: str) -> tuple[bytes, bool]:
+    """As `set_aside`, for a member of any kind. A text that is malformed elsewhere is returned as it is."""
+    if not re.search(rb'"%b"\s*:' % name.encode(), raw):
+        return raw, False
+    try:
+        found = _MEMBERS.decode(raw)
+    except (ValueError, RecursionError):
+        return _cut_slowly(raw, name)
+    if name not in found:
+        return raw, False
+    value = bytes(found[name])
+    before, _, after = raw.partition(value)
+    if value in after or not _is_distinct(before + b"null" + after):
+        return _cut_slowly(raw, name)
+    _check_part(value, name, MAX_DEPTH)
+    return before + msgspec.json.encode(value.decode()) + after, True
+
+
+def _cut_slowly(raw: bytes, name: str) -> tuple[bytes, bool]:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return raw, False
+    given = members(text, opaque=name)
+    if name not in given:
+        return raw, False
+    _check_part(given[name].encode(), name, MAX_DEPTH)
+    return join({**given, name: json.dumps(given[name])}).encode(), True
+
+
 def _is_distinct(raw: bytes) -> bool:
     """Whether no name can occur twice in any of the objects; False if that takes a closer look."""
     names = [name for name, colon in _STRING.findall(raw) if colon]
     return len({*names}) == len(names) and b"\\" not in b"".join(names)
+
+
+def check_distinct(text: str) -> None:
+    """Raises `JsonUnfit` for an object that has a member twice: readers disagree on which of them counts."""
+    if _is_distinct(text.encode("utf-8", "surrogatepass")):
+        return
+    try:
+        _OURS.decode(text)
+    except _Repeated as exc:
+        raise JsonUnfit(_TWICE, exc.name) from exc
+    except (ValueError, RecursionError) as exc:
+        raise JsonUnfit(f"is not JSON: {exc}") from exc
 
 
 def _cut(raw: bytes, name: str, depth: int) -> bytes | None:

@@ -16,7 +16,7 @@ The promise, for answers, command output, error messages, logs and configuration
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, overload
 from urllib.parse import unquote
 
 MASK = "***"
@@ -99,12 +99,16 @@ class Masking:
         return _masked_urls(folded, value)
 
 
-def masked_url(url: str) -> str:
+@overload
+def masked_url(url: str) -> str: ...
+@overload
+def masked_url(url: None) -> None: ...
+def masked_url(url: str | None) -> str | None:
     """`url` with `MASK` for its user information and for the value of every parameter that may be secret.
 
     Everything else keeps its spelling.
     """
-    if "?" not in url and "#" not in url and ";" not in url and "@" not in url:
+    if url is None or ("?" not in url and "#" not in url and ";" not in url and "@" not in url):
         return url
     rest, hash_mark, fragment = url.partition("#")
     place, mark, query = rest.partition("?")

@@ -7,7 +7,7 @@ import uuid_utils
 
 from taskrunner.domain.codec import encode
 from taskrunner.domain.submitter import namespace_of
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 from taskrunner.domain.value import Value
 from taskrunner.domain.write_concern import WriteConcern
 
@@ -25,7 +25,7 @@ class StoredTask(Value):
     """
 
     id: str
-    queue: Priority
+    queue: str
     encoded: bytes
     attempt: int = 0
     snoozes: int = 0
@@ -61,7 +61,7 @@ class NewTask(StoredTask):
     ) -> Self:
         return cls(
             id=task.id,
-            queue=task.priority,
+            queue=task.queue,
             encoded=encode(task),
             attempt=attempt,
             task=task,

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 from taskrunner.domain.value import Value, field
 
 
@@ -79,8 +79,9 @@ class DeadLetter(Value):
     reason: str
     error: str | None
     died_at: datetime
-    queue: Priority | None = None
+    queue: str | None = None
     url: str | None = None
+    executor: str | None = None
     attempt: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
     outcome: OutcomeKind | None = None
@@ -99,8 +100,9 @@ def dead_task(failed: Record) -> DeadLetter:
         reason=failed.reason or str(last or Status.FAILED),
         error=failed.error,
         died_at=failed.updated_at,
-        queue=failed.task.priority,
+        queue=failed.task.queue,
         url=failed.task.url,
+        executor=failed.task.executor,
         attempt=failed.attempt,
         labels=failed.task.labels,
         outcome=last,

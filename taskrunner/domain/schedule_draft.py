@@ -111,6 +111,8 @@ class ScheduleDraft(BaseModel):
     def _condition_errors(self, draft: TaskDraft) -> list[FieldError]:
         if not self.conditional:
             return []
+        if draft.executor is not None:
+            return [FieldError(field="conditional", message="is for tasks that have a URL of their own")]
         if draft.method not in METHODS:
             return [
                 FieldError(

@@ -10,6 +10,7 @@ import msgspec
 
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.dedup import Dedup
+from taskrunner.domain.queue import DEFAULT_QUEUE
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rules, RulesUnreadable
 from taskrunner.domain.task_limits import COUNT_LIMIT
@@ -58,11 +59,15 @@ class Task(Value):
     This is the only list of a task's fields: `codec` derives the JSON of stores and envelopes from it, and
     `TaskDraft.to_task` copies the fields of the same name.
 
+    - `executor`: the name of the executor that runs it; None for the built-in HTTP.
+    - `url`: None for a task that is no request, since its executor is of another kind.
     - `timeout`: seconds for one attempt, redirects included.
     - `run_at`: None for as soon as possible.
     - `expires_at`: the deadline. No attempt starts after it; a task that is still waiting then fails.
     - `dedup`: at most one task of a key.
-    - `body`, `body_base64`: at most one is set; `body_base64` holds a body that is not text.
+    - `queue`: the name of the queue that it waits in.
+    - `body`, `body_base64`: at most one is set; `body_base64` holds a body that is not text. With an
+      `executor`, `body` is the task's data: JSON as it was spelt.
     - `rules`, then `fail_on` and `retry_on`: what an answer means; see `retry`.
     - `rules_unreadable`: what happens if a rule needs a document that cannot be read.
     - `retry_unsafe`: repeat a request that the target may have acted on, whatever its method.
@@ -78,12 +83,13 @@ class Task(Value):
     """
 
     id: str
-    url: str
+    executor: str | None = None
+    url: str | None = None
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
     body_base64: str | None = None
-    priority: Priority = Priority.MEDIUM
+    queue: str = DEFAULT_QUEUE
     timeout: Annotated[float, msgspec.Meta(gt=0)]
     max_attempts: Annotated[int, msgspec.Meta(ge=1, le=COUNT_LIMIT)]
     retry: RetryPolicy

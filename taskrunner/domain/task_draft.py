@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     ValidationError,
@@ -17,6 +16,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from taskrunner.domain import task_fields
 from taskrunner.domain.callback_draft import CallbackDraft, ProfileName
@@ -25,15 +25,17 @@ from taskrunner.domain.credential import CredentialUse, check_credential
 from taskrunner.domain.dedup_draft import DedupDraft
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, TaskInvalid
-from taskrunner.domain.json_fields import OrNull, UrlText, WholeNumber
-from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_aside
-from taskrunner.domain.messages import any_case
+from taskrunner.domain.executor_fields import REQUEST_OR_EXECUTOR, ExecutorFields
+from taskrunner.domain.executor_use import complete, settings_for
+from taskrunner.domain.json_fields import OrNull, QueueName, UrlText, WholeNumber
+from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_any_aside, set_aside
 from taskrunner.domain.moment import Moment
 from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, RulesUnreadable, Statuses
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority, Redirects, Task
 from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_schemas import BODY_SCHEMA, HEADERS_SCHEMA, ID_SCHEMA, METHOD_SCHEMA
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import TRACEPARENT_PATTERN, read_traceparent
@@ -44,8 +46,8 @@ from taskrunner.domain.value import replace
 from taskrunner.domain.write_concern import WriteConcern
 
 # Error messages do not show the values of these fields: they may be secret.
-_HIDDEN = frozenset({"headers", "body", "body_base64"})
-_ANY_JSON = frozenset({"body"})
+_HIDDEN = frozenset({"headers", "body", "body_base64", "data"})
+_ANY_JSON = frozenset({"body", "data"})
 # The limit of a number, and its unit.
 _LIMITED = {
     "delay": ("max_delay", " seconds"),
@@ -53,49 +55,33 @@ _LIMITED = {
     "max_attempts": ("max_attempts", ""),
 }
 # The fields of a draft that its task does not have. All others must also be fields of `Task`.
-_DRAFT_ONLY = ("delay", "write_concern", "idempotency_key")
+_DRAFT_ONLY = ("delay", "write_concern", "idempotency_key", "priority")
 # The fields whose default is copied from `TaskDefaults` as it is.
-_DEFAULTED = ("priority", "timeout", "max_attempts", "retry_unsafe")
-_ID_SCHEMA: dict[str, Any] = {
-    "type": "string",
-    "pattern": f"^{task_fields.ID_PATTERN.pattern}$",
-    "not": {"enum": sorted(task_fields.RESERVED_IDS)},
-}
-# In any case.
-_METHOD_SCHEMA: dict[str, Any] = {"pattern": f"^(?:{any_case(sorted(task_fields.METHODS))})$"}
-_HEADERS_SCHEMA: dict[str, Any] = {
-    "propertyNames": {"pattern": f"^{task_fields.TOKEN.pattern}$"},
-    "additionalProperties": {"type": "string", "pattern": f"^{task_fields.FIELD_VALUE.pattern}$"},
-}
-_BODY_SCHEMA: dict[str, Any] = {
-    "description": "Text is sent as UTF-8, without a Content-Type of ours. An object or array is sent as it"
-    " is spelt, with Content-Type: application/json. A Content-Type in headers is sent in its place.",
-    "anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array", "items": {}}, {"type": "null"}],
-    "default": None,
-}
+_DEFAULTED = ("timeout", "max_attempts", "retry_unsafe")
 
 
-class TaskDraft(BaseModel):
+class TaskDraft(ExecutorFields):
     """The fields of `POST /tasks`, of a JSONL line, and of a message from a foreign AMQP client.
 
     Unknown fields are refused, except in messages (`from_message`). The validation context is a `TaskLimits`.
     `to_task` copies each field to the field of `Task` with the same name.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"allOf": [REQUEST_OR_EXECUTOR]})
 
-    id: Annotated[str, WithJsonSchema(_ID_SCHEMA)] | None = None
-    url: UrlText
-    method: Annotated[str, Field(json_schema_extra=_METHOD_SCHEMA), OrNull()] = "GET"
+    id: Annotated[str, WithJsonSchema(ID_SCHEMA)] | None = None
+    url: UrlText | None = Field(default=None, validate_default=True)
+    method: Annotated[str, Field(json_schema_extra=METHOD_SCHEMA), OrNull()] = "GET"
     headers: Annotated[dict[str, str], OrNull()] = Field(
-        default_factory=dict, json_schema_extra=_HEADERS_SCHEMA
+        default_factory=dict, json_schema_extra=HEADERS_SCHEMA
     )
-    body: Annotated[str | None, WithJsonSchema(_BODY_SCHEMA)] = None
+    body: Annotated[str | None, WithJsonSchema(BODY_SCHEMA)] = None
     body_base64: Annotated[
         str | None,
         Field(description="Bytes in Base64, without a Content-Type unless headers have one."),
     ] = None
-    priority: Priority | None = None
+    queue: QueueName | None = Field(default=None, description="By default the one of `priority`.")
+    priority: Priority | None = Field(default=None, description="Picks a default queue, in place of `queue`.")
     delay: Duration | None = Field(default=None, ge=0)
     run_at: Moment | None = None
     expires_at: Moment | None = None
@@ -123,13 +109,14 @@ class TaskDraft(BaseModel):
 
     @classmethod
     def _read(cls, raw: bytes | str, limits: TaskLimits, *, extra: Literal["ignore"] | None) -> Self:
-        """An object or array in `body` stays as it was written."""
+        """An object or array in `body`, and whatever is in `data`, stays as it was written."""
         given = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
         if too_much := excess(given, _ANY_JSON):
             raise TaskInvalid([too_much])
         try:
             # RFC 8259 8.1 allows to ignore a byte order mark.
-            document, is_json = set_aside(given.removeprefix(BOM), "body")
+            document, has_data = set_any_aside(given.removeprefix(BOM), "data")
+            document, is_json = set_aside(document, "body")
             draft = cls.model_validate_json(document, context=limits, extra=extra)
         except JsonUnfit as exc:
             raise TaskInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
@@ -137,6 +124,10 @@ class TaskDraft(BaseModel):
             raise TaskInvalid(field_errors(exc, cls.model_fields, _HIDDEN)) from exc
         if is_json and draft.body is not None:
             draft.body = JsonText(draft.body)
+        if has_data and draft.data is not None:
+            draft.data = JsonText(draft.data)
+        elif draft.data is not None:
+            raise TaskInvalid([FieldError(field="data", message="spell its name without escapes")])
         return draft
 
     @classmethod
@@ -193,8 +184,13 @@ class TaskDraft(BaseModel):
 
     @field_validator("url")
     @classmethod
-    def _url(cls, value: str, info: ValidationInfo) -> str:
-        return task_fields.check_url(value, limits_of(info)).text
+    def _url(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None:
+            return task_fields.check_url(value, limits_of(info)).text
+        # An unusable name of an executor has its own finding.
+        if info.data.get("executor", "") is None:
+            raise PydanticCustomError("missing", "is required")
+        return None
 
     @field_validator("method")
     @classmethod
@@ -212,7 +208,7 @@ class TaskDraft(BaseModel):
     def _body(cls, value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, str | None):
             raise ValueError("must be text, an object or an array")
-        _check_size(value.encode() if value else b"", limits_of(info))
+        task_fields.check_size(value.encode() if value else b"", limits_of(info))
         return value
 
     @field_validator("body_base64")
@@ -223,7 +219,7 @@ class TaskDraft(BaseModel):
                 content = base64.b64decode(value, validate=True)
             except binascii.Error as exc:
                 raise ValueError(f"is not base64: {exc}") from exc
-            _check_size(content, limits_of(info))
+            task_fields.check_size(content, limits_of(info))
         return value
 
     @field_validator(*_LIMITED)
@@ -234,6 +230,11 @@ class TaskDraft(BaseModel):
         if value is not None and value > limit:
             raise ValueError(f"must be at most {limit:.12g}{unit}, got {value:.12g}")
         return value
+
+    @field_validator("queue")
+    @classmethod
+    def _queue(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return value if value is None else task_fields.check_queue(value, limits_of(info))
 
     @field_validator("labels")
     @classmethod
@@ -275,15 +276,20 @@ class TaskDraft(BaseModel):
     def _one_of_each(self) -> Self:
         if self.delay is not None and self.run_at is not None:
             raise ValueError("delay and run_at are both given; give one of them")
+        if self.queue is not None and self.priority is not None:
+            raise ValueError("queue and priority are both given; give one of them")
         if self.body is not None and self.body_base64 is not None:
             raise ValueError("body and body_base64 are both given; give one of them")
+        if self.executor is not None or self.data is not None:
+            self.check_one()
         if both := sorted({*self.retry_on} & {*self.fail_on}):
             raise ValueError(f"retry_on and fail_on both have {both[0]}; give it to one of them")
         return self
 
     def effective_write_concern(self, settings: TaskSettings) -> WriteConcern:
         """The draft's write concern, or the default. Raises `TaskInvalid` if the store cannot keep it."""
-        concern = self.write_concern or settings.defaults.write_concern
+        defaults = (settings if self.executor is None else settings_for(self.executor, settings)).defaults
+        concern = self.write_concern or defaults.write_concern
         if concern not in settings.write_concerns:
             kept = ", ".join(each.value for each in WriteConcern if each in settings.write_concerns)
             message = f"{concern.value} cannot be kept by this store, which can: {kept}"
@@ -291,15 +297,25 @@ class TaskDraft(BaseModel):
         return concern
 
     def to_task(self, settings: TaskSettings, *, task_id: str, now: datetime) -> Task:
-        """The complete task. Raises `TaskInvalid` for fields that only the policy or the time make wrong."""
+        """The complete task.
+
+        Raises `TaskInvalid` for fields that only the policy, the executor or the time make wrong,
+        `ExecutorDisabled`, and `StoreUnavailable` while the executors are not known.
+        """
         run_at = self._run_at(settings.limits, now)
-        defaults, fields = settings.defaults, self.__dict__.copy()
+        own = settings if self.executor is None else settings_for(self.executor, settings)
+        defaults, fields = own.defaults, self.__dict__.copy()
         for name in _DRAFT_ONLY:
             fields.pop(name, None)
         for name in _DEFAULTED:
             if fields[name] is None:
                 fields[name] = getattr(defaults, name)
+        fields["queue"] = self._queue_of_task(settings.limits, defaults.queue)
         fields["headers"], fields["body"] = self._content()
+        if self.executor is None:
+            del fields["data"]
+        else:
+            complete(fields, self.model_fields_set, self.executor, settings)
         fields["id"] = self.id or task_id
         fields["created_at"] = now
         fields["run_at"] = run_at
@@ -307,6 +323,15 @@ class TaskDraft(BaseModel):
         fields["dedup"] = self.dedup.resolve() if self.dedup else None
         fields["callback"] = self.callback.resolve(defaults.callback) if self.callback else None
         return Task(**fields)
+
+    def _queue_of_task(self, limits: TaskLimits, default: str) -> str:
+        """The draft, and the executor with its default, may be older than the declared queues."""
+        if self.queue is None and self.priority is not None:
+            return self.priority.value
+        try:
+            return task_fields.check_queue(self.queue or default, limits)
+        except ValueError as exc:
+            raise TaskInvalid([FieldError(field="queue", message=str(exc))]) from exc
 
     def _run_at(self, limits: TaskLimits, now: datetime) -> datetime | None:
         run_at = now + timedelta(seconds=self.delay) if self.delay else self.run_at
@@ -325,8 +350,3 @@ class TaskDraft(BaseModel):
         if not any(name.lower() == "content-type" for name in headers):
             headers = {**headers, "Content-Type": "application/json"}
         return headers, str(self.body)
-
-
-def _check_size(content: bytes, limits: TaskLimits) -> None:
-    if len(content) > limits.max_body_bytes:
-        raise ValueError(f"is {len(content)} bytes long, at most {limits.max_body_bytes} are allowed")

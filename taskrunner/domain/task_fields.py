@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from taskrunner.domain.masking import MASK, is_masked_url
 from taskrunner.domain.messages import shown
+from taskrunner.domain.queue import check_declared
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.url import Url, parse_url
 
@@ -143,6 +144,19 @@ def check_labels(labels: Mapping[str, str], limits: TaskLimits) -> None:
     for name, value in labels.items():
         if not name or len(name.encode()) + len(value.encode()) > limits.max_label_bytes:
             raise ValueError(f"{shown(name)}: name and value must be 1 to {limits.max_label_bytes} bytes")
+
+
+def check_size(content: bytes, limits: TaskLimits) -> None:
+    """A body, or the data of an executor."""
+    if len(content) > limits.max_body_bytes:
+        raise ValueError(f"is {len(content)} bytes long, at most {limits.max_body_bytes} are allowed")
+
+
+def check_queue(name: str, limits: TaskLimits) -> str:
+    """The name of a queue that is declared, and that the broker has."""
+    if name in limits.refused_queues:
+        raise ValueError(f"is {shown(name)}, which is declared, but the broker refuses it: see /health")
+    return check_declared(name, limits.queues)
 
 
 def check_id(task_id: str) -> str:

@@ -13,12 +13,14 @@ from urllib.parse import urlsplit
 from taskrunner.domain.api_key import read_name
 from taskrunner.domain.duration import has_units, read_duration
 from taskrunner.domain.errors import FieldError, FilterInvalid
+from taskrunner.domain.executor import BUILT_IN
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.queue import check_queue_name
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 from taskrunner.domain.url import DEFAULT_PORTS
 from taskrunner.domain.value import Value, field
 
@@ -35,11 +37,11 @@ class TaskOrder(StrEnum):
 # Each condition with its help text for the command line.
 CONDITIONS: Mapping[str, str] = {
     "status": f"the status: {', '.join(Status)}",
-    "queue": "high, medium or low",
+    "queue": "the name of the queue",
     "label": "NAME=VALUE, or NAME for any value; repeatable, all must match",
     "label_text": "a part of the name or the value of a label, in upper or lower case",
     "host": "the URL's host, on any port, or HOST:PORT",
-    "handler": "the handler: http",
+    "executor": "the name of the executor; http for tasks that have a URL of their own",
     "outcome": f"the outcome of the last attempt: {', '.join(OutcomeKind)}",
     "created_by": "the name of the API key that it was submitted with",
     "reason": "why the task ended, as dead letters show it",
@@ -52,8 +54,6 @@ CONDITIONS: Mapping[str, str] = {
 LETTER_CONDITIONS = tuple(name for name in CONDITIONS if name != "status")
 # Longer than any value of a label need be to be found.
 MAX_LABEL_TEXT = 100
-# The built-in handler, which runs every task.
-_HANDLER = "http"
 
 
 class TaskFacts(Value):
@@ -63,6 +63,7 @@ class TaskFacts(Value):
     created_by: str | None
     status: Status | None
     queue: str | None
+    executor: str | None
     labels: Mapping[str, str]
     hosts: Sequence[str | None]
     outcome: OutcomeKind | None
@@ -84,7 +85,7 @@ class TaskFilter(Value):
     labels: Mapping[str, str | None] = field(default_factory=dict)
     label_text: str | None = None
     host: str | None = None
-    handler: str | None = None
+    executor: str | None = None
     outcome: OutcomeKind | None = None
     reason: str | None = None
     created_after: datetime | None = None
@@ -105,7 +106,7 @@ class TaskFilter(Value):
             and self.status in {None, facts.status}
             and self.queue in {None, facts.queue}
             and self.host in {None, *facts.hosts}
-            and self.handler in {None, _HANDLER}
+            and self.executor in {None, facts.executor}
             and self.outcome in {None, facts.outcome}
             and self.reason in {None, facts.reason}
             and all(
@@ -125,7 +126,8 @@ def task_facts(record: Record) -> TaskFacts:
         id=record.task.id,
         created_by=record.task.created_by,
         status=record.status,
-        queue=record.task.priority,
+        queue=record.task.queue,
+        executor=record.task.executor or BUILT_IN,
         labels=record.task.labels,
         hosts=_hosts(record.task.url),
         outcome=last,
@@ -141,7 +143,8 @@ def facts_at_end(task: Task, status: Status, *, outcome: OutcomeKind | None, now
         id=task.id,
         created_by=task.created_by,
         status=status,
-        queue=task.priority,
+        queue=task.queue,
+        executor=task.executor or BUILT_IN,
         labels=task.labels,
         hosts=_hosts(task.url),
         outcome=outcome,
@@ -158,8 +161,9 @@ def dead_letter_facts(letter: DeadLetter) -> TaskFacts:
         created_by=letter.created_by,
         status=None,
         queue=letter.queue,
+        executor=letter.executor,
         labels=letter.labels,
-        hosts=_hosts(letter.url or ""),
+        hosts=_hosts(letter.url),
         outcome=letter.outcome,
         reason=letter.reason,
         created_at=letter.created_at,
@@ -190,7 +194,7 @@ def _value(name: str, text: str, now: datetime) -> Any:
     if name == "status":
         return _choice(Status, text)
     if name == "queue":
-        return _choice(Priority, text)
+        return check_queue_name(text)
     if name == "outcome":
         return _choice(OutcomeKind, text)
     if name == "created_by":
@@ -250,8 +254,10 @@ def _within(moment: datetime | None, after: datetime | None, before: datetime | 
     return (after is None or moment >= after) and (before is None or moment < before)
 
 
-def _hosts(url: str) -> tuple[str | None, ...]:
+def _hosts(url: str | None) -> tuple[str | None, ...]:
     """The names of a URL's host: without a port, as in limits, and with its port."""
+    if url is None:
+        return ()
     try:
         parts = urlsplit(url)
         port = parts.port or DEFAULT_PORTS.get(parts.scheme)

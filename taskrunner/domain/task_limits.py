@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from taskrunner.domain.credential import CredentialUses
+from taskrunner.domain.queue import DEFAULT_QUEUES
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.tls_profile import ProfileHosts
 from taskrunner.domain.value import Value, field
@@ -17,8 +18,10 @@ COUNT_LIMIT = 2**31 - 1
 class TaskLimits(Value):
     """Upper bounds, checked when a task is submitted. Durations are seconds.
 
-    `ssrf_policy` says which targets are allowed. `callback_secrets` are the names of the configured secrets,
-    `tls_profiles` those of the TLS profiles, both with their hosts. `credentials` are what tasks may send.
+    `queues` are those that are declared, of which the broker lacks and refuses the `refused_queues`.
+    `ssrf_policy` says which targets are allowed. `callback_secrets` are
+    the names of the configured secrets, `tls_profiles` those of the TLS profiles, both with their hosts.
+    `credentials` are what tasks may send.
     """
 
     max_url_bytes: int = 8 * 1024
@@ -31,6 +34,8 @@ class TaskLimits(Value):
     max_timeout: float = 900.0
     max_attempts: int = 100
     max_delay: float = FIVE_YEARS
+    queues: tuple[str, ...] = DEFAULT_QUEUES
+    refused_queues: tuple[str, ...] = ()
     ssrf_policy: SsrfPolicy = SsrfPolicy()
     callback_secrets: SecretHosts = field(default_factory=dict)
     tls_profiles: ProfileHosts = field(default_factory=dict)

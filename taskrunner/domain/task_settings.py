@@ -1,10 +1,12 @@
 """The task settings: the limits and defaults that turn a draft into a task."""
 
 from taskrunner.domain.callback import CallbackDefaults
+from taskrunner.domain.declared_queues import DeclaredQueues
+from taskrunner.domain.executor_source import ExecutorSource
+from taskrunner.domain.queue import DEFAULT_QUEUE
 from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.value import Value
+from taskrunner.domain.value import Value, field, replace
 from taskrunner.domain.write_concern import WriteConcern
 
 
@@ -15,17 +17,18 @@ class TaskDefaults(Value):
     max_attempts: int = 5
     retry: RetryPolicy = RetryPolicy()
     retry_unsafe: bool = False
-    priority: Priority = Priority.MEDIUM
+    queue: str = DEFAULT_QUEUE
     write_concern: WriteConcern = WriteConcern.BROKER
     callback: CallbackDefaults = CallbackDefaults()
 
 
 class TaskSettings(Value):
-    """`write_concerns` are those that the configured store can keep."""
+    """`write_concerns` are those that the configured store can keep, `executors` those of the store."""
 
     limits: TaskLimits = TaskLimits()
     defaults: TaskDefaults = TaskDefaults()
     write_concerns: frozenset[WriteConcern] = frozenset(WriteConcern)
+    executors: ExecutorSource = field(default_factory=ExecutorSource)
 
 
 class TaskSettingsSource:
@@ -35,3 +38,16 @@ class TaskSettingsSource:
 
     def __init__(self, current: TaskSettings | None = None) -> None:
         self.current = current or TaskSettings()
+
+    def configure(self, settings: TaskSettings) -> None:
+        """Replace the settings of the configuration; the declared queues and the executors stay."""
+        limits = self.current.limits
+        self._put(replace(settings, executors=self.current.executors), limits.queues, limits.refused_queues)
+
+    def declare(self, declared: DeclaredQueues) -> None:
+        """From now on, tasks may wait in these queues."""
+        self._put(self.current, declared.names, tuple(declared.refused))
+
+    def _put(self, settings: TaskSettings, queues: tuple[str, ...], refused: tuple[str, ...]) -> None:
+        limits = replace(settings.limits, queues=queues, refused_queues=refused)
+        self.current = replace(settings, limits=limits)

@@ -13,13 +13,13 @@ from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.callback_draft import CallbackDraft
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import FieldError, WebhookInvalid
-from taskrunner.domain.json_fields import OrNull
+from taskrunner.domain.json_fields import OrNull, QueueName
 from taskrunner.domain.json_text import JsonUnfit, decode, join, members, merge
 from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.queue import check_queue_name
 from taskrunner.domain.schedule_draft import NAME_PATTERN
 from taskrunner.domain.submitter import without_namespace
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_filter import TaskFilter, label_texts, read_label
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.validation import field_errors
@@ -40,7 +40,7 @@ class WebhookConditions(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     label: Annotated[list[_Label], Field(max_length=_MAX_LABELS), OrNull()] = Field(default_factory=list)
-    queue: Priority | None = None
+    queue: QueueName | None = None
     host: Annotated[str, Field(min_length=1, max_length=300)] | None = None
     outcome: OutcomeKind | None = None
     created_by: Annotated[str, Field(json_schema_extra={"pattern": _CREATED_BY})] | None = None
@@ -51,6 +51,11 @@ class WebhookConditions(BaseModel):
         for each in value:
             read_label(each)
         return value
+
+    @field_validator("queue")
+    @classmethod
+    def _queue(cls, value: str | None) -> str | None:
+        return None if value is None else check_queue_name(value)
 
     @field_validator("created_by")
     @classmethod

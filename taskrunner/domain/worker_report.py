@@ -2,17 +2,16 @@
 
 from datetime import datetime
 
-from taskrunner.domain.task import Priority
 from taskrunner.domain.value import Value
 
 
 class RunningAttempt(Value):
-    """An attempt that a consumer has claimed."""
+    """An attempt that a consumer has claimed. `host` is None for a task that is no request."""
 
     task_id: str
     attempt: int
-    queue: Priority
-    host: str
+    queue: str
+    host: str | None
     since: datetime
 
 
@@ -36,7 +35,7 @@ class WorkerReport(Value):
     version: str
     since: datetime
     reported_at: datetime
-    queues: tuple[Priority, ...]
+    queues: tuple[str, ...]
     threads: int
     busy: int
     min_threads: int

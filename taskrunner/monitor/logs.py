@@ -36,6 +36,7 @@ from taskrunner.domain.events import (
     PausesChanged,
     PortOpened,
     PublishFailed,
+    QueuesChanged,
     RequestDenied,
     RequestFailed,
     ScheduleFailed,
@@ -62,6 +63,7 @@ from taskrunner.domain.events import (
 )
 from taskrunner.domain.masking import logged_path, logged_url, strip_urls
 from taskrunner.domain.status import Status
+from taskrunner.domain.task import Task
 
 LEVELS: Mapping[str, int] = {
     "debug": logging.DEBUG,
@@ -226,8 +228,8 @@ def _settled(event: TaskSettled) -> dict[str, Any]:
         "task": task.id,
         "attempt": event.attempt,
         "method": task.method,
-        "url": logged_url(task.url),
-        "queue": task.priority.value,
+        "url": _target(task),
+        "queue": task.queue,
         "outcome": outcome.kind.value,
         "status_code": outcome.response.status if outcome.response else None,
         "status": verdict.status.value,
@@ -245,7 +247,7 @@ def _expired(event: TaskExpired) -> dict[str, Any]:
     """Like a failed attempt, with the deadline instead of the outcome."""
     fields: dict[str, Any] = {"task": event.id, "attempts": event.attempts}
     if (task := event.task) is not None:
-        fields |= {"method": task.method, "url": logged_url(task.url), "queue": task.priority.value}
+        fields |= {"method": task.method, "url": _target(task), "queue": task.queue}
         fields["expires_at"] = task.expires_at
     return {**fields, "status": Status.FAILED.value, "reason": "expired", "error": strip_urls(event.error)}
 
@@ -253,6 +255,10 @@ def _expired(event: TaskExpired) -> dict[str, Any]:
 def _plain(event: Event) -> dict[str, Any]:
     """An event's own fields; only for events without a task."""
     return {name: _readable(getattr(event, name)) for name in event.__struct_fields__}
+
+
+def _target(task: Task) -> str | None:
+    return None if task.url is None else logged_url(task.url)
 
 
 def _readable(value: Any) -> Any:
@@ -263,7 +269,7 @@ def _readable(value: Any) -> Any:
 
 
 def _started(event: TaskStarted) -> dict[str, Any]:
-    return {"task": event.task.id, "attempt": event.attempt, "url": logged_url(event.task.url)}
+    return {"task": event.task.id, "attempt": event.attempt, "url": _target(event.task)}
 
 
 def _failed(event: LoopFailed) -> dict[str, Any]:
@@ -301,6 +307,7 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     TaskExpired: ("info", _expired),
     ScheduleFailed: ("warning", _plain),
     PausesChanged: ("info", _plain),
+    QueuesChanged: ("info", _plain),
     CertificateRenewed: ("info", _plain),
     CertificateRefused: ("error", _plain),
     ConfigReloaded: ("info", _plain),

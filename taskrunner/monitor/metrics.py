@@ -165,7 +165,7 @@ class Metrics:
 
     def _started(self, event: events.TaskStarted) -> None:
         self._add("started")
-        self._started_by_queue[event.task.priority] += 1
+        self._started_by_queue[event.task.queue] += 1
 
     def _published(self, event: events.TasksPublished) -> None:
         self._add("published", event.count)

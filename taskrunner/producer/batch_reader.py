@@ -7,7 +7,14 @@ from typing import Annotated, BinaryIO
 from pydantic import StringConstraints
 
 from taskrunner.domain.client_key import KEY_PATTERN
-from taskrunner.domain.errors import FieldError, OutsideError, StateConflict, TaskInvalid, TaskTooLarge
+from taskrunner.domain.errors import (
+    ExecutorDisabled,
+    FieldError,
+    OutsideError,
+    StateConflict,
+    TaskInvalid,
+    TaskTooLarge,
+)
 from taskrunner.domain.json_text import BOM
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.submitter import Submitter
@@ -82,7 +89,7 @@ class BatchReader:
             try:
                 read.tasks.append(self._task(number, line))
                 read.numbers.append(number)
-            except TaskInvalid as exc:
+            except (TaskInvalid, ExecutorDisabled) as exc:
                 read.refused.append(RefusedLine(number=number, error=exc))
         return read
 

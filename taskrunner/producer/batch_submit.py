@@ -6,7 +6,14 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from operator import attrgetter, itemgetter
 
 from taskrunner.domain.dedup import DedupMode
-from taskrunner.domain.errors import BatchRefused, FieldError, OutsideError, StoreUnavailable, TaskInvalid
+from taskrunner.domain.errors import (
+    BatchRefused,
+    FieldError,
+    OutsideError,
+    StateConflict,
+    StoreUnavailable,
+    TaskInvalid,
+)
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.value import Value
@@ -132,7 +139,9 @@ class RequestSubmit:
     async def submit_all(self, lines: Sequence[NumberedLine]) -> SubmittedBatch:
         """All or none. Raises `BatchRefused` with the numbers of the lines, and `OutsideError`."""
         read = await self._read(lines)
-        refused = [(each.number, each.error) for each in read.refused if isinstance(each.error, TaskInvalid)]
+        refused: list[tuple[int, TaskInvalid | StateConflict]] = [
+            (each.number, each.error) for each in read.refused if not isinstance(each.error, OutsideError)
+        ]
         refused += [*_repeated(read), *_replacing(read)]
         if refused:
             raise BatchRefused(sorted(refused, key=itemgetter(0)))

@@ -71,7 +71,7 @@ async def end_leases(store: Store, clock: Clock) -> None:
 def _stored(record: Record) -> StoredTask:
     return StoredTask(
         id=record.task.id,
-        queue=record.task.priority,
+        queue=record.task.queue,
         encoded=encode(record.task),
         attempt=record.attempt,
         snoozes=record.snoozes,

@@ -41,7 +41,7 @@ class DryRunner:
             deduplicated=foreseen.deduplicated,
             replaces_id=foreseen.replaces,
             attempts=planned_attempts(new.task),
-            target=await self._check(parse_url(new.task.url)),
+            target=None if new.task.url is None else await self._check(parse_url(new.task.url)),
         )
 
     async def _check(self, url: Url) -> TargetVerdict:

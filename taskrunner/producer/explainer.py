@@ -3,20 +3,20 @@
 import shlex
 from datetime import datetime, timedelta
 
-from taskrunner.brokers.base import Broker
+from taskrunner.brokers.base import Broker, QueueCounts
 from taskrunner.domain.audit import AuditEntry, AuditFilter
 from taskrunner.domain.clock import Clock, to_ms
+from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.errors import OutsideError, TaskUnknown, TopologyConflict
 from taskrunner.domain.explanation import Pause, QueueFacts, Reason, Situation, explain
 from taskrunner.domain.host_name import host_of
-from taskrunner.domain.pauses import ALL, Pauses
+from taskrunner.domain.pauses import ALL, EXECUTOR, Pauses, with_disabled
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import TERMINAL, Status
-from taskrunner.domain.task import Priority
 from taskrunner.domain.value import Value, replace
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.host_admin import HostAdmin
-from taskrunner.stores.base import OperatorStore
+from taskrunner.stores.base import Store
 
 # The rate of a queue is that of its tasks among the newest that ended, this many of each status, lately.
 _SAMPLE = 100
@@ -37,10 +37,17 @@ class Explainer:
     """`broker` is None for a process that does not connect to it."""
 
     def __init__(
-        self, store: OperatorStore, broker: Broker | None, hosts: HostAdmin, trail: AuditTrail, clock: Clock
+        self,
+        store: Store,
+        broker: Broker | None,
+        declared: DeclaredQueues,
+        hosts: HostAdmin,
+        trail: AuditTrail,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._broker = broker
+        self._declared = declared
         self._hosts = hosts
         self._trail = trail
         self._clock = clock
@@ -58,10 +65,11 @@ class Explainer:
     async def _gathered(self, situation: Situation) -> Situation:
         """`situation` of a task that waits, with all that may hold it back."""
         task = situation.record.task
-        if situation.sees_all:
+        if situation.sees_all and task.url is not None:
             # The state of a host follows from the tasks of everybody.
             situation = replace(situation, host=await self._hosts.show(host_of(task.url)))
-        since = await self._store.pauses()
+        executors = await self._store.executors() if task.executor is not None else ()
+        since = with_disabled(await self._store.pauses(), executors)
         covering = Pauses(since).covering(task)
         pauses = [
             Pause(
@@ -74,19 +82,20 @@ class Explainer:
         return await self._with_queue(replace(situation, pauses=tuple(pauses)))
 
     async def _with_queue(self, situation: Situation) -> Situation:
-        if self._broker is None:
-            return situation
-        priority = situation.record.task.priority
+        name = situation.record.task.queue
+        is_declared = name in self._declared.queues
+        if self._broker is None or not is_declared:
+            return replace(situation, is_declared=is_declared)
         try:
-            counts = (await self._broker.queue_counts())[priority]
+            counts = (await self._broker.queue_counts()).get(name, QueueCounts(ready=0, consumers=0))
         except (OutsideError, TopologyConflict) as exc:
             return replace(situation, broker_error=str(exc))
         is_behind = situation.record.status is Status.QUEUED and counts.ready and counts.consumers
-        rate = await self._rate(priority, situation.now) if is_behind else None
+        rate = await self._rate(name, situation.now) if is_behind else None
         queue = QueueFacts(ready=counts.ready, consumers=counts.consumers, rate=rate)
         return replace(situation, queue=queue, broker_blocked=self._broker.status().blocked)
 
-    async def _rate(self, queue: Priority, now: datetime) -> float | None:
+    async def _rate(self, queue: str, now: datetime) -> float | None:
         """How many tasks of the queue end in a second, by those that ended lately."""
         ended: list[datetime] = []
         for status in (Status.SUCCEEDED, Status.FAILED):
@@ -94,7 +103,7 @@ class Explainer:
             ended += [
                 record.finished_at
                 for record in page.items
-                if record.task.priority is queue
+                if record.task.queue == queue
                 and record.finished_at is not None
                 and record.finished_at > now - _LATELY
             ]
@@ -104,7 +113,8 @@ class Explainer:
 
     async def who_paused(self, scope: str, begun: datetime) -> str | None:
         """The key, or else the origin, of the first entry of the audit for this pause."""
-        wanted = AuditFilter(action="pause", since=begun - _AUDITED_WITHIN, until=begun + _AUDITED_WITHIN)
+        action = "executors" if scope.startswith(EXECUTOR) else "pause"
+        wanted = AuditFilter(action=action, since=begun - _AUDITED_WITHIN, until=begun + _AUDITED_WITHIN)
         page = await self._trail.list(wanted, limit=_MAX_ENTRIES, cursor=None)
         for entry in reversed(page.items):
             # The store keeps milliseconds: rounded up, a pause begins after its own entry.
@@ -116,5 +126,7 @@ class Explainer:
 def _names(entry: AuditEntry, scope: str) -> bool:
     """Whether the target of an entry has this scope, as commands or as requests spell it."""
     kind, _, rest = scope.partition(":")
+    if scope.startswith(EXECUTOR):
+        return entry.target == rest
     asked = f"{ALL}=true" if scope == ALL else f"{kind}={rest}"
     return any(f" {each} " in f" {entry.target} " for each in (scope, asked, shlex.quote(asked)))

@@ -5,10 +5,11 @@ from datetime import datetime
 
 from taskrunner.brokers.base import Broker, QueueCounts
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import OutsideError, TopologyConflict
+from taskrunner.domain.declared_queues import DeclaredQueues, QueueOrigin
+from taskrunner.domain.errors import OutsideError, QueueUnknown, TopologyConflict
 from taskrunner.domain.figures import KEPT, SECOND, Figures, at_once
+from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.pauses import ALL
-from taskrunner.domain.task import Priority
 from taskrunner.domain.value import Value
 from taskrunner.domain.worker_report import WorkerReport
 from taskrunner.producer.explainer import Explainer
@@ -33,7 +34,9 @@ class QueuePause(Value):
 class QueueState(Value):
     """A queue. `ready` and `consumers` are None while the broker is away; rates are tasks per second."""
 
-    name: Priority
+    name: str
+    weight: int
+    declared_by: QueueOrigin
     ready: int | None
     consumers: int | None
     queued_since: datetime | None
@@ -53,10 +56,18 @@ class Moment(Value):
 class Fleet:
     """Raises `StoreUnavailable`. `broker` is None for a process that does not connect to it."""
 
-    def __init__(self, store: Store, broker: Broker | None, explainer: Explainer, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker | None,
+        explainer: Explainer,
+        declared: DeclaredQueues,
+        clock: Clock,
+    ) -> None:
         self._store = store
         self._broker = broker
         self._explainer = explainer
+        self._declared = declared
         self._clock = clock
 
     async def workers(self) -> Sequence[WorkerReport]:
@@ -74,6 +85,8 @@ class Fleet:
         return [
             QueueState(
                 name=queue,
+                weight=declared.weight,
+                declared_by=declared.declared_by,
                 ready=counts[queue].ready if queue in counts else None,
                 consumers=counts[queue].consumers if queue in counts else None,
                 queued_since=queued_since.get(queue),
@@ -82,8 +95,17 @@ class Fleet:
                 pause=await self._pause(queue, pauses),
                 served_by=tuple(each.id for each in workers if queue in each.queues),
             )
-            for queue in Priority
+            for queue, declared in self._declared.queues.items()
         ]
+
+    async def queue(self, name: str) -> QueueState:
+        """Raises `QueueUnknown`."""
+        found = await self.queues()
+        for each in found:
+            if each.name == name:
+                return each
+        names = [each.name for each in found]
+        raise QueueUnknown(f"no queue has the name {shown(name)}{did_you_mean(name, names)}")
 
     async def history(self, *, seconds: int, first: int, last: int) -> list[Moment]:
         """The figures that were reported, in order, of the times that are kept."""
@@ -104,7 +126,7 @@ class Fleet:
         except (OutsideError, TopologyConflict):
             return {}
 
-    async def _pause(self, queue: Priority, pauses: Mapping[str, datetime]) -> QueuePause | None:
+    async def _pause(self, queue: str, pauses: Mapping[str, datetime]) -> QueuePause | None:
         for scope in (ALL, f"queue:{queue}"):
             if scope in pauses:
                 since = pauses[scope]

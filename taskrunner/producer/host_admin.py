@@ -224,6 +224,7 @@ class HostAdmin:
                 for record in page.items
                 if record.due is not None
                 and record.due > due
+                and record.task.url is not None
                 and waits_for_host(record.waits_for, host_of(record.task.url))
                 and is_match(host_of(record.task.url))
             ]

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from taskrunner.brokers.base import Broker
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.stores.base import AttemptRef, Store
 
 
@@ -19,7 +18,7 @@ class _Progress:
     """The progress of a recovery: `queues` are those that were empty when it began."""
 
     before: datetime
-    queues: frozenset[Priority]
+    queues: frozenset[str]
     cursor: str | None = None
 
 
@@ -48,7 +47,7 @@ class OutageRecovery:
         if self._progress is None:
             depths = await self.broker.depths()
             self._progress = _Progress(
-                self._before, frozenset(queue for queue in Priority if not depths.get(queue))
+                self._before, frozenset(queue for queue, ready in depths.items() if not ready)
             )
         progress = self._progress
         page = await self.store.list_tasks(Status.QUEUED, limit=self.batch_size, cursor=progress.cursor)
@@ -62,6 +61,4 @@ class OutageRecovery:
     def _may_be_lost(self, record: Record, progress: _Progress) -> bool:
         """The due time of a queued task tells when it was last published or looked at."""
         published_by = progress.before + timedelta(seconds=self.forgotten_after)
-        return (
-            record.task.priority in progress.queues and record.due is not None and record.due < published_by
-        )
+        return record.task.queue in progress.queues and record.due is not None and record.due < published_by

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events, PausesChanged
-from taskrunner.domain.pauses import Pauses
+from taskrunner.domain.executor_source import ExecutorSource
+from taskrunner.domain.pauses import Pauses, with_disabled
 from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import OperatorStore
@@ -15,11 +16,12 @@ INTERVAL = 1.0
 
 
 class PauseWatch(Service):
-    """`current` is what the last read found; subscribers hear of every change."""
+    """`current` is what the last read found, with disabled executors; subscribers hear of every change."""
 
-    def __init__(self, store: OperatorStore, events: Events, clock: Clock) -> None:
+    def __init__(self, store: OperatorStore, events: Events, clock: Clock, executors: ExecutorSource) -> None:
         super().__init__("pause watch", events)
         self._store = store
+        self._executors = executors
         self._reads = SharedRead("the pauses", self._read, clock)
         self._listeners: list[Callable[[Pauses], None]] = []
         self.since: Mapping[str, datetime] = {}
@@ -43,7 +45,8 @@ class PauseWatch(Service):
         await self._reads.refresh()
 
     async def _read(self) -> None:
-        self.since = await self._store.pauses()
+        known = self._executors.known or {}
+        self.since = with_disabled(await self._store.pauses(), known.values())
         pauses = Pauses(self.since)
         if pauses.scopes != self.current.scopes:
             self.current = pauses

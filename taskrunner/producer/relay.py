@@ -107,12 +107,12 @@ class Relay(Service):
             await self._check_queued(queued)
 
     def _is_paused(self, due: Due) -> bool:
-        """Whether one of its labels is paused; the task is then due again after `hold` seconds.
+        """Whether its executor or one of its labels is paused; it is then due again after `hold` seconds.
 
         Tasks of a paused queue are published and wait there.
         """
         pauses = self._pauses()
-        return pauses.any_label and pauses.cover_labels(decode_task(due.encoded).labels)
+        return pauses.any_task and pauses.cover_task(decode_task(due.encoded))
 
     async def _publish(self, batch: Sequence[Due]) -> None:
         """Try a few times; tasks that stay unpublished are due again after `hold` seconds."""
@@ -125,13 +125,16 @@ class Relay(Service):
             await self._pause(backoff.next())
 
     async def _check_queued(self, queued: Sequence[Due]) -> None:
-        """Publish again where the queue is empty, since the broker lost the message; else wait."""
+        """Publish again where the queue is empty, since the broker lost the message; else wait.
+
+        A queue that is not declared is not counted, and nobody would take from it.
+        """
         try:
             depths = await self._broker.depths()
         except BrokerUnavailable:
             return
-        lost = [due for due in queued if depths.get(due.queue, 0) == 0]
-        waiting = [due for due in queued if depths.get(due.queue, 0) > 0]
+        lost = [due for due in queued if depths.get(due.queue) == 0]
+        waiting = [due for due in queued if depths.get(due.queue) != 0]
         if lost:
             await self._publish(lost)
         later = self._clock.now() + timedelta(seconds=self._settings.forgotten_after)

@@ -98,7 +98,7 @@ class Requeuer:
         """
         given: dict[str, object] = {
             "id": draft.id or letter.id,
-            "priority": draft.priority or letter.queue,
+            "queue": draft.queue or (letter.queue if draft.priority is None else None),
             "write_concern": None,
         }
         return (await self._intake.submit(draft.model_copy(update=given))).id

@@ -8,7 +8,15 @@ from collections.abc import Callable
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.codec import encode
-from taskrunner.domain.errors import DedupKeyHeld, ScheduleUnknown, StateConflict
+from taskrunner.domain.errors import (
+    DedupKeyHeld,
+    ExecutorDisabled,
+    ScheduleInvalid,
+    ScheduleUnknown,
+    StateConflict,
+    TaskInvalid,
+)
+from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.submitter import without_namespace
@@ -44,6 +52,7 @@ class ScheduleAdmin:
 
     async def create(self, name: str, draft: ScheduleDraft, *, created_by: str | None = None) -> Schedule:
         """Raises `StateConflict` if the name is taken."""
+        self._check_executor(draft)
         schedule = replace(draft.to_schedule(name, now=self._clock.now()), created_by=created_by)
         if not await self._store.save_schedule(stored_form(schedule), expected=None):
             raise StateConflict(
@@ -60,6 +69,7 @@ class ScheduleAdmin:
         check: ScheduleCheck = _allow,
     ) -> tuple[Schedule, bool]:
         """Create or change a schedule; True if it is new. Its history and its pause stay."""
+        self._check_executor(draft)
         if await self._store.schedule(name) is None:
             check(None)
             schedule = replace(draft.to_schedule(name, now=self._clock.now()), created_by=created_by)
@@ -74,7 +84,21 @@ class ScheduleAdmin:
             name, lambda known: self._changed(known, ScheduleDraft.patched(known, patch, limits)), check
         )
 
+    def _check_executor(self, draft: ScheduleDraft) -> None:
+        """Raises `ScheduleInvalid` for an executor that is unknown, and for data that does not fit it."""
+        settings = self._intake.task_settings
+        task = TaskDraft.from_json(draft.task, settings.limits)
+        if task.executor is None:
+            return
+        try:
+            task.to_task(settings, task_id=new_task_id(), now=self._clock.now())
+        except ExecutorDisabled:
+            return  # it may be enabled by the first slot
+        except TaskInvalid as exc:
+            raise ScheduleInvalid([replace(each, field=f"task.{each.field}") for each in exc.errors]) from exc
+
     def _changed(self, known: Schedule, draft: ScheduleDraft) -> Schedule:
+        self._check_executor(draft)
         changed = draft.to_schedule(known.name, now=self._clock.now())
         same_times = (known.cron, known.time_zone) == (changed.cron, changed.time_zone)
         # A change of other fields must not lose a slot that is due at this moment.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import TaskInvalid
+from taskrunner.domain.errors import ExecutorDisabled, TaskInvalid
 from taskrunner.domain.events import Events, ScheduleFailed, TasksAccepted
 from taskrunner.domain.record import Record
 from taskrunner.domain.schedule import (
@@ -81,7 +81,7 @@ class Scheduler(Service):
             tasks = [each for each in planned_tasks if each.dedup_key is None]
             accepted = await self._accept([each for each in planned_tasks if each.dedup_key is not None])
             schedule = _advanced(schedule, planned, [*accepted, *tasks])
-        except TaskInvalid as exc:
+        except (TaskInvalid, ExecutorDisabled) as exc:
             schedule = self._failed(schedule, str(exc), next_at=schedule.timetable.after(now))
         except ValueError as exc:
             # This machine does not know the time zone: an operator must fix that and resume the schedule.

@@ -109,7 +109,7 @@ class WebhookAdmin:
         for _ in range(_MAX_TRIES):
             known = await self.get(name)
             check(known)
-            if await self._store.delete_webhook(name, expected=known):
+            if await self._store.delete_webhook(known):
                 await self._refresh()
                 return
         raise _contended(name)

@@ -19,6 +19,7 @@ from taskrunner.stores.consumer_store import Snooze as Snooze
 from taskrunner.stores.dead_letter_store import DeadLetterStore as DeadLetterStore
 from taskrunner.stores.dedup_store import DedupStore as DedupStore
 from taskrunner.stores.dedup_store import Replaced as Replaced
+from taskrunner.stores.executor_store import ExecutorStore as ExecutorStore
 from taskrunner.stores.fleet_store import FleetStore as FleetStore
 from taskrunner.stores.fleet_store import StoredFigures as StoredFigures
 from taskrunner.stores.host_store import HostStore as HostStore
@@ -31,6 +32,7 @@ from taskrunner.stores.lifecycle import StoreStatus as StoreStatus
 from taskrunner.stores.operation_store import OperationStore as OperationStore
 from taskrunner.stores.operation_store import StoredOperation as StoredOperation
 from taskrunner.stores.operator_store import OperatorStore as OperatorStore
+from taskrunner.stores.queue_store import QueueStore as QueueStore
 from taskrunner.stores.rate_store import Measured as Measured
 from taskrunner.stores.rate_store import RateAnswer as RateAnswer
 from taskrunner.stores.rate_store import RateAsk as RateAsk
@@ -62,6 +64,8 @@ class Store(
     SessionStore,
     ChangeStore,
     WebhookStore,
+    ExecutorStore,
+    QueueStore,
     OperationStore,
     FleetStore,
     InspectionStore,

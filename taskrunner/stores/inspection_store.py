@@ -6,7 +6,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.domain.value import Value
 
 
@@ -39,7 +38,7 @@ class Overdue(Value):
 
     id: str
     status: Status
-    queue: Priority
+    queue: str
 
 
 class InspectionStore(ABC):

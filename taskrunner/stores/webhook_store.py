@@ -24,5 +24,5 @@ class WebhookStore(ABC):
         """All webhooks, by name."""
 
     @abstractmethod
-    async def delete_webhook(self, name: str, *, expected: Webhook) -> bool:
-        """Remove a webhook. False, and nothing removed, if another stands there, or none."""
+    async def delete_webhook(self, expected: Webhook) -> bool:
+        """Remove a webhook. False if another has its name; True if it is gone already."""

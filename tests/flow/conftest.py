@@ -13,7 +13,7 @@ from taskrunner.stores.base import Store
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.local_runner import LocalRunner
-from tests.tools.stores import postgres_schema, sql_store, sqlite_url, wipe_postgres, wipe_sqlite
+from tests.tools.stores import empty_sqlite, schemas, sql_store, sqlite_url, wipe_postgres, wipe_sqlite
 from tests.tools.waiting import PATIENCE
 
 Furnished = tuple[Store, Callable[[], Awaitable[None]]]
@@ -46,13 +46,14 @@ async def _redis(url: str) -> AsyncIterator[Furnished]:
 
 @asynccontextmanager
 async def _sqlite(path: Path) -> AsyncIterator[Furnished]:
+    path.write_bytes(empty_sqlite())
     async with sql_store(sqlite_url(path), timeout=PATIENCE) as store:
         yield store, lambda: wipe_sqlite(path)
 
 
 @asynccontextmanager
 async def _postgres(server: str) -> AsyncIterator[Furnished]:
-    async with postgres_schema(server) as url, sql_store(url, timeout=PATIENCE) as store:
+    async with schemas(server).lend() as url, sql_store(url, timeout=PATIENCE) as store:
         yield store, lambda: wipe_postgres(url)
 
 

@@ -28,7 +28,7 @@ def by_host(**answers: Outcome) -> Callable[[AttemptContext], Outcome]:
     """Answers by the first label of the host; all other hosts answer 200."""
 
     def answer(context: AttemptContext) -> Outcome:
-        return answers.get(context.task.url.split("/")[2].split(".")[0], OK)
+        return answers.get((context.task.url or "").split("/")[2].split(".")[0], OK)
 
     return answer
 

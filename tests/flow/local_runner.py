@@ -11,13 +11,13 @@ from taskrunner.consumer.consumer import Consumer
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.consumer.worker_pool import WorkerPool
+from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.events import Event, Events, TaskSettled
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.handlers.base import AttemptContext, Handler, HandlerFactory
 from taskrunner.producer.bulk_actions import BulkActions
@@ -26,6 +26,7 @@ from taskrunner.producer.cleaner import Cleaner
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.queue_watch import QueueWatch
 from taskrunner.producer.relay import Relay
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
@@ -117,7 +118,10 @@ class LocalRunner:
         self.events.subscribe(self._hear)
         self.store = store
         self.broker = MemoryBroker(self.events)
+        self.task_settings = TaskSettingsSource()
+        self.queues = QueueWatch(store, self.broker, self.events, self.task_settings, DeclaredQueues())
         self.target = Target()
+        self.task_settings = TaskSettingsSource()
         self.webhooks = WebhookWatch(store, self.events, self.clock)
         self.webhooks.source.set(())
         self.publisher = self.make_publisher(store)
@@ -126,7 +130,7 @@ class LocalRunner:
         self.schedules = ScheduleAdmin(store, self.intake, self.clock)
         self.cancellation = self.make_cancellation(store)
         self.bulk_actions = self.make_bulk_action(store)
-        self.pauses = PauseWatch(store, self.events, self.clock)
+        self.pauses = PauseWatch(store, self.events, self.clock, self.task_settings.current.executors)
         self.relay = self.make_relay(store)
         self.consumers: list[Consumer] = []
 
@@ -140,7 +144,7 @@ class LocalRunner:
             publisher,
             self.events,
             self.clock,
-            TaskSettingsSource(),
+            self.task_settings,
             hold=HOLD,
             webhooks=self.webhooks.source,
         )
@@ -173,7 +177,7 @@ class LocalRunner:
             store or self.store,
             self.events,
             clock or self.clock,
-            TaskSettingsSource(),
+            self.task_settings,
             settings,
             self.webhooks.source,
         )
@@ -195,7 +199,7 @@ class LocalRunner:
             self.broker,
             self.events,
             self.clock,
-            TaskSettingsSource(),
+            self.task_settings,
             self.webhooks.source,
             keep=keep,
         ).start()
@@ -214,7 +218,7 @@ class LocalRunner:
             self.broker,
             self.events,
             self.clock,
-            TaskSettingsSource(),
+            self.task_settings,
             RETENTION,
             self.webhooks.source,
             make_pool(self.events) if make_pool else ThreadPool(TargetKit(self.target), self.events),
@@ -222,6 +226,7 @@ class LocalRunner:
         )
         self.consumers.append(consumer)
         consumer.pool.resize(workers)
+        self.queues.subscribe(consumer.apply_queues)
         self.pauses.subscribe(consumer.apply_pauses)
         await consumer.start()
         return consumer
@@ -235,7 +240,9 @@ class LocalRunner:
         await self.pauses.turn()
 
     async def submit(self, url: str = "http://target.test/", **fields: object) -> Submitted:
-        submitted = await self.intake.submit(TaskDraft.from_fields({"url": url, **fields}, TaskLimits()))
+        submitted = await self.intake.submit(
+            TaskDraft.from_fields({"url": url, **fields}, self.task_settings.current.limits)
+        )
         await self.publisher.drain()
         return submitted
 

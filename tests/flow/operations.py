@@ -9,7 +9,6 @@ from taskrunner.domain.bulk_operation_draft import BulkOperationDraft
 from taskrunner.domain.codec import encode
 from taskrunner.domain.events import DeadLetterCollected, TaskSettled
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_run import OperationRun, OperationRuns
@@ -75,7 +74,7 @@ async def failed(runner: LocalRunner, count: int, **fields: Any) -> list[str]:
 async def message(runner: LocalRunner) -> str:
     """A message that nobody can read, collected."""
     runner.collect()
-    await runner.broker.publish([Publication(queue=Priority.LOW, body=b"no task", task_id="")])
+    await runner.broker.publish([Publication(queue="low", body=b"no task", task_id="")])
     (collected,) = await runner.heard(DeadLetterCollected)
     return collected.id
 

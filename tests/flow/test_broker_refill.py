@@ -4,7 +4,6 @@ import pytest
 
 from taskrunner.domain.events import DeliveryDropped
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.producer import broker_refill
 from taskrunner.producer.broker_refill import BrokerRefill, end_leases
 from tests.flow.local_runner import LocalRunner
@@ -22,9 +21,9 @@ async def test_what_an_earlier_process_queued_is_queued_again(
     """All of it, page by page and in its order, in one turn of no relay."""
     monkeypatch.setattr(broker_refill, "_PAGE", 3)
     ids = [(await runner.submit()).id for _ in range(8)]
-    assert runner.broker.lose(Priority.MEDIUM) == 8
+    assert runner.broker.lose("medium") == 8
     await _refill(runner)
-    assert (await runner.broker.depths())[Priority.MEDIUM] == 8
+    assert (await runner.broker.depths())["medium"] == 8
     await runner.consumer(workers=1)
     await runner.until_runs(8)
     assert [task_id for task_id, _ in runner.target.ledger] == ids
@@ -34,7 +33,7 @@ async def test_tasks_that_this_process_queued_run_once(runner: LocalRunner) -> N
     """Published once more they are doubles, which the fences drop."""
     task = await runner.submit()
     await _refill(runner)
-    assert (await runner.broker.depths())[Priority.MEDIUM] == 2
+    assert (await runner.broker.depths())["medium"] == 2
     await runner.consumer(workers=1)
     await runner.heard(DeliveryDropped)
     assert runner.target.runs(task.id) == 1

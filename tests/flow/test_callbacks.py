@@ -12,7 +12,6 @@ from taskrunner.domain.follow_up import LABEL
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.handlers.base import AttemptContext
 from tests.flow.local_runner import HOLD, LEASE, OK, LocalRunner, http_error
 from tests.flow.test_deadlines import end
@@ -184,7 +183,7 @@ async def test_a_dead_lettered_task_is_told(runner: LocalRunner) -> None:
     """Nobody could do anything with its envelope."""
     runner.collect()
     await submit(runner)
-    runner.broker.consume([Priority.MEDIUM], 1, lambda delivery: runner.broker.reject([delivery]))
+    runner.broker.consume(["medium"], 1, lambda delivery: runner.broker.reject([delivery]))
     await runner.heard(DeadLetterCollected)
     assert await told(runner) == ["task.failed"]
 

@@ -13,7 +13,6 @@ from taskrunner.domain.events import (
 )
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.handlers.base import AttemptContext
 from tests.flow.local_runner import DEADLINE, FORGOTTEN, LEASE, OK, LocalRunner, http_error
 from tests.tools.interposed import interposed
@@ -79,7 +78,7 @@ async def test_a_running_fetch_is_cancelled(runner: LocalRunner) -> None:
     assert (attempt.outcome, attempt.consumer) == (OutcomeKind.CANCELLED, "consumer-1")
     await runner.heard(SettleRefused)
     assert await runner.record("task") == record
-    assert (await runner.broker.depths())[Priority.MEDIUM] == 0
+    assert (await runner.broker.depths())["medium"] == 0
     await nothing_follows(runner, runs=1)
 
 

@@ -13,7 +13,6 @@ from taskrunner.domain.events import (
 )
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from tests.flow.local_runner import HOLD, LEASE, LocalRunner
@@ -66,7 +65,7 @@ async def test_the_confirm_is_lost(runner: LocalRunner) -> None:
     assert not submitted.published
     runner.broker.answer_unknown_but_deliver = False
     await runner.later(HOLD)
-    assert (await runner.broker.depths())[Priority.MEDIUM] == 2
+    assert (await runner.broker.depths())["medium"] == 2
     await runner.consumer()
     await runner.heard(DeliveryDropped)
     await runner.until_succeeded("task", runs=1)

@@ -12,7 +12,6 @@ from taskrunner.domain.envelope import encode_envelope
 from taskrunner.domain.errors import StoreUnavailable, TaskUnknown
 from taskrunner.domain.events import DeadLetterCollected, TaskSentBack, TaskSettled
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from tests.flow.local_runner import HOLD, OK, LocalRunner, http_error
 from tests.tools.severed import Cut, severable
 
@@ -30,7 +29,7 @@ async def message(runner: LocalRunner) -> str:
     """A message that nobody could read, collected."""
     await runner.consumer()
     runner.collect()
-    await runner.broker.publish([Publication(queue=Priority.LOW, body=b"no task", task_id="")])
+    await runner.broker.publish([Publication(queue="low", body=b"no task", task_id="")])
     (collected,) = await runner.heard(DeadLetterCollected)
     return collected.id
 
@@ -63,7 +62,7 @@ async def test_one_is_deleted(runner: LocalRunner) -> None:
 
 async def give_back_until_dead(runner: LocalRunner) -> None:
     """As consumers do that are paused, or end, before they get to it."""
-    runner.broker.consume([Priority.MEDIUM], 10, lambda delivery: runner.broker.release([delivery]))
+    runner.broker.consume(["medium"], 10, lambda delivery: runner.broker.release([delivery]))
     await runner.heard(TaskSentBack)
     runner.broker.cancel_consume()
 
@@ -108,7 +107,7 @@ async def test_what_the_broker_does_by_itself_ends_no_task(runner: LocalRunner, 
     """A policy of an operator for other queues: message-ttl, max-length, a low delivery limit."""
     ids = [(await runner.submit()).id for _ in range(3)]
     runner.collect()
-    runner.broker.dead_letter_ready(Priority.MEDIUM, reason)
+    runner.broker.dead_letter_ready("medium", reason)
     await runner.heard(TaskSentBack, 3)
     assert {(event.task_id, event.reason) for event in runner.told(TaskSentBack)} == {
         (task_id, reason) for task_id in ids
@@ -125,17 +124,17 @@ async def test_what_the_broker_does_by_itself_ends_no_task(runner: LocalRunner, 
 @pytest.mark.parametrize("reason", ["expired", "maxlen", "delivery_limit"])
 async def test_a_foreign_message_that_the_broker_gave_up_is_adopted(runner: LocalRunner, reason: str) -> None:
     """It never reached a consumer, so the collector makes its task: one, however often the message comes."""
-    publication = Publication(queue=Priority.LOW, body=b'{"url":"http://target.test/"}', task_id="{7F9C24E8}")
+    publication = Publication(queue="low", body=b'{"url":"http://target.test/"}', task_id="{7F9C24E8}")
     runner.collect()
     for turn in range(2):
         await runner.broker.publish([publication])
-        runner.broker.dead_letter_ready(Priority.LOW, reason)
+        runner.broker.dead_letter_ready("low", reason)
         await runner.heard(TaskSentBack, turn + 1)
     (task_id,) = {event.task_id for event in runner.told(TaskSentBack)}
     await runner.consumer()
     await runner.later(5)
     await runner.heard(TaskSettled)
-    assert (await runner.record(task_id)).task.priority is Priority.LOW
+    assert (await runner.record(task_id)).task.queue == "low"
     assert runner.target.runs(task_id) == 1
 
 
@@ -147,9 +146,9 @@ async def test_a_finished_task_is_not_sent_back(runner: LocalRunner) -> None:
     await runner.consumers.pop().stop(1, asyncio.Event())
     record = await runner.record(submitted.id)
     envelope = encode_envelope(encode(record.task), 1)
-    await runner.broker.publish([Publication(queue=Priority.MEDIUM, body=envelope, task_id=submitted.id)])
+    await runner.broker.publish([Publication(queue="medium", body=envelope, task_id=submitted.id)])
     runner.collect()
-    runner.broker.dead_letter_ready(Priority.MEDIUM, "expired")
+    runner.broker.dead_letter_ready("medium", "expired")
     await runner.heard(TaskSentBack)
     assert await runner.status(submitted.id) is Status.SUCCEEDED
 
@@ -158,7 +157,7 @@ async def test_an_envelope_that_was_rejected_is_a_dead_letter(runner: LocalRunne
     """Somebody could not read it: sent back, it would go round for ever."""
     submitted = await runner.submit()
     runner.collect()
-    runner.broker.dead_letter_ready(Priority.MEDIUM, "rejected")
+    runner.broker.dead_letter_ready("medium", "rejected")
     await runner.heard(DeadLetterCollected)
     assert (await runner.record(submitted.id)).status is Status.FAILED
 
@@ -166,7 +165,7 @@ async def test_an_envelope_that_was_rejected_is_a_dead_letter(runner: LocalRunne
 async def test_a_rejected_task_is_kept_as_long_as_its_key(runner: LocalRunner) -> None:
     """A longer `ttl` wins over the retention of failed tasks."""
     runner.collect(keep=60.0)
-    runner.broker.consume([Priority.MEDIUM], 1, lambda delivery: runner.broker.reject([delivery]))
+    runner.broker.consume(["medium"], 1, lambda delivery: runner.broker.reject([delivery]))
     await runner.submit(id="task", dedup={"key": "k", "ttl": 3600})
     await runner.heard(DeadLetterCollected)
     record = await runner.record("task")

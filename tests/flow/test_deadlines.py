@@ -10,7 +10,6 @@ from taskrunner.domain.events import DeliveryDropped, TaskAdopted, TaskExpired, 
 from taskrunner.domain.record import Record
 from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from tests.flow.local_runner import OK, LocalRunner, http_error
 from tests.tools.severed import Cut, severable
 
@@ -122,7 +121,7 @@ async def test_one_that_came_too_late_by_itself(runner: LocalRunner) -> None:
     await runner.later(0)
     await has_expired(runner)
     body = b'{"id": "foreign", "url": "http://target.test/", "expires_at": "%b"}' % end(runner, -5).encode()
-    await runner.broker.publish([Publication(queue=Priority.LOW, body=body, task_id="")])
+    await runner.broker.publish([Publication(queue="low", body=body, task_id="")])
     await runner.heard(TaskAdopted)
     await runner.later(0)
     assert (await runner.record("foreign")).reason == "expired"

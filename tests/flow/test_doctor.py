@@ -7,7 +7,6 @@ import pytest
 
 from taskrunner.domain.events import TaskAdopted, TaskSentBack, TaskSettled
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.producer.doctor import Doctor, DoctorSettings, Finding
 from taskrunner.stores.base import AttemptRef
 from taskrunner.stores.inspection_store import Inspection
@@ -44,7 +43,7 @@ async def test_a_sound_system_has_no_findings(runner: LocalRunner) -> None:
 async def test_tasks_that_the_broker_forgot_are_published_again(runner: LocalRunner) -> None:
     """A dry run changes nothing; after the fix they run, once each."""
     ids = [(await runner.submit()).id for _ in range(2)]
-    runner.broker.lose(Priority.MEDIUM)
+    runner.broker.lose("medium")
     assert await examine(runner) == []
     runner.clock.advance(FORGOTTEN + HOLD)
     for _ in range(2):
@@ -63,7 +62,7 @@ async def test_queued_tasks_that_nobody_looked_after(runner: LocalRunner) -> Non
     await runner.submit()
     runner.clock.advance(FORGOTTEN + HOLD)
     assert told(await examine(runner, fix=True)) == [("unattended", 1, 1)]
-    assert (await runner.broker.depths())[Priority.MEDIUM] == 1
+    assert (await runner.broker.depths())["medium"] == 1
     assert await examine(runner) == []
 
 
@@ -80,7 +79,7 @@ async def test_tasks_that_no_relay_published(runner: LocalRunner) -> None:
 async def test_a_dead_lease_is_ended_and_the_task_goes_on(runner: LocalRunner) -> None:
     """As the relay would have done it: the attempt counts."""
     submitted = await runner.submit()
-    runner.broker.lose(Priority.MEDIUM)
+    runner.broker.lose("medium")
     await runner.store.claim(
         [AttemptRef(id=submitted.id, attempt=1)],
         now=runner.clock.now(),
@@ -160,7 +159,7 @@ async def test_a_policy_that_hurts_is_told(runner: LocalRunner, reason: str, exp
     for _ in range(2):
         await runner.submit()
     runner.collect()
-    runner.broker.dead_letter_ready(Priority.MEDIUM, reason)
+    runner.broker.dead_letter_ready("medium", reason)
     await runner.heard(TaskSentBack, 2)
     findings = await examine(runner)
     assert sum(each.count for each in findings if each.kind == "broker_policy") == expected

@@ -16,7 +16,6 @@ from taskrunner.domain.events import (
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.handlers.base import AttemptContext
 from tests.flow.local_runner import OK, LocalRunner, http_error
 
@@ -55,7 +54,7 @@ async def test_garbage_becomes_a_dead_letter_with_its_bytes(runner: LocalRunner,
     """It goes through the dead letter exchange into the store, and the consumer goes on."""
     runner.collect()
     await runner.consumer()
-    await runner.broker.publish([Publication(queue=Priority.HIGH, body=raw, task_id="")])
+    await runner.broker.publish([Publication(queue="high", body=raw, task_id="")])
     await runner.heard(DeadLetterCollected)
     (listed,) = (await runner.store.list_dead_letters(limit=10, cursor=None)).items
     letter = await runner.store.dead_letter(listed.id)
@@ -78,7 +77,7 @@ async def test_a_foreign_message_is_requeued_into_its_queue_and_once(runner: Loc
         reason="delivery_limit",
         error=None,
         died_at=runner.clock.now(),
-        queue=Priority.HIGH,
+        queue="high",
         raw=b'{"url":"http://target.test/"}',
     )
     ids = set()
@@ -86,25 +85,25 @@ async def test_a_foreign_message_is_requeued_into_its_queue_and_once(runner: Loc
         await runner.store.add_dead_messages([letter], retention=1000)
         ids.add(await runner.requeue.requeue(letter.id))
     (task_id,) = ids
-    assert (await runner.record(task_id)).task.priority is Priority.HIGH
+    assert (await runner.record(task_id)).task.queue == "high"
     assert sum((await runner.store.counts()).values()) == 1
 
 
 async def test_a_foreign_message_becomes_a_task(runner: LocalRunner) -> None:
-    """`{"url": …}` by any AMQP client is adopted, with the queue's priority and the message id as its id."""
+    """`{"url": …}` by any AMQP client is adopted, in the queue that it came from, by the message id."""
     await runner.consumer()
     body = b'{"url":"http://target.test/foreign","colour":"blue"}'
-    await runner.broker.publish([Publication(queue=Priority.LOW, body=body, task_id="order-7")])
+    await runner.broker.publish([Publication(queue="low", body=body, task_id="order-7")])
     await runner.heard(TaskSettled)
     record = await runner.record("order-7")
-    assert (record.status, record.task.priority) == (Status.SUCCEEDED, Priority.LOW)
+    assert (record.status, record.task.queue) == (Status.SUCCEEDED, "low")
     assert len(runner.told(TaskAdopted)) == 1
 
 
 async def test_a_foreign_message_sent_twice_is_one_task(runner: LocalRunner) -> None:
     """The second says nothing new."""
     await runner.consumer()
-    publication = Publication(queue=Priority.LOW, body=b'{"url":"http://target.test/"}', task_id="order-7")
+    publication = Publication(queue="low", body=b'{"url":"http://target.test/"}', task_id="order-7")
     await runner.broker.publish([publication])
     await runner.heard(TaskSettled)
     await runner.broker.publish([publication])
@@ -115,7 +114,7 @@ async def test_a_foreign_message_sent_twice_is_one_task(runner: LocalRunner) -> 
 @pytest.mark.parametrize("when", ["waiting", "delayed", "retrying"])
 async def test_a_foreign_message_with_a_known_id_changes_nothing(runner: LocalRunner, when: str) -> None:
     """What is fetched under an id is what its record says, not what somebody sent under the same id."""
-    fetched: list[str] = []
+    fetched: list[str | None] = []
 
     def answer(context: AttemptContext) -> Outcome:
         fetched.append(context.task.url)
@@ -123,7 +122,7 @@ async def test_a_foreign_message_with_a_known_id_changes_nothing(runner: LocalRu
 
     runner.target.answer = answer
     mine = (await runner.submit("http://target.test/mine", **({"delay": 60} if when == "delayed" else {}))).id
-    foreign = Publication(queue=Priority.HIGH, body=b'{"url":"http://target.test/theirs"}', task_id=mine)
+    foreign = Publication(queue="high", body=b'{"url":"http://target.test/theirs"}', task_id=mine)
     if when == "retrying":
         await runner.consumer()
         await runner.heard(TaskSettled)
@@ -145,7 +144,7 @@ async def test_a_foreign_message_may_be_delayed(runner: LocalRunner) -> None:
     """Its record waits in the store; the message itself is acked."""
     await runner.consumer()
     body = b'{"id":"later","url":"http://target.test/","delay":60}'
-    await runner.broker.publish([Publication(queue=Priority.LOW, body=body, task_id="")])
+    await runner.broker.publish([Publication(queue="low", body=body, task_id="")])
     await runner.heard(DeliveryDropped)
     assert await runner.status("later") is Status.SCHEDULED
     await runner.later(60)

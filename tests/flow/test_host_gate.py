@@ -20,7 +20,6 @@ from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import decode_state
-from taskrunner.domain.task import Priority
 from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry
 from tests.flow.local_runner import LEASE, LocalRunner
 from tests.tools.fetching import make_task
@@ -39,7 +38,6 @@ def one_each(runner: LocalRunner) -> Parts:
     """A gate that lets one attempt at a time start at each host."""
     settings = ConsumerSettings(
         name="gate",
-        weights={},
         prefetch=100,
         lease=LEASE,
         hold=10,
@@ -59,7 +57,7 @@ def delivered(*hosts: str) -> list[WaitingDelivery]:
     return [
         WaitingDelivery(
             Envelope(attempt=1, task=make_task(f"http://{host}/")),
-            Delivery(b"", Priority.MEDIUM, redelivered=False, message_id=None, tag=tag, epoch=1),
+            Delivery(b"", "medium", redelivered=False, message_id=None, tag=tag, epoch=1),
         )
         for tag, host in enumerate(hosts)
     ]

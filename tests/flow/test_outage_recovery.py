@@ -5,7 +5,6 @@ import pytest
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import TaskSettled
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.producer.outage_recovery import OutageRecovery
 from taskrunner.producer.relay import Relay
 from tests.flow.local_runner import FORGOTTEN, HOLD, LocalRunner
@@ -30,16 +29,16 @@ async def after_hold(runner: LocalRunner, *relays: Relay) -> int:
     runner.clock.advance(HOLD)
     for relay in relays * 2:
         await relay.turn()
-    return (await runner.broker.depths())[Priority.MEDIUM]
+    return (await runner.broker.depths())["medium"]
 
 
 async def test_a_task_whose_claim_was_lost_runs_soon(runner: LocalRunner) -> None:
     """Its message was acked when its end was refused; it need not wait until it counts as forgotten."""
     await runner.submit(id="task")
-    runner.broker.lose(Priority.MEDIUM)
+    runner.broker.lose("medium")
     relay = await bear_outage(runner)
     await relay.turn()
-    assert (await runner.broker.depths())[Priority.MEDIUM] == 0
+    assert (await runner.broker.depths())["medium"] == 0
     assert await after_hold(runner, relay) == 1
     await runner.consumer()
     await runner.heard(TaskSettled)
@@ -49,7 +48,7 @@ async def test_a_task_whose_claim_was_lost_runs_soon(runner: LocalRunner) -> Non
 async def test_a_start_is_as_an_outage(runner: LocalRunner) -> None:
     """A power cut ended the store and all of ours; what starts then has seen none."""
     await runner.submit(id="task")
-    runner.broker.lose(Priority.MEDIUM)
+    runner.broker.lose("medium")
     runner.clock.advance(1)
     assert await after_hold(runner, runner.make_relay(runner.store)) == 1
 
@@ -57,7 +56,7 @@ async def test_a_start_is_as_an_outage(runner: LocalRunner) -> None:
 async def test_two_relays_publish_it_once(runner: LocalRunner) -> None:
     """The second sees that it was published since."""
     await runner.submit(id="task")
-    runner.broker.lose(Priority.MEDIUM)
+    runner.broker.lose("medium")
     relays = [await bear_outage(runner), await bear_outage(runner)]
     assert await after_hold(runner, *relays) == 1
 
@@ -74,17 +73,17 @@ async def test_what_was_published_since_is_left_alone(runner: LocalRunner) -> No
     runner.clock.advance(1)
     await runner.submit(id="task")
     await runner.submit(id="other", priority="low")
-    runner.broker.lose(Priority.MEDIUM)
+    runner.broker.lose("medium")
     assert await after_hold(runner, relay) == 0
     runner.clock.advance(FORGOTTEN)
     await relay.turn()
-    assert (await runner.broker.depths())[Priority.MEDIUM] == 1
+    assert (await runner.broker.depths())["medium"] == 1
 
 
 async def test_the_broker_is_away_meanwhile(runner: LocalRunner) -> None:
     """The outage_recovery waits for it."""
     await runner.submit(id="task")
-    runner.broker.lose(Priority.MEDIUM)
+    runner.broker.lose("medium")
     relay = await bear_outage(runner)
     runner.broker.disconnect()
     runner.clock.advance(HOLD)
@@ -97,7 +96,7 @@ async def test_a_turn_recalls_no_more_than_a_batch(runner: LocalRunner) -> None:
     """Many queued tasks are gone through page by page."""
     for number in range(5):
         await runner.submit(id=f"task-{number}")
-    runner.broker.lose(Priority.MEDIUM)
+    runner.broker.lose("medium")
     outage_recovery = OutageRecovery(runner.store, runner.broker, batch_size=2, forgotten_after=FORGOTTEN)
     runner.clock.advance(1)
     now = runner.clock.now()

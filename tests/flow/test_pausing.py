@@ -10,7 +10,6 @@ from taskrunner.domain.envelope import encode_envelope
 from taskrunner.domain.events import DeliveryDropped, TaskSettled
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from tests.flow.local_runner import FORGOTTEN, HOLD, LEASE, OK, LocalRunner, http_error
 from tests.tools.fetching import make_task
 from tests.tools.interposed import interposed
@@ -29,7 +28,7 @@ async def test_a_paused_queue_is_not_served(runner: LocalRunner) -> None:
     await runner.heard(TaskSettled)
     await runner.later(FORGOTTEN + LEASE)
     assert runner.target.ledger == [("high", 1)]
-    assert (await runner.broker.depths())[Priority.LOW] == 1
+    assert (await runner.broker.depths())["low"] == 1
     await runner.pause()
     await runner.heard(TaskSettled, 2)
     assert await runner.status("low") is Status.SUCCEEDED
@@ -45,7 +44,7 @@ async def test_deliveries_that_wait_go_back_to_the_broker(runner: LocalRunner) -
     await runner.pause("all")
     assert len(consumer.backlog) == 0
     begun = consumer.in_flight
-    assert (await runner.broker.depths())[Priority.MEDIUM] == 5 - begun
+    assert (await runner.broker.depths())["medium"] == 5 - begun
     runner.target.gate.set()
     await runner.heard(TaskSettled, begun)
     await runner.submit(id="new")
@@ -93,7 +92,7 @@ async def test_a_pause_holds_for_consumers_that_start_later(runner: LocalRunner)
     await runner.submit(id="task")
     consumer = await runner.consumer()
     assert consumer.open_queues == ()
-    assert (await runner.broker.depths())[Priority.MEDIUM] == 1
+    assert (await runner.broker.depths())["medium"] == 1
     await runner.pause()
     await runner.heard(TaskSettled)
 
@@ -109,7 +108,7 @@ async def test_a_paused_label_is_snoozed_and_blocks_nobody(runner: LocalRunner) 
     assert runner.target.ledger == [("blue", 1)]
     record = await runner.record("red")
     assert (record.status, record.attempt, record.attempts) == (Status.SCHEDULED, 0, ())
-    assert (await runner.broker.depths())[Priority.MEDIUM] == 0
+    assert (await runner.broker.depths())["medium"] == 0
     for _ in range(3):
         await runner.later(HOLD)
     assert await runner.status("red") is Status.SCHEDULED
@@ -140,7 +139,7 @@ async def test_a_foreign_message_of_a_paused_label_waits(runner: LocalRunner) ->
     await runner.pause("label:team")
     await runner.consumer()
     body = b'{"url": "http://target.test/", "id": "foreign", "labels": {"team": "red"}}'
-    await runner.broker.publish([Publication(queue=Priority.LOW, body=body, task_id="")])
+    await runner.broker.publish([Publication(queue="low", body=body, task_id="")])
     await runner.heard(DeliveryDropped)
     assert await runner.status("foreign") is Status.SCHEDULED
     await runner.pause()
@@ -154,7 +153,7 @@ async def test_a_lost_task_is_adopted_when_it_is_snoozed(runner: LocalRunner) ->
     await runner.consumer()
     task = make_task("http://target.test/", id="lost", labels=RED)
     body = encode_envelope(encode(task), attempt=2)
-    await runner.broker.publish([Publication(queue=Priority.LOW, body=body, task_id=task.id)])
+    await runner.broker.publish([Publication(queue="low", body=body, task_id=task.id)])
     await runner.heard(DeliveryDropped)
     record = await runner.store.get("lost")
     assert record is not None

@@ -11,11 +11,12 @@ from taskrunner.app.adapters import upgrade_store
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.reload import Reload
-from taskrunner.app.services import make_scheduler, watches_running
+from taskrunner.app.services import make_scheduler, refuse_undeclared_queues, watches_running
 from taskrunner.config import load
 from taskrunner.domain.api_key import Scope, configured_key, new_secret
 from taskrunner.domain.errors import ConfigInvalid, StateConflict
 from taskrunner.domain.events import ConfigRefused, ConfigReloaded, Event
+from taskrunner.domain.queue_draft import QueueDraft
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.value import replace
@@ -99,6 +100,45 @@ def test_secrets_and_credentials_change(tmp_path: Path, platform: Platform) -> N
     (tmp_path / "key.pem").write_text("junk")
     assert isinstance(reload(platform, tmp_path, config), ConfigRefused)
     assert platform.token_keys.keys == [after]
+
+
+async def test_queues_change(tmp_path: Path, platform: Platform) -> None:
+    """A queue comes, another goes, and a weight changes; with the next turn of the watch at the latest."""
+    await upgrade_store(platform.config)
+    kept = {"Store": {"url": platform.config.store.url}, "Rabbit": {"addr": "memory://"}}
+    async with platform.running(need_store=True):
+        for queues, expected in (
+            ({"reports": {"weight": 2}}, {"high": 16, "medium": 4, "low": 1, "reports": 2}),
+            ({"high": {"weight": 6}, "mails": None}, {"high": 6, "medium": 4, "low": 1, "mails": 1}),
+            ({}, {"high": 16, "medium": 4, "low": 1}),
+        ):
+            event = reload(platform, tmp_path, {**kept, "Queues": queues})
+            assert isinstance(event, ConfigReloaded)
+            assert event.need_restart == ()
+            await platform.queues.turn()
+            assert platform.queues.declared.weights == expected
+            assert platform.intake.task_settings.limits.queues == tuple(expected)
+
+
+@pytest.mark.parametrize(("queues", "unknown"), [(("high", "reports"), None), (("low", "report"), "report")])
+async def test_a_consumer_serves_no_queue_that_nobody_declared(
+    tmp_path: Path, queues: tuple[str, ...], unknown: str | None
+) -> None:
+    """The store has queues, too, so it is asked first."""
+    (tmp_path / "config.yaml").write_text("{}")
+    environ = {"TASKRUNNER_STORE__URL": f"sqlite:///{tmp_path}/x.db", "TASKRUNNER_RABBIT__ADDR": "memory://"}
+    config = load(environ=environ, folder=tmp_path, flags={"Workers.queues": queues})
+    await upgrade_store(config)
+    platform = Platform(config)
+    async with platform.running(need_store=True), watches_running(platform):
+        await platform.queue_admin.put("reports", QueueDraft())
+        if unknown is None:
+            refuse_undeclared_queues(platform)
+            return
+        with pytest.raises(ConfigInvalid) as caught:
+            refuse_undeclared_queues(platform)
+    (error,) = caught.value.errors
+    assert (error.field, 'did you mean "reports"?' in error.message) == ("Workers.queues", True)
 
 
 def test_a_finding_changes_nothing(tmp_path: Path, platform: Platform) -> None:

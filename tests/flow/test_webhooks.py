@@ -19,7 +19,6 @@ from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.submitter import submitter_of
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettingsSource
@@ -92,7 +91,7 @@ async def test_only_what_was_asked_for_is_reported(runner: LocalRunner) -> None:
     await subscribe(runner, "off", enabled=False)
     await subscribe(runner, "gone")
     [gone] = [each for each in await runner.store.webhooks() if each.name == "gone"]
-    assert await runner.store.delete_webhook("gone", expected=gone)
+    assert await runner.store.delete_webhook(gone)
     await runner.webhooks.turn()
     await runner.consumer()
     await runner.submit(id="plain")
@@ -206,7 +205,7 @@ async def test_a_dead_lettered_task_is_reported(runner: LocalRunner) -> None:
     await subscribe(runner)
     runner.collect()
     await runner.submit(id="task")
-    runner.broker.consume([Priority.MEDIUM], 1, lambda delivery: runner.broker.reject([delivery]))
+    runner.broker.consume(["medium"], 1, lambda delivery: runner.broker.reject([delivery]))
     await runner.heard(DeadLetterCollected)
     assert await told(runner) == ["task.failed"]
 

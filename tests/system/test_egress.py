@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from servers.ports import free_ports
 
+from tests.system.harness.command_line import run
 from tests.system.harness.http import Client
-from tests.system.harness.process import TaskrunnerProcess, run
+from tests.system.harness.process import TaskrunnerProcess
 from tests.tools import behaviours
 from tests.tools.hostile import Hostile
 from tests.tools.waiting import wait_for

@@ -35,12 +35,15 @@ def status_of(running: TaskrunnerProcess, path: str, key: str | None = None) -> 
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_an_open_address_without_a_key_is_refused(deploy: Deploy, verb: str) -> None:
+@pytest.mark.parametrize("section", ["API", "GRPC"])
+def test_an_open_address_without_a_key_is_refused(deploy: Deploy, verb: str, section: str) -> None:
     """Exit code 2, and one line with both ways out."""
-    done = deploy(API__ADDR=EVERYWHERE, API__PORT=0, SERVER__PORT=0).run(verb)
+    ports = {"API__PORT": 0, "SERVER__PORT": 0, "GRPC__PORT": 0, "GRPC__ENABLED": True}
+    done = deploy(**ports, **{f"{section}__ADDR": EVERYWHERE}).run(verb)
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("taskrunner: ")]
-    assert line.startswith("taskrunner: Api.addr: 0.0.0.0 can be reached from other machines")
+    setting = f"{section.capitalize()}.addr"
+    assert line.startswith(f"taskrunner: {setting}: 0.0.0.0 can be reached from other machines")
     for way in ("`taskrunner keys create NAME --scope admin`", "Api.keys", "listen on 127.0.0.1"):
         assert way in line
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.system.harness.process import run
+from tests.system.harness.command_line import run
 
 SECRET = "s3cret"
 

@@ -11,7 +11,7 @@ import pytest
 
 from taskrunner.domain.status import Status
 from tests.contract.stores.harness import KEEP, NOW, bring, make_task, ref
-from tests.system.harness.process import run
+from tests.system.harness.command_line import run
 from tests.tools.stores import sql_store, sqlite_url
 
 Done = CompletedProcess[str]

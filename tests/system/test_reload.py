@@ -10,8 +10,9 @@ import pytest
 from servers.ports import free_ports
 
 from taskrunner.domain.api_key import new_secret
+from tests.system.harness.command_line import run
 from tests.system.harness.http import Answer, Client
-from tests.system.harness.process import TaskrunnerProcess, run
+from tests.system.harness.process import TaskrunnerProcess
 from tests.tools.waiting import wait_for
 
 Write = Callable[..., None]

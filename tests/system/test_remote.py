@@ -58,8 +58,8 @@ def test_a_file_goes_by_the_api(deployment: Deployment, tmp_path: Path) -> None:
     assert (done.returncode, len(ids)) == (2, 1001), done.stderr
     assert [line.split(":")[1] for line in done.stderr.splitlines()[:-1]] == ["701", "703", "704", "705"]
     assert "longer than 1048576 bytes" in done.stderr
-    assert deployment.record(task_id)["priority"] == "high"
-    assert deployment.record(ids[0])["priority"] == "low"
+    assert deployment.record(task_id)["queue"] == "high"
+    assert deployment.record(ids[0])["queue"] == "low"
 
 
 @pytest.mark.parametrize(

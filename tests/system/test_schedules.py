@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import subprocess
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 import pytest
 from servers.ports import free_ports
 
-from tests.system.harness.process import TaskrunnerProcess, command, environment
+from tests.system.harness.command_line import run
+from tests.system.harness.process import TaskrunnerProcess
 from tests.system.harness.target import Target
 from tests.tools.waiting import PATIENCE, wait_for
 
@@ -35,14 +35,7 @@ class Schedules:
         self._settings = settings
 
     def run(self, *words: str, code: int = 0) -> str:
-        done = subprocess.run(
-            command(*words),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            env=environment(self._settings),
-            cwd=self._folder,
-        )
+        done = run(self._folder, self._settings, *words)
         assert done.returncode == code, (words, done.stdout, done.stderr)
         return done.stdout or done.stderr
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from servers.ports import free_ports
 
+from tests.system.harness.command_line import run
 from tests.system.harness.http import Client
-from tests.system.harness.process import TaskrunnerProcess, run
+from tests.system.harness.process import TaskrunnerProcess
 from tests.system.harness.target import Target
 from tests.tools.starved import NAME
 from tests.tools.waiting import wait_for

@@ -1,21 +1,20 @@
 """Closed and broken streams, interruptions and repetitions, as a shell makes them; the line of `dev`."""
 
-import json
 import os
 import pty
 import re
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.system.harness.process import TaskrunnerProcess, command, environment, run
+from tests.tools.stores import empty_sqlite, sqlite_url
 from tests.tools.waiting import PATIENCE, wait_for
 
 COMMAND = shlex.join(command())
@@ -24,9 +23,9 @@ CLOSED = [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"]
 
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, object]:
-    given: dict[str, object] = {"STORE__URL": f"sqlite:///{tmp_path}/x.db", "RABBIT__ADDR": "memory://"}
-    assert run(tmp_path, given, "db", "upgrade").returncode == 0
-    return given
+    path = tmp_path / "x.db"
+    path.write_bytes(empty_sqlite())
+    return {"STORE__URL": sqlite_url(path), "RABBIT__ADDR": "memory://"}
 
 
 def shell(folder: Path, settings: dict[str, object], line: str) -> "subprocess.CompletedProcess[str]":
@@ -40,9 +39,9 @@ def shell(folder: Path, settings: dict[str, object], line: str) -> "subprocess.C
     )
 
 
-def tasks(folder: Path, settings: dict[str, object]) -> list[str]:
-    done = run(folder, settings, "tasks", "list", "--json", "--limit", "100000")
-    return [json.loads(line)["id"] for line in done.stdout.splitlines()]
+def tasks(folder: Path) -> list[str]:
+    with closing(sqlite3.connect(folder / "x.db", timeout=PATIENCE)) as connection:
+        return [row[0] for row in connection.execute("SELECT id FROM taskrunner_tasks")]
 
 
 @pytest.mark.parametrize("closed", CLOSED)
@@ -66,7 +65,7 @@ def test_closed_streams_are_no_crash(
     assert done.returncode == 0, done
     assert "Traceback" not in done.stderr
     if words.startswith("produce"):
-        assert len(tasks(tmp_path, settings)) == 1
+        assert len(tasks(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("closed", CLOSED)
@@ -101,7 +100,7 @@ def test_a_reader_that_goes_away_ends_a_submit_that_can_be_repeated(
     again = run(tmp_path, settings, "produce", "--file", "urls")
     assert again.returncode == 0
     assert "had been submitted before" in again.stderr
-    assert len(tasks(tmp_path, settings)) == 5000
+    assert len(tasks(tmp_path)) == 5000
 
 
 def test_a_full_device_is_told(tmp_path: Path, settings: dict[str, object]) -> None:
@@ -131,7 +130,7 @@ def test_an_interrupted_submit_can_be_repeated(
     assert process.returncode == 128 + ended_by, told
     assert re.search(r"stopped: \d+ tasks accepted, the lines up to \d+ are done; repeat the command", told)
     assert run(tmp_path, settings, "produce", "--file", "urls").returncode == 0
-    assert len(tasks(tmp_path, settings)) == 20_000
+    assert len(tasks(tmp_path)) == 20_000
 
 
 def test_an_interrupted_pipe_says_after_which_line(tmp_path: Path, settings: dict[str, object]) -> None:
@@ -148,15 +147,14 @@ def test_an_interrupted_pipe_says_after_which_line(tmp_path: Path, settings: dic
     assert process.stdin is not None
     process.stdin.write("http://a.test/\n" * 3)
     process.stdin.flush()
-    wait_for(lambda: len(tasks(tmp_path, settings)) == 3, "the lines are taken")
+    wait_for(lambda: len(tasks(tmp_path)) == 3, "the lines are taken")
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "stopped: 3 tasks accepted, the lines up to 3 are done; continue after line 3." in told
 
 
-@pytest.mark.parametrize("change", ["line", "options", "path"])
-def test_what_makes_a_line_another_task(tmp_path: Path, settings: dict[str, object], change: str) -> None:
+def test_what_makes_a_line_another_task(tmp_path: Path, settings: dict[str, object]) -> None:
     """The same line of the same file with the same options is one task; equal lines are two."""
     file = tmp_path / "urls"
     file.write_text("http://a.test/\nhttp://a.test/\n")
@@ -164,18 +162,15 @@ def test_what_makes_a_line_another_task(tmp_path: Path, settings: dict[str, obje
         run(tmp_path, settings, "produce", "--file", "urls")
         shell(tmp_path, settings, f"{COMMAND} produce --file - < urls")
         run(tmp_path, settings, "produce", "--file", str(file))
-    assert len(tasks(tmp_path, settings)) == 2
-    if change == "line":
-        file.write_text("http://a.test/\nhttp://b.test/\n")
-        assert run(tmp_path, settings, "produce", "--file", "urls").returncode == 0
-        assert len(tasks(tmp_path, settings)) == 3
-    elif change == "options":
-        run(tmp_path, settings, "produce", "--file", "urls", "--priority", "low")
-        assert len(tasks(tmp_path, settings)) == 4
-    else:
-        (tmp_path / "other").write_text(file.read_text())
-        run(tmp_path, settings, "produce", "--file", "other")
-        assert len(tasks(tmp_path, settings)) == 4
+    assert len(tasks(tmp_path)) == 2
+    run(tmp_path, settings, "produce", "--file", "urls", "--priority", "low")
+    assert len(tasks(tmp_path)) == 4
+    (tmp_path / "other").write_text(file.read_text())
+    run(tmp_path, settings, "produce", "--file", "other")
+    assert len(tasks(tmp_path)) == 6
+    file.write_text("http://a.test/\nhttp://b.test/\n")
+    run(tmp_path, settings, "produce", "--file", "urls")
+    assert len(tasks(tmp_path)) == 7
 
 
 def test_progress_on_a_terminal_is_sparse_and_apart_from_errors(
@@ -207,68 +202,6 @@ def test_progress_on_a_terminal_is_sparse_and_apart_from_errors(
     errors = [line.rpartition("\x1b[K")[2].rstrip("\r") for line in text.split("\n") if "urls:" in line]
     assert len(errors) == 10
     assert all(line.startswith("urls:") for line in errors)
-
-
-class Elsewhere(BaseHTTPRequestHandler):
-    """A server that is not ours: it answers the same to every request."""
-
-    answer: tuple[int, str, bytes]
-
-    def do_POST(self) -> None:
-        status, kind, body = self.answer
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        if status == 301:
-            self.send_header("Location", "https://elsewhere.test/")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(
-    params=[
-        (200, "text/html", b"<html>shop</html>"),
-        (200, "application/json", b"{}"),
-        (200, "application/json", b"[]"),
-        (200, "application/json", b'{"items": [1]}'),
-        (200, "application/json", b'{"items": []}'),
-        (200, "application/json", b'{"items": [{"status": 202}]}'),
-        (200, "application/json", b'{"id": 7, "url": "x", "status": "queued"}'),
-        (200, "application/json", b"\xff\xfe"),
-        (200, "application/json", b'"' + b"x" * 100_000 + b'"'),
-        (204, "text/plain", b""),
-        (301, "text/html", b""),
-        (401, "text/html", b"who are you"),
-        (403, "application/json", b'{"message": "Forbidden"}'),
-        (404, "text/html", b"not here"),
-        (404, "application/json", b'{"code": 5, "detail": []}'),
-        (405, "application/json", b'{"detail": "Method Not Allowed"}'),
-        (422, "application/json", b'{"detail": [{"loc": ["body"]}]}'),
-    ],
-    ids=lambda param: f"{param[0]} {param[2][:30]!r}",
-)
-def elsewhere(request: pytest.FixtureRequest) -> Iterator[str]:
-    handler = type("Handler", (Elsewhere,), {"answer": request.param})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.mark.parametrize("words", [["--url", "http://a.test/"], ["--file", "urls"]], ids=["url", "file"])
-def test_an_answer_that_is_not_ours_is_told(tmp_path: Path, elsewhere: str, words: list[str]) -> None:
-    """Exit 3 at once: waiting would not help."""
-    (tmp_path / "urls").write_text("http://a.test/\n")
-    done = run(tmp_path, {}, "produce", "--api", elsewhere, *words)
-    assert (done.returncode, done.stdout) == (3, ""), done
-    assert f"--api: {elsewhere} is not a taskrunner API: it answered " in done.stderr
-    assert "internal error" not in done.stderr
 
 
 def test_the_line_that_dev_prints_is_enough(tmp_path: Path) -> None:
@@ -319,6 +252,6 @@ def test_waiting_prints_the_id_at_once(tmp_path: Path, settings: dict[str, objec
         text=True,
     )
     assert process.stdout is not None
-    assert process.stdout.readline().strip() in tasks(tmp_path, settings)
+    assert process.stdout.readline().strip() in tasks(tmp_path)
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE) == 130

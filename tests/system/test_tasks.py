@@ -93,7 +93,7 @@ def test_a_foreign_message_becomes_a_task(deployment: Deployment, queue: str) ->
         answer = deployment.api.get(f"/tasks/{task_id}")
         return answer.status == 200 and answer.json["status"] == "succeeded" and answer.json
 
-    assert wait_for(record, "the message is a task that succeeded")["priority"] == queue  # type: ignore[index]
+    assert wait_for(record, "the message is a task that succeeded")["queue"] == queue  # type: ignore[index]
     wait_for(
         lambda: amqp.depth(deployment.rabbitmq_url, f"{deployment.name}.{queue}") == 0, "the double is gone"
     )

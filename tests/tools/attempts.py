@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 
 
 def make_claimed(name: str, *, url: str = "http://localhost/", timeout: float = 30) -> ClaimedAttempt:
     """The first attempt of a task of that name."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     task = Task(id=name, url=url, timeout=timeout, max_attempts=1, retry=RetryPolicy(), created_at=now)
-    delivery = Delivery(b"", Priority.MEDIUM, redelivered=False, message_id=None, tag=1, epoch=1)
+    delivery = Delivery(b"", "medium", redelivered=False, message_id=None, tag=1, epoch=1)
     return ClaimedAttempt(task, 1, delivery=delivery, attempt_limit=1, claimed_at=now)

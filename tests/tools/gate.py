@@ -47,7 +47,7 @@ class _Gate(Handler):
         self._folder = factory.folder
 
     def run(self, context: AttemptContext) -> Outcome:
-        what = context.task.url.rpartition("/")[2]
+        what = (context.task.url or "").rpartition("/")[2]
         (self._folder / context.task.id).touch()
         if what == "kill":
             os.kill(os.getpid(), signal.SIGKILL)

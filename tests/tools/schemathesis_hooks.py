@@ -24,6 +24,8 @@ _BEYOND_SCHEMA = (
     (r"\w+", r"\w+_invalid", r"(.*\.)?(cap|base)", r"must be at (least|most) retry\."),
     # What this installation has configured.
     (r"\w+", r"\w+_invalid", r"(.*\.)?(auth|tls|secret)", r"no \w+( profile)? is configured by the name"),
+    # Which executors there are.
+    (r"\w+", r"\w+_invalid", r"(.*\.)?executor", r"there is no executor"),
     # Which names IDNA 2008 allows, and which targets the SSRF policy does.
     (r"\w+", r"\w+_invalid", r"(.*\.)?(url|host|pattern)", r""),
     # What a change makes of what is there.

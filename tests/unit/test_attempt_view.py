@@ -85,6 +85,7 @@ def test_each_attempt_has_its_own_answer() -> None:
 
 def test_what_was_sent_is_told_with_what_is_secret_masked() -> None:
     request = detail(2).request
+    assert request is not None
     headers = {each.name: each.value for each in request.headers}
     assert headers["Taskrunner-Attempt"] == "2"
     assert (headers["Idempotency-Key"], headers["User-Agent"]) == ("t", "mine")
@@ -184,7 +185,7 @@ def test_a_plain_get_is_a_plain_command() -> None:
 def test_every_request_of_a_redirected_attempt_is_told() -> None:
     """POST → 303 → GET 200, in the attempt and as entries of the archive, without secrets."""
     hops = (
-        Hop(method="POST", url=TASK.url, status=303),
+        Hop(method="POST", url=TASK.url or "", status=303),
         Hop(method="GET", url="http://a.test/login?token=s3cret", status=200),
     )
     told = detail(3, replace(RECORD, attempts=(*RECORD.attempts[:2], ended(3, hops=hops))))
@@ -202,7 +203,7 @@ def test_every_request_of_a_redirected_attempt_is_told() -> None:
 
 
 def test_a_hop_without_an_answer_is_the_last_entry() -> None:
-    hops = (Hop(method="POST", url=TASK.url, status=307), Hop(method="POST", url="http://b.test/"))
+    hops = (Hop(method="POST", url=TASK.url or "", status=307), Hop(method="POST", url="http://b.test/"))
     late = replace(RECORD.attempts[1], hops=hops)
     told = detail(2, replace(RECORD, attempts=(RECORD.attempts[0], late, RECORD.attempts[2])))
 

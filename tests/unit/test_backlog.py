@@ -1,5 +1,6 @@
 """The backlog takes from queues by weight and discards deliveries that the broker has requeued."""
 
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
@@ -7,17 +8,18 @@ import pytest
 from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.backlog import Backlog, WaitingDelivery
 from taskrunner.domain.envelope import Envelope
+from taskrunner.domain.queue import DEFAULT_QUEUES
 from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 
-WEIGHTS = {Priority.HIGH: 16, Priority.MEDIUM: 4, Priority.LOW: 1}
+WEIGHTS = {"high": 16, "medium": 4, "low": 1}
 
 
-def waiting(name: str, queue: Priority = Priority.MEDIUM, epoch: int = 1) -> WaitingDelivery:
+def waiting(name: str, queue: str = "medium", epoch: int = 1) -> WaitingDelivery:
     task = Task(
         id=name,
         url="http://localhost/",
-        priority=queue,
+        queue=queue,
         timeout=1,
         max_attempts=1,
         retry=RetryPolicy(),
@@ -45,10 +47,64 @@ def test_queues_share_by_weight_and_none_starves() -> None:
     """Of 21 taken from full queues 16 are high, 4 medium and 1 low."""
     backlog = Backlog(WEIGHTS)
     for number in range(50):
-        for queue in Priority:
+        for queue in DEFAULT_QUEUES:
             backlog.append(waiting(f"{queue}-{number}", queue))
     queues = [item.delivery.queue for item in backlog.take(21)]
-    assert {queue: queues.count(queue) for queue in Priority} == WEIGHTS
+    assert {queue: queues.count(queue) for queue in DEFAULT_QUEUES} == WEIGHTS
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"high": 6, "medium": 3, "low": 1, "reports": 1},
+        {"high": 100, "low": 1},
+        {"a": 7, "b": 5, "c": 3, "d": 2},
+        {f"q{number}": number + 1 for number in range(20)},
+        {"a": 1, "b": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("batch", "ahead"), [(1, 0), (1, 20), (7, 20), (20, 500)])
+def test_weights_are_held_while_all_queues_are_full(weights: dict[str, int], batch: int, ahead: int) -> None:
+    """Whatever is taken at once, and whatever of it is put back, as the host gate does that looks ahead."""
+    backlog, turns = Backlog(weights), 20 * sum(weights.values())
+    for queue in weights:
+        for _ in range(batch + ahead + 1):
+            backlog.append(waiting("x", queue))
+    served: Counter[str] = Counter()
+    while served.total() < turns:
+        taken = backlog.take(batch + ahead)
+        backlog.put_back(taken[batch:])
+        for item in taken[:batch]:
+            served[item.delivery.queue] += 1
+            backlog.append(waiting("x", item.delivery.queue))
+    for queue, weight in weights.items():
+        expected = served.total() * weight / sum(weights.values())
+        assert served[queue] == pytest.approx(expected, rel=0.1), served
+
+
+def test_an_idle_queue_saves_up_no_turns() -> None:
+    """Nor does it lose any: once it has tasks, it shares by its weight from then on."""
+    backlog = Backlog({"low": 1, "high": 1})
+    for _ in range(500):
+        backlog.append(waiting("x", "low"))
+        backlog.take(1)
+    for _ in range(100):
+        backlog.append(waiting("x", "low"))
+        backlog.append(waiting("x", "high"))
+    queues = [item.delivery.queue for item in backlog.take(100)]
+    assert 49 <= queues.count("high") <= 51
+
+
+def test_weights_may_change() -> None:
+    backlog = Backlog({"a": 1, "b": 1})
+    for _ in range(200):
+        backlog.append(waiting("x", "a"))
+        backlog.append(waiting("x", "b"))
+    backlog.take(50)
+    backlog.weights = {"a": 4}
+    queues = [item.delivery.queue for item in backlog.take(100)]
+    assert queues.count("a") == pytest.approx(80, abs=2)
 
 
 def test_put_back_keeps_the_order_ahead_of_newcomers() -> None:
@@ -74,16 +130,16 @@ def test_taking_nothing_takes_nothing(count: int) -> None:
 def test_deliveries_of_an_earlier_connection_are_discarded() -> None:
     """After a reconnect the broker sends them again, so keeping them would only grow the backlog."""
     backlog = Backlog(WEIGHTS)
-    backlog.append(waiting("old", Priority.HIGH, epoch=1))
-    backlog.append(waiting("new", Priority.HIGH, epoch=4))
-    backlog.discard_older(Priority.HIGH, 4)
+    backlog.append(waiting("old", "high", epoch=1))
+    backlog.append(waiting("new", "high", epoch=4))
+    backlog.discard_older("high", 4)
     assert names(backlog.take(9)) == ["new"]
 
 
 def test_an_epoch_of_one_queue_says_nothing_about_another() -> None:
     """Each queue is its own subscription; the broker would not send a wrongly discarded delivery again."""
     backlog = Backlog(WEIGHTS)
-    backlog.append(waiting("high", Priority.HIGH, epoch=1))
-    backlog.append(waiting("low", Priority.LOW, epoch=3))
-    backlog.discard_older(Priority.LOW, 3)
+    backlog.append(waiting("high", "high", epoch=1))
+    backlog.append(waiting("low", "low", epoch=3))
+    backlog.discard_older("low", 3)
     assert sorted(names(backlog.take(9))) == ["high", "low"]

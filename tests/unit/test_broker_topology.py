@@ -3,7 +3,6 @@
 import pytest
 
 from taskrunner.brokers.topology import Topology, parse_conflict
-from taskrunner.domain.task import Priority
 
 
 @pytest.mark.parametrize(
@@ -52,7 +51,7 @@ def test_another_precondition_is_no_conflict() -> None:
 def test_queues_dead_letter_at_least_once() -> None:
     """Every queue is a quorum queue whose dead letters cannot get lost on the way."""
     topology = Topology(exchange="x", delivery_limit=9)
-    dead, *queues = topology.declarations
+    dead, *queues = topology.basic_declarations
     assert dead.name == "x.dead"
     assert [queue.name for queue in queues] == ["x.high", "x.medium", "x.low"]
     for queue in queues:
@@ -65,5 +64,6 @@ def test_queues_dead_letter_at_least_once() -> None:
 def test_queue_of_an_amqp_name() -> None:
     """Only the AMQP names of our own queues have a queue, whatever a header says."""
     topology = Topology(exchange="x")
-    assert topology.queue_of("x.low") == Priority.LOW
-    assert [topology.queue_of(other) for other in ("y.low", "x.dead", None, 5, b"x.low")] == [None] * 5
+    assert [topology.queue_of(f"x.{name}") for name in ("low", "once-declared")] == ["low", "once-declared"]
+    others = ("y.low", "x.dead", "x.dlx", "x.", "x.a.b", "x", None, 5, b"x.low")
+    assert {topology.queue_of(other) for other in others} == {None}

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from taskrunner.app.doctor import Diagnosis
-from taskrunner.cli import maintenance
+from taskrunner.cli import doctor
 from taskrunner.cli.main import main
 from taskrunner.producer.doctor import Finding
 
@@ -36,7 +36,7 @@ def run(monkeypatch: pytest.MonkeyPatch, diagnosis: Diagnosis, *words: str) -> t
         assert fix is ("--fix" in words)
         return diagnosis
 
-    monkeypatch.setattr(maintenance, "diagnose", diagnose)
+    monkeypatch.setattr(doctor, "diagnose", diagnose)
     result = CliRunner().invoke(main, ["doctor", *words])
     return result.exit_code, result.stdout, result.stderr
 

@@ -15,18 +15,19 @@ from taskrunner.domain.record import Attempt
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.rules import JsonCondition, Rule, RuleAction, RulesUnreadable, When
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority, Redirects, Task, Validators
+from taskrunner.domain.task import Redirects, Task, Validators
 from taskrunner.domain.value import Value, replace
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, 123456, UTC)
 TASK = Task(
     id="t",
+    executor="e",
     url="http://a/ü",
     method="POST",
     headers={"a": "b"},
     body="text",
     body_base64="AA==",
-    priority=Priority.HIGH,
+    queue="high",
     timeout=1.5,
     max_attempts=3,
     retry=RetryPolicy(strategy=Strategy.LINEAR, base=2.0, cap=9.0, jitter=0.5, delays=(1.0, 2.0)),

@@ -12,7 +12,6 @@ from taskrunner.config.cross_checks import find_contradictions
 from taskrunner.config.keys import Key
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskDefaults
 
@@ -86,7 +85,16 @@ def test_domain_values_follow_the_settings(tmp_path: Path) -> None:
 def test_queues_have_weights(tmp_path: Path, text: str) -> None:
     """As keys or as text; a queue that is not named keeps its own."""
     weights = load_text(tmp_path, f"Queues: {text}").queues.weights()
-    assert weights == {Priority.HIGH: 6, Priority.MEDIUM: 4, Priority.LOW: 2}
+    assert weights == {"high": 6, "medium": 4, "low": 2}
+
+
+def test_a_queue_may_have_any_name(tmp_path: Path) -> None:
+    """In the file as it is spelt, in the environment in small letters; without a weight it has the least."""
+    text = "Queues: {reports: {weight: 3}, low: {weight: 2}, Bulk-mail_2: }"
+    queues = load_text(tmp_path, text, TASKRUNNER_QUEUES__REPORTS="weight=4").queues
+    expected = {"high": 16, "medium": 4, "low": 2, "reports": 4, "Bulk-mail_2": 1}
+    assert queues.weights() == expected
+    assert queues.redacted()["reports"] == {"weight": 4}
 
 
 def test_the_environment_sets_a_weight(tmp_path: Path) -> None:
@@ -147,8 +155,8 @@ def test_sentinels_are_a_list(tmp_path: Path) -> None:
 def test_lists_have_no_doubles_and_any_case(tmp_path: Path) -> None:
     """A queue that is named twice is served once."""
     assert load_text(tmp_path, "Workers: {queues: 'Low,HIGH,low'}").workers.queues == (
-        Priority.LOW,
-        Priority.HIGH,
+        "low",
+        "high",
     )
 
 
@@ -199,7 +207,7 @@ def test_flags_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
     reading = read(path, flags={"Workers.queues": "high", "Workers.lease": None}, environ=environ)
     config = reading.config
     assert (config.rabbit.heartbeat, config.rabbit.prefetch) == (1, 2)
-    assert (config.workers.queues, config.workers.lease) == ((Priority.HIGH,), 40.0)
+    assert (config.workers.queues, config.workers.lease) == (("high",), 40.0)
     assert reading.sources[Key(section="Workers", name="queues")] == "--queues"
     assert (
         reading.sources[Key(section="Rabbit", name="prefetch")] == "environment TASKRUNNER_RABBIT__PREFETCH"
@@ -210,8 +218,8 @@ def test_flags_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
 
 def test_a_flag_takes_a_sequence(tmp_path: Path) -> None:
     """A command may have parsed the value already."""
-    config = load(flags={"Workers.queues": (Priority.LOW,)}, environ={}, folder=tmp_path)
-    assert config.workers.queues == (Priority.LOW,)
+    config = load(flags={"Workers.queues": ("low",)}, environ={}, folder=tmp_path)
+    assert config.workers.queues == ("low",)
 
 
 def test_a_flag_for_no_setting_is_our_own_mistake(tmp_path: Path) -> None:

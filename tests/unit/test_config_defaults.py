@@ -14,6 +14,7 @@ from taskrunner.config import Config, sections
 from taskrunner.config.keys import section_models
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.callback import CallbackDefaults
+from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.scaling import ScalingSettings
@@ -21,6 +22,7 @@ from taskrunner.domain.settlement import RetentionSettings
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
+from taskrunner.grpc.settings import GrpcSettings
 from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.producer.settings import RelaySettings, SchedulerSettings
 from taskrunner.stores.redis.settings import RedisSettings
@@ -29,18 +31,30 @@ from taskrunner.stores.redis.settings import RedisSettings
 CONFIGURED: list[tuple[str, type[Any], set[str]]] = [
     ("api", ServerSettings, {"max_url_bytes", "max_header_bytes", "max_headers", "backlog"}),
     ("api", ApiSettings, {"user_agent", "masking"}),
+    (
+        "grpc",
+        GrpcSettings,
+        {
+            *("max_message_bytes", "max_calls", "max_connections", "max_metadata_bytes"),
+            *("handshake_timeout", "shutdown_grace", "certificate"),
+        },
+    ),
     ("rabbit", RabbitSettings, {"addresses", "probe_timeout", "stall_after", "client_name"}),
     ("redis", RedisSettings, {"address", "replicas"}),
     (
         "workers",
         ConsumerSettings,
-        {"weights", "prefetch", "hold", "workers", "host_settings", "host_limits"},
+        {"prefetch", "hold", "workers", "host_settings", "host_limits"},
     ),
     ("workers", ScalingSettings, set()),
     ("retry", RetryPolicy, set()),
     ("fetch", FetchSettings, {"trust", "limits", "key_passwords", "secrets"}),
     ("fetch", SsrfPolicy, {"endpoints"}),
-    ("limits", TaskLimits, {"ssrf_policy", "callback_secrets", "tls_profiles", "credentials"}),
+    (
+        "limits",
+        TaskLimits,
+        {"queues", "refused_queues", "ssrf_policy", "callback_secrets", "tls_profiles", "credentials"},
+    ),
     ("retention", RetentionSettings, set()),
     ("relay", RelaySettings, {"lease"}),
     ("schedules", SchedulerSettings, {"poll_interval"}),
@@ -49,7 +63,18 @@ CONFIGURED: list[tuple[str, type[Any], set[str]]] = [
 ]
 # Settings that no class has a default for.
 ONLY_IN_SECTIONS = {
-    *("Server.addr", "Server.port", "Api.addr", "Api.port", "Monitor.auth", "Logger.level", "Logger.format"),
+    *(
+        "Server.addr",
+        "Server.port",
+        "Api.addr",
+        "Api.port",
+        "Grpc.enabled",
+        "Grpc.addr",
+        "Grpc.port",
+        "Monitor.auth",
+        "Logger.level",
+        "Logger.format",
+    ),
     *("Workers.processes", "Workers.affinity", "Workers.interval", "Workers.shutdown_grace"),
     "Fetch.proxy_resolves",
 }
@@ -79,7 +104,7 @@ def test_the_defaults_of_settings_from_several_sections_agree() -> None:
     assert config.task_defaults() == TaskDefaults()
     assert config.host_settings() == HostSettings()
     assert config.scaling_settings() == ScalingSettings()
-    assert config.queues.weights() == consumer.weights
+    assert config.queues.weights() == DeclaredQueues().weights
     assert config.rabbit.addr == RabbitSettings().addresses
     assert (config.redis.addr, config.store.replicas) == ((redis.address,), redis.replicas)
     assert (config.rabbit.prefetch, config.relay.hold) == (consumer.prefetch, consumer.hold)

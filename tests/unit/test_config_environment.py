@@ -6,7 +6,6 @@ import pytest
 
 from taskrunner.config import Config, load
 from taskrunner.domain.errors import ConfigInvalid
-from taskrunner.domain.task import Priority
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +38,7 @@ def test_every_operators_name_sets_its_dial() -> None:
     )
     assert config.rabbit.addr == ("amqp://a/", "amqp://b/")
     assert (config.redis.addr, config.redis.db) == (("cache:7000",), 2)
-    assert config.workers.queues == (Priority.HIGH, Priority.LOW)
+    assert config.workers.queues == ("high", "low")
     assert config.rabbit.prefetch == 7
     assert config.retry.max_attempts == 3
     assert config.retry.delays == (1.0, 2.5, 600.0)
@@ -125,8 +124,8 @@ def test_a_secret_file_is_found_beside_the_file_that_names_it(tmp_path: Path) ->
         ("TASKRUNNER_LOGGER__LEVEL", "inof", 'did you mean "info"?'),
         (
             "WORKER_QUEUES",
-            "hihg",
-            "must be one or more of high, medium, low, got 'hihg', did you mean \"high\"?",
+            "a b",
+            "must be 1 to 64 letters, digits, _ or -, got 'a b'",
         ),
         ("WORKER_QUEUES", ",", "at least 1"),
         ("MAX_RETRIES", "-1", "must be a whole number, 0 or more, got '-1'"),

@@ -109,6 +109,7 @@ def test_readers_see_the_name() -> None:
     record = replace(RECORD, task=replace(RECORD.task, auth="secret"))
     assert TaskView.of(record, Masking()).auth == "secret"
     detail = AttemptDetail.of_record(record, 1, Masking(), user_agent="x")
+    assert detail.request is not None
     assert detail.request.auth == "secret"
     assert "# Without the headers of the credential secret" in curl.command(detail, timeout=1)
     [entry] = har.archive([detail]).log["entries"]

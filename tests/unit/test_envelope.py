@@ -20,10 +20,11 @@ from taskrunner.domain.envelope import (
     encode_envelope,
 )
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
+from taskrunner.domain.queue import DEFAULT_QUEUES
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.rules import HeaderCondition, JsonCondition, Rule, RuleAction, When
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority, Task, Validators
+from taskrunner.domain.task import Task, Validators
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_fields import ID_PATTERN
 from taskrunner.domain.task_limits import TaskLimits
@@ -44,7 +45,7 @@ tasks = st.builds(
     headers=st.dictionaries(texts, texts, max_size=3),
     body=st.none() | texts,
     body_base64=st.none() | st.binary(max_size=20).map(lambda raw: base64.b64encode(raw).decode()),
-    priority=st.sampled_from(Priority),
+    queue=st.sampled_from(DEFAULT_QUEUES),
     timeout=st.floats(0.001, 1e6),
     max_attempts=st.integers(1, 10_000),
     retry=st.builds(
@@ -118,7 +119,7 @@ def test_the_wire_form_is_stable() -> None:
     """Envelopes of one version wait in the broker when the next one comes."""
     sealed = (
         b'{"v":1,"attempt":2,"task":{"id":"t","url":"http://h/","method":"GET","headers":{},'
-        b'"priority":"medium","timeout":30.0,"max_attempts":5,"retry":{"strategy":"exponential","base":1.0,'
+        b'"queue":"medium","timeout":30.0,"max_attempts":5,"retry":{"strategy":"exponential","base":1.0,'
         b'"cap":300.0,"jitter":0.2,"delays":[]},"labels":{},"created_at":"2026-01-01T00:00:00+00:00"}}'
     )
     assert decode_envelope(sealed, LIMITS) == Envelope(attempt=2, task=TASK)
@@ -176,7 +177,7 @@ def test_an_envelope_with_an_id_that_no_task_can_have_is_unreadable(task_id: str
         ({"run_at": "2026-01-01T00:00:00"}, "task.run_at: Expected `datetime` with a timezone"),
         ({"expires_at": "2026-01-01T00:00:00"}, "task.expires_at: Expected `datetime` with a timezone"),
         ({"keep_until": "2026-01-01T00:00:00"}, "task.keep_until: Expected `datetime` with a timezone"),
-        ({"priority": "highest"}, "task.priority: Invalid enum value 'highest'"),
+        ({"queue": 7}, "task.queue: Expected `str`, got `int`"),
         ({"retry": {"base": nan}}, "JSON is malformed"),
         ({"retry": {"cap": 1e9}}, "task.retry.cap: Expected `float` <= 2592000"),
         ({"retry": {"jitter": 1.1}}, "task.retry.jitter: Expected `float` <= 1"),

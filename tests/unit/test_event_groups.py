@@ -10,7 +10,7 @@ from taskrunner.api.event_stream import EventStream
 from taskrunner.domain.change import Change, ChangeId
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 from taskrunner.domain.task_filter import TaskFilter, task_facts
 from taskrunner.domain.value import replace
 from taskrunner.producer.task_feed import TaskNews
@@ -50,7 +50,7 @@ def told_news(draw: Any) -> list[TaskNews]:
             id=task_id,
             url=f"https://{draw(HOSTS)}/",
             labels=draw(LABELS),
-            priority=draw(st.sampled_from([Priority.HIGH, Priority.LOW])),
+            queue=draw(st.sampled_from(["high", "low"])),
         )
         for task_id in ids
     }

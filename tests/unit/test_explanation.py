@@ -179,6 +179,12 @@ CASES: dict[ReasonCode, tuple[Record, dict[str, Any], dict[str, Any], str]] = {
         {},
         "No consumer serves the queue medium; start one with `taskrunner consume`.",
     ),
+    ReasonCode.QUEUE_UNDECLARED: (
+        QUEUED,
+        {"is_declared": False},
+        {},
+        "The queue medium is not declared any more; declare it with `taskrunner queues declare medium`.",
+    ),
     ReasonCode.QUEUE: (
         QUEUED,
         {"queue": QueueFacts(ready=120, consumers=1, rate=7.0)},

@@ -14,7 +14,7 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import LIVE, Status
 from taskrunner.domain.submitter import namespace_of
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.value import replace
 from taskrunner.domain.webhook import Webhook, WebhookSource
@@ -33,7 +33,7 @@ TASK = Task(
     url="http://target.test/",
     headers={"Authorization": "s3cret"},
     body="s3cret",
-    priority=Priority.HIGH,
+    queue="high",
     timeout=30,
     max_attempts=5,
     retry=RetryPolicy(),
@@ -62,7 +62,7 @@ def test_a_callback_is_a_task_of_its_own() -> None:
     """In the task's queue and trace, by the callback's own settings, found by a label, due at once."""
     [new] = follow_ups(end_of(TASK), ())
     task = decode_task(new.encoded)
-    assert (new.id, new.queue, new.max_attempts, new.due) == (task.id, Priority.HIGH, 3, NOW)
+    assert (new.id, new.queue, new.max_attempts, new.due) == (task.id, "high", 3, NOW)
     assert (task.method, task.url, task.signed_by) == ("POST", "http://told.test/", "name")
     assert (task.tls, task.redirects) == ("profile", "keep")
     assert (task.timeout, task.max_attempts, task.retry) == (7, 3, CALLBACK.retry)

@@ -64,7 +64,7 @@ def test_a_coding_is_undone(body: bytes, coding: str | None) -> None:
     found = read(body, coding)
     assert found.foreign
     task = found.envelope.task
-    assert (task.url, task.id, task.priority) == ("http://target.test/x", "m", "low")
+    assert (task.url, task.id, task.queue) == ("http://target.test/x", "m", "low")
 
 
 @pytest.mark.parametrize(

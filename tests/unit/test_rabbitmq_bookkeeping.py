@@ -7,7 +7,6 @@ from taskrunner.brokers.base import Publication, PublishAnswer
 from taskrunner.brokers.rabbitmq.pending_confirms import PendingConfirms, PublishBatch
 from taskrunner.brokers.rabbitmq.unacked_tags import UnackedTags
 from taskrunner.brokers.rabbitmq.watchdog import StallDetector, SubscriptionActivity
-from taskrunner.domain.task import Priority
 
 CONFIRMED, RETURNED, UNKNOWN = PublishAnswer.CONFIRMED, PublishAnswer.RETURNED, PublishAnswer.UNKNOWN
 
@@ -54,9 +53,7 @@ def test_ack_in_order_is_one_frame() -> None:
 
 
 def batch(*ids: str) -> PublishBatch:
-    return PublishBatch(
-        [Publication(queue=Priority.LOW, body=b"12", task_id=each) for each in ids], lambda: None
-    )
+    return PublishBatch([Publication(queue="low", body=b"12", task_id=each) for each in ids], lambda: None)
 
 
 def test_multiple_confirm_spans_batches() -> None:

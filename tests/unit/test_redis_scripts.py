@@ -6,14 +6,14 @@ from importlib.resources import files
 import pytest
 
 from taskrunner.domain.status import CLAIMABLE, FOLLOWERS, LIVE, PUBLISHABLE, TERMINAL, Status
-from taskrunner.stores.redis.scripts import Script, Scripts
+from taskrunner.stores.redis.scripts import Script, read_scripts
 
 LUA = files("taskrunner.stores.redis") / "lua"
 COMMAND = re.compile(r"call\(\s*'([A-Z]+)'")
 SENT = re.compile(r"send\('([A-Z]+)'")
 
 
-SCRIPTS = Scripts()
+SCRIPTS = read_scripts()
 
 
 def texts() -> dict[str, str]:

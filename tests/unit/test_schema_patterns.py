@@ -15,6 +15,7 @@ from taskrunner.domain.rules import PATH_PATTERN, parse_path
 from taskrunner.domain.timetable import check_cron, cron_pattern
 from taskrunner.domain.trace import TRACEPARENT_PATTERN, read_traceparent
 from taskrunner.domain.url import HOST_PATTERN, PORT_PATTERN, URL_PATTERN, parse_url
+from tests.tools.examples import share
 
 HOST = rf"^{HOST_PATTERN}{PORT_PATTERN}$"
 LIMIT = rf"^(?:(?:\*\.)?{HOST_PATTERN}|\*){PORT_PATTERN}$"
@@ -137,7 +138,9 @@ def test_what_is_plainly_wrong_does_not(kind: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["cron", "duration", "url"])  # hosts may stand among blanks
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(
+    max_examples=share(1 / 4), suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
 @given(data=st.data())
 def test_no_text_is_accepted_that_does_not_match(kind: str, data: st.DataObject) -> None:
     """For texts near the pattern: one of it with a character changed."""

@@ -47,7 +47,7 @@ def authorize_during_reload(credential: Credential) -> HttpRequest:
         retry=RetryPolicy(),
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
-    request = HttpRequest(method="GET", url=parse_url(task.url), header_lines=[], cross_origin_lines=[])
+    request = HttpRequest(method="GET", url=parse_url(task.url or ""), header_lines=[], cross_origin_lines=[])
     auth.authorize(request, task, 1, 0.0)
     return request
 

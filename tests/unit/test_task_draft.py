@@ -10,7 +10,7 @@ import pytest
 from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
@@ -59,7 +59,7 @@ def test_everything_can_be_said() -> None:
         method="POST",
         headers={"X-A": "b"},
         body="text",
-        priority=Priority.HIGH,
+        queue="high",
         run_at=NOW,
         timeout=5,
         max_attempts=2,
@@ -73,9 +73,9 @@ def test_everything_can_be_said() -> None:
 def test_defaults_are_those_of_the_rules() -> None:
     """What is configured, not what is built in."""
     retry = RetryPolicy(base=7, delays=(1, 2))
-    rules = TaskSettings(defaults=TaskDefaults(timeout=3, max_attempts=9, retry=retry, priority=Priority.LOW))
+    rules = TaskSettings(defaults=TaskDefaults(timeout=3, max_attempts=9, retry=retry, queue="low"))
     task = task_of({"url": URL}, rules)
-    assert (task.timeout, task.max_attempts, task.retry, task.priority) == (3, 9, retry, Priority.LOW)
+    assert (task.timeout, task.max_attempts, task.retry, task.queue) == (3, 9, retry, "low")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def findings_of(raw: dict[str, Any] | bytes, limits: TaskLimits = RULES.limits) 
 @pytest.mark.parametrize(
     ("fields", "field", "message"),
     [
-        ({"url": None}, "url", "must be text, got null"),
+        ({"url": None}, "url", "is required"),
         ({"url": 5}, "url", "must be text, got 5"),
         ({"url": "ftp://h"}, "url", "must start with http:// or https://, got 'ftp://h'"),
         ({"method": "FETCH"}, "method", "must be one of DELETE, GET"),
@@ -40,6 +40,13 @@ def findings_of(raw: dict[str, Any] | bytes, limits: TaskLimits = RULES.limits) 
         ({"body": "a", "body_base64": "YQ=="}, "", "body and body_base64 are both given; give one of them"),
         ({"priority": "urgent"}, "priority", "must be 'high', 'medium' or 'low', got 'urgent'"),
         ({"priority": "hihg"}, "priority", 'did you mean "high"?'),
+        (
+            {"queue": "hihg"},
+            "queue",
+            "must be a declared queue (high, medium, low), got 'hihg', did you mean",
+        ),
+        ({"queue": "a b"}, "queue", "must be a declared queue"),
+        ({"queue": "low", "priority": "low"}, "", "queue and priority are both given; give one of them"),
         ({"delay": -1}, "delay", "must be greater than or equal to 0"),
         ({"delay": "soon"}, "delay", "must be seconds, or a duration such as 30s, 10m or 1h30m, got 'soon'"),
         ({"delay": 1e12}, "delay", "must be at most 158112000 seconds"),

@@ -9,7 +9,7 @@ from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record, dead_task
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 from taskrunner.domain.task_filter import (
     CONDITIONS,
     LETTER_CONDITIONS,
@@ -29,7 +29,7 @@ TASK = Task(
     retry=RetryPolicy(),
     labels={"team": "red", "empty": ""},
     created_by="web",
-    priority=Priority.HIGH,
+    queue="high",
     created_at=NOW - timedelta(days=2),
 )
 FAILED = Record(
@@ -60,7 +60,7 @@ MET = [
     {"label_text": "mpt"},
     {"host": "target.EXAMPLE"},
     {"host": "target.example:8443"},
-    {"handler": "http"},
+    {"executor": "http"},
     {"outcome": "timeout"},
     {"reason": "timeout"},
     {"created_by": "web"},
@@ -90,7 +90,7 @@ UNMET = [
 ]
 UNREADABLE = [
     ({"status": "done"}, "must be one of"),
-    ({"queue": "fast"}, "must be one of"),
+    ({"queue": "no name"}, "must be 1 to 64 letters"),
     ({"outcome": "bad"}, "must be one of"),
     ({"label": "=red"}, "NAME=VALUE"),
     ({"host": ""}, "must not be empty"),

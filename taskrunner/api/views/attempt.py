@@ -28,8 +28,11 @@ class RequestView(View):
     auth: str | None
 
     @classmethod
-    def of(cls, record: Record, attempt: int, masking: Masking, *, user_agent: str) -> Self:
+    def of(cls, record: Record, attempt: int, masking: Masking, *, user_agent: str) -> Self | None:
+        """None for a task that is no request."""
         task = record.task
+        if task.url is None:
+            return None
         headers = masking.headers(request_headers(task, attempt, user_agent))
         return cls.copy(
             task,
@@ -52,10 +55,13 @@ class AttemptPhase(View):
 
 
 class AttemptDetail(AttemptView):
-    """An attempt with all that is known of it. Answers before the last may lack some headers."""
+    """An attempt with all that is known of it. Answers before the last may lack some headers.
+
+    `request` is null for a task that is no request, since its executor is not of the kind http.
+    """
 
     task_id: str
-    request: RequestView
+    request: RequestView | None
     response: ResponseView | None
     timings: TimingsView | None
     waterfall: Sequence[AttemptPhase]

@@ -11,7 +11,7 @@ from taskrunner.api.views.view import View
 from taskrunner.domain.masking import masked_url
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
-from taskrunner.domain.task import AwareDatetime, Priority
+from taskrunner.domain.task import AwareDatetime
 
 
 class DeadLetterView(View):
@@ -22,7 +22,7 @@ class DeadLetterView(View):
     reason: str
     error: str | None
     died_at: AwareDatetime
-    priority: Priority | None
+    queue: str | None
     url: str | None
     attempt: int | None
     outcome: OutcomeKind | None
@@ -35,7 +35,7 @@ class DeadLetterView(View):
         """`prefix` goes before the paths of links."""
         return cls.copy(
             letter,
-            priority=letter.queue,
+            queue=letter.queue,
             url=None if letter.url is None else masked_url(letter.url),
             task_url=f"{prefix}/tasks/{letter.id}" if letter.kind is DeadLetterKind.TASK else None,
             **more,

@@ -27,7 +27,7 @@ class DryRunView(View):
     task: TaskView
     write_concern: WriteConcern
     attempts: Sequence[PlannedAttempt]
-    target: TargetVerdict
+    target: TargetVerdict | None
 
     @classmethod
     def of(cls, found: DryRun, masking: Masking) -> Self:

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Self
 
 from taskrunner.api.views.view import View
+from taskrunner.domain.declared_queues import QueueOrigin
 from taskrunner.domain.figures import Figures
-from taskrunner.domain.task import AwareDatetime, Priority
+from taskrunner.domain.task import AwareDatetime
 from taskrunner.domain.worker_report import WorkerReport
 from taskrunner.producer.fleet import Moment, QueueState
 
@@ -19,15 +20,26 @@ class QueuePauseView(View):
     by: str | None
 
 
-class QueueView(View):
-    """A queue. `ready` are messages in the broker, `consumers` subscriptions; null while the broker is away.
+class DeclaredQueueView(View):
+    """A declared queue. One of the configuration is changed there, until the API declares it, too."""
 
+    name: str
+    weight: int
+    declared_by: QueueOrigin
+
+
+class QueueView(View):
+    """A queue. `weight` is how many turns it gets while every queue has tasks waiting.
+
+    `ready` are messages in the broker, `consumers` subscriptions; null while the broker is away.
     `oldest_age` is in seconds: the longest time that a task of this queue has been queued, among the thousand
     queued tasks that were created first. `rate_in` and `rate_out` are tasks per second over ten seconds.
     `served_by` are the ids of the consumers.
     """
 
-    name: Priority
+    name: str
+    weight: int
+    declared_by: QueueOrigin
     ready: int | None
     oldest_age: float | None
     rate_in: float
@@ -54,8 +66,8 @@ class RunningAttemptView(View):
 
     task_id: str
     attempt: int
-    queue: Priority
-    host: str
+    queue: str
+    host: str | None
     since: AwareDatetime
     seconds: float
 
@@ -81,7 +93,7 @@ class WorkerView(View):
     version: str
     since: AwareDatetime
     reported_at: AwareDatetime
-    queues: Sequence[Priority]
+    queues: Sequence[str]
     threads: int
     busy: int
     min_threads: int

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+import msgspec
+
 from taskrunner.api.views.view import View
 from taskrunner.domain.json_text import join, members
 from taskrunner.domain.masking import Masking, masked_url
@@ -60,11 +62,15 @@ class SchedulePage(View):
 def _template(text: str, masking: Masking) -> Mapping[str, Any]:
     """The fields of the task; in place of its body, which may be secret, there is `has_body`."""
     template = members(text, opaque="body")
+    data = template.pop("data", None)
     bodies = [template.pop(name, "null") for name in ("body", "body_base64")]
     shown: dict[str, Any] = json.loads(join(template))
     if "headers" in shown:
         shown["headers"] = masking.headers(shown["headers"])
-    shown["url"] = masked_url(shown["url"])
+    if shown.get("url"):
+        shown["url"] = masked_url(shown["url"])
+    if data is not None:
+        shown["data"] = msgspec.Raw(data.encode("utf-8", "replace"))
     if shown.get("callback"):
         shown["callback"] = {**shown["callback"], "url": masked_url(shown["callback"]["url"])}
     return {**shown, "has_body": bodies != ["null", "null"]}

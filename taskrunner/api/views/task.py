@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
+import msgspec
+
 from taskrunner.api.views.view import View
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.dedup import Dedup, DedupMode
@@ -12,7 +14,9 @@ from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rule, RulesUnreadable
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import AwareDatetime, Priority, Redirects, Task, Validators
+from taskrunner.domain.task import AwareDatetime, Redirects, Task, Validators
+
+_MAX_DATA_CHARS = 16_384
 
 
 class TimingsView(View):
@@ -163,7 +167,8 @@ class TaskView(View):
 
     `reason` is set when a task ended for more than its last attempt's outcome: `unknown` (whether the target
     acted is not known), `rule`, `fail_on`, `expired`, … `snoozes` counts how often the next attempt was put
-    off; meanwhile `waits_for` has the reason and `due_at` the end of the wait.
+    off; meanwhile `waits_for` has the reason and `due_at` the end of the wait. `data` is for the `executor`;
+    it is null if it is longer than 16,384 characters.
     """
 
     id: str
@@ -184,11 +189,13 @@ class TaskView(View):
     kept_until: AwareDatetime | None
     snoozes: int
     waits_for: str | None
-    url: str
+    executor: str | None
+    data: msgspec.Raw | None
+    url: str | None
     method: str
     headers: Mapping[str, str]
     body_size: int
-    priority: Priority
+    queue: str
     timeout: float
     retry: RetryPolicy
     retry_on: Sequence[int]
@@ -232,11 +239,13 @@ class TaskView(View):
             kept_until=record.kept_until,
             snoozes=record.snoozes,
             waits_for=record.waits_for,
+            executor=task.executor,
+            data=None if task.executor is None else _data(task.body),
             url=masked_url(task.url),
             method=task.method,
             headers=masking.headers(task.headers),
             body_size=0 if content is None else len(content),
-            priority=task.priority,
+            queue=task.queue,
             timeout=task.timeout,
             retry=task.retry,
             retry_on=task.retry_on,
@@ -291,6 +300,12 @@ class TaskPage(View):
 
     tasks: Sequence[TaskView]
     next_cursor: str | None
+
+
+def _data(text: str | None) -> msgspec.Raw | None:
+    if text is None or len(text) > _MAX_DATA_CHARS:
+        return None
+    return msgspec.Raw(text.encode("utf-8", "replace"))
 
 
 def as_text(content: bytes, *, cut: bool) -> str | None:

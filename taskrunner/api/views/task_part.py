@@ -25,7 +25,7 @@ BASIC_FIELDS = (
     "waits_for",
     "url",
     "method",
-    "priority",
+    "queue",
     "labels",
     "created_by",
 )

@@ -104,13 +104,29 @@ class RabbitBroker(Broker):
             reconnects=max(max(0, connection.connects - 1) for connection in self._connections),
             blocked=self._publisher.blocked,
             error=self._error or stall,
-            warnings=(*version_warnings(self._consuming.version), *self._policies.warnings),
+            warnings=(
+                *version_warnings(self._consuming.version),
+                *(f"the queue {name} is not declared: {why}" for name, why in self._topology.refused.items()),
+                *self._policies.warnings,
+            ),
             details={
                 "version": self._consuming.version,
                 "stalls_healed": str(self._watchdog.stall_count),
                 "resubscribed": str(self._subscriber.resubscribed),
             },
         )
+
+    async def declare(self, queues: Sequence[str]) -> None:
+        before = frozenset(self._topology.queues)
+        self._topology.queues = tuple(queues)
+        for gone in self._topology.refused.keys() - {*queues}:
+            del self._topology.refused[gone]
+        missing = [each for each in queues if each not in before or each in self._topology.refused]
+        await self._subscriber.declare(missing)
+
+    @property
+    def refused_queues(self) -> Mapping[str, str]:
+        return self._topology.refused
 
     async def publish(self, publications: Sequence[Publication]) -> Sequence[PublishAnswer]:
         answers = await self._publisher.publish(publications)
@@ -132,8 +148,11 @@ class RabbitBroker(Broker):
         self._subscriber.subscribe(map(request_for, queues))
 
     def cancel_consume(self, queues: Sequence[str] | None = None) -> None:
-        names = self._topology.queues if queues is None else queues
-        self._subscriber.unsubscribe(map(self._topology.amqp_name, names))
+        if queues is not None:
+            self._subscriber.unsubscribe(map(self._topology.amqp_name, queues))
+            return
+        dead = self._topology.dead_queue
+        self._subscriber.unsubscribe([each for each in self._subscriber.requested if each != dead])
 
     def consume_dead_letters(self, prefetch: int, on_dead: OnDeadDelivery) -> None:
         def deliver(epoch: int, message: ReceivedMessage) -> None:

@@ -1,4 +1,4 @@
-"""A channel whose methods can be awaited, and the declaration of the topology."""
+"""A channel whose methods can be awaited."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,14 +7,8 @@ from typing import Any
 from pika.exceptions import AMQPError
 
 from taskrunner.brokers.rabbitmq.amqp_connection import AmqpConnection
-from taskrunner.brokers.rabbitmq.errors import AccessRefused, translate
-from taskrunner.brokers.topology import Topology
-from taskrunner.domain.errors import BrokerUnavailable, TaskrunnerError
-
-# How long a queue stays deleted before we declare it again. If a queue of the same name exists by the time
-# that RabbitMQ (3.10, measured) tells a channel of the deletion, RabbitMQ sends no basic.cancel but moves the
-# consumer to the new queue, where the channel's stale state swallows every delivery.
-REDECLARE_PAUSE = 1.0
+from taskrunner.brokers.rabbitmq.errors import translate
+from taskrunner.domain.errors import TaskrunnerError
 
 
 class Channel:
@@ -69,53 +63,3 @@ class Channel:
         if answer.done():
             return answer.result()
         raise self.ended.result()
-
-
-async def redeclare(connection: AmqpConnection, topology: Topology) -> None:
-    """Declare after `REDECLARE_PAUSE` seconds, because a queue was deleted."""
-    await asyncio.sleep(REDECLARE_PAUSE)
-    await declare(connection, topology)
-
-
-async def declare(connection: AmqpConnection, topology: Topology) -> None:
-    """Declare the topology on a channel of its own, since the broker closes the channel upon a conflict.
-
-    A user without the right to configure works with what is declared already, since passive declarations
-    need no right: https://www.rabbitmq.com/docs/access-control#authorisation. Raises `TopologyConflict`,
-    `AccessRefused` or `BrokerUnavailable`.
-    """
-    channel = await Channel.open(connection)
-    try:
-        await _declare(channel, topology)
-    except AccessRefused as exc:
-        await _check_declared(connection, topology, exc)
-    finally:
-        channel.close()
-
-
-async def _declare(channel: Channel, topology: Topology) -> None:
-    raw = channel.raw
-    for exchange in topology.exchanges:
-        await channel.call(raw.exchange_declare, exchange=exchange, exchange_type="direct", durable=True)
-    for declaration in topology.declarations:
-        await channel.call(
-            raw.queue_declare, queue=declaration.name, durable=True, arguments=dict(declaration.arguments)
-        )
-        await channel.call(
-            raw.queue_bind, queue=declaration.name, exchange=declaration.exchange, routing_key=declaration.key
-        )
-
-
-async def _check_declared(connection: AmqpConnection, topology: Topology, refusal: AccessRefused) -> None:
-    """Raises `AccessRefused` unless every exchange and queue exists."""
-    channel = await Channel.open(connection)
-    raw = channel.raw
-    try:
-        for exchange in topology.exchanges:
-            await channel.call(raw.exchange_declare, exchange=exchange, passive=True)
-        for declaration in topology.declarations:
-            await channel.call(raw.queue_declare, queue=declaration.name, passive=True)
-    except BrokerUnavailable as exc:
-        raise AccessRefused(f"{refusal}; {exc}; {topology.rights}") from exc
-    finally:
-        channel.close()

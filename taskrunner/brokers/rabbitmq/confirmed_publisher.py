@@ -7,7 +7,8 @@ from typing import Any
 from taskrunner.brokers.base import Publication, PublishAnswer
 from taskrunner.brokers.rabbitmq import frames
 from taskrunner.brokers.rabbitmq.amqp_connection import AmqpConnection
-from taskrunner.brokers.rabbitmq.channel import Channel, declare, redeclare
+from taskrunner.brokers.rabbitmq.channel import Channel
+from taskrunner.brokers.rabbitmq.declaration import declare, redeclare
 from taskrunner.brokers.rabbitmq.pending_confirms import PendingConfirms, PublishBatch
 from taskrunner.brokers.rabbitmq.reconnecting_connection import ConnectionRole
 from taskrunner.brokers.topology import Topology
@@ -147,11 +148,7 @@ class ConfirmChannel:
         self._pending = PendingConfirms()
         self._silent_since = self._loop.time()  # the last confirm, or when there was none to wait for
         self._waiters: list[asyncio.Future[None]] = []
-        frame_max = channel.connection.params.frame_max
-        self._encoders = {
-            queue: frames.PublishEncoder.make(channel.number, topology.exchange, queue, frame_max)
-            for queue in topology.queues
-        }
+        self._encoders = _Encoders(channel, topology.exchange)
 
     @classmethod
     async def open(cls, connection: AmqpConnection, topology: Topology) -> "ConfirmChannel":
@@ -214,6 +211,19 @@ class ConfirmChannel:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+
+class _Encoders(dict[str, frames.PublishEncoder]):
+    """The encoder of each queue, made when the first task is published to it."""
+
+    def __init__(self, channel: Channel, exchange: str) -> None:
+        self._channel = channel
+        self._exchange = exchange
+
+    def __missing__(self, queue: str) -> frames.PublishEncoder:
+        frame_max = self._channel.connection.params.frame_max
+        made = frames.PublishEncoder.make(self._channel.number, self._exchange, queue, frame_max)
+        return self.setdefault(queue, made)
 
 
 def split(publications: Sequence[Publication]) -> Iterator[Sequence[Publication]]:

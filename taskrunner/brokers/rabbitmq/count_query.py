@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from taskrunner.brokers.base import QueueCounts
 from taskrunner.brokers.rabbitmq.amqp_connection import AmqpConnection
-from taskrunner.brokers.rabbitmq.channel import Channel, redeclare
+from taskrunner.brokers.rabbitmq.channel import Channel
+from taskrunner.brokers.rabbitmq.declaration import redeclare
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable
 
@@ -49,7 +50,7 @@ class CountQuery:
             self._channel = await Channel.open(self._connection)
         raw = self._channel.raw
         counts: dict[str, QueueCounts] = {}
-        for queue in self._topology.queues:
+        for queue in self._topology.present_queues:
             amqp_name = self._topology.amqp_name(queue)
             answer = await self._channel.call(raw.queue_declare, queue=amqp_name, passive=True)
             # https://www.rabbitmq.com/amqp-0-9-1-reference#queue.declare-ok: both come in the same answer.

@@ -40,7 +40,9 @@ class PolicyWatch:
     def note_answers(self, publications: Sequence[Publication], answers: Sequence[PublishAnswer]) -> None:
         """Call this for each publish."""
         for publication, answer in zip(publications, answers, strict=True):
-            if answer in {PublishAnswer.REFUSED, PublishAnswer.RETURNED}:
+            # A queue that is no longer declared may well be missing.
+            declared = publication.queue in self._topology.queues
+            if declared and answer in {PublishAnswer.REFUSED, PublishAnswer.RETURNED}:
                 self._note(publication.queue, answer.value)
 
     @property

@@ -9,9 +9,10 @@ from functools import partial
 
 from taskrunner.brokers.base import DeadDelivery, Delivery, QueueCounts
 from taskrunner.brokers.rabbitmq.amqp_connection import AmqpConnection
-from taskrunner.brokers.rabbitmq.channel import Channel, declare, redeclare
+from taskrunner.brokers.rabbitmq.channel import Channel
 from taskrunner.brokers.rabbitmq.count_query import CountQuery
-from taskrunner.brokers.rabbitmq.reconnecting_connection import ConnectionRole
+from taskrunner.brokers.rabbitmq.declaration import declare, declare_queues, redeclare
+from taskrunner.brokers.rabbitmq.reconnecting_connection import ATTACH_TIMEOUT, ConnectionRole
 from taskrunner.brokers.rabbitmq.subscription import Subscription, SubscriptionRequest
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable
@@ -32,12 +33,14 @@ class Subscriber(ConnectionRole):
         self._by_epoch: dict[int, Subscription] = {}  # includes cancelled ones that still hold deliveries
         self._epochs = itertools.count(1)
         self._changed = asyncio.Event()
+        self._connection: AmqpConnection | None = None
         self._count_query: CountQuery | None = None
         self.resubscribed = 0
 
     async def attach(self, connection: AmqpConnection) -> None:
         """Declare the topology, then subscribe to everything requested."""
         await declare(connection, self._topology)
+        self._connection = connection
         self._count_query = CountQuery(connection, self._topology, self._count_timeout)
         await self._subscribe_missing(connection)
 
@@ -63,9 +66,20 @@ class Subscriber(ConnectionRole):
         """The broker has all deliveries back."""
         if self._count_query is not None:
             self._count_query.cancel()
-        self._count_query = None
+        self._count_query = self._connection = None
         self._active.clear()
         self._by_epoch.clear()
+        self._changed.set()
+
+    async def declare(self, queues: Iterable[str]) -> None:
+        """Declare queues on the present connection. Raises `BrokerUnavailable`."""
+        if self._connection is None:
+            raise BrokerUnavailable("RabbitMQ is not connected")
+        try:
+            async with asyncio.timeout(ATTACH_TIMEOUT):
+                await declare_queues(self._connection, self._topology, queues)
+        except TimeoutError as exc:
+            raise BrokerUnavailable(f"RabbitMQ declared no queue within {ATTACH_TIMEOUT:g} s") from exc
         self._changed.set()
 
     def subscribe(self, requests: Iterable[SubscriptionRequest]) -> None:
@@ -85,6 +99,11 @@ class Subscriber(ConnectionRole):
     def drop_requests(self) -> None:
         """Request nothing on later connections."""
         self._requests.clear()
+
+    @property
+    def requested(self) -> Sequence[str]:
+        """The AMQP names of what is requested."""
+        return tuple(self._requests)
 
     @property
     def all_active(self) -> bool:
@@ -109,11 +128,16 @@ class Subscriber(ConnectionRole):
         return await self._count_query.counts()
 
     def _missing(self) -> list[str]:
-        """The requested queues without an active subscription."""
+        """The requested queues without an active subscription, of those that RabbitMQ has.
+
+        It closes the channel of who subscribes to another, and the connection would be made again and again.
+        """
+        lacking = set(map(self._topology.amqp_name, self._topology.refused))
         return [
             amqp_name
             for amqp_name in self._requests
-            if amqp_name not in self._active or self._active[amqp_name].ended.done()
+            if amqp_name not in lacking
+            and (amqp_name not in self._active or self._active[amqp_name].ended.done())
         ]
 
     async def _subscribe_missing(self, connection: AmqpConnection) -> None:

@@ -21,8 +21,10 @@ from taskrunner.config.values import (
 from taskrunner.config.web_values import Networks, Origins, PublicUrl
 from taskrunner.domain.console_session import SessionSettings
 from taskrunner.domain.duration_field import Duration
+from taskrunner.grpc.settings import GrpcSettings
 
 _API, _SERVER, _ACCESS, _SESSION = ApiSettings(), ServerSettings(), AccessSettings(), SessionSettings()
+_GRPC = GrpcSettings()
 
 
 class ServerSection(Section):
@@ -123,6 +125,21 @@ class ApiSection(Section):
     )
     max_streams_per_key: int = Field(
         _API.max_streams_per_key, ge=0, le=100_000, description="of one API key; others get 429"
+    )
+
+
+class GrpcSection(Section):
+    """The gRPC API of `serve`, with the keys, the certificate and the limits of `Api`."""
+
+    enabled: bool = Field(True, description="whether to serve it")
+    addr: Host = Field("127.0.0.1", description="the address to listen on; beyond loopback it needs keys")
+    port: Port = Field(50051, description='the port, also as ":50051"; 0 means any free one')
+    keepalive: Annotated[Seconds, Field(ge=10)] = Field(
+        _GRPC.keepalive,
+        description="a connection that was silent for so long is asked whether it still lives",
+    )
+    max_streams_per_connection: int = Field(
+        _GRPC.max_streams_per_connection, ge=1, le=100_000, description="calls at a time on one connection"
     )
 
 

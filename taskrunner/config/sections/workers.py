@@ -5,15 +5,15 @@ import socket
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from taskrunner.config.sections.section import Section
 from taskrunner.config.values import ConsumerName, LowerCase, Queues, Seconds, SecondsOrNone
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.messages import shown
+from taskrunner.domain.queue import DEFAULT_WEIGHTS, MAX_WEIGHT, check_new_queue
 from taskrunner.domain.scaling import ScalingSettings
-from taskrunner.domain.task import Priority
 
 _CONSUMER, _SCALING = ConsumerSettings(name=""), ScalingSettings()
 # Processors on which two worker processes leave room for the event loop, the broker and the store.
@@ -58,7 +58,9 @@ class WorkersSection(Section):
         description="how long the tasks of a dead consumer wait; a live one renews its leases",
     )
     shutdown_grace: SecondsOrNone = Field(30.0, description="how long running tasks may go on after SIGTERM")
-    queues: Queues = Field(_CONSUMER.queues, description="the queues to serve: high, medium, low")
+    queues: Queues | None = Field(
+        _CONSUMER.queues, description="the queues to serve, such as [high, reports]; by default all"
+    )
     name: ConsumerName = Field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
         description="the holder of its leases; by default host name and process id",
@@ -75,38 +77,43 @@ class QueueSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    weight: int = Field(ge=1, le=1000)
+    weight: int = Field(1, ge=1, le=MAX_WEIGHT)
 
 
 def _read_queue(value: Any) -> Any:
-    """`{weight: 6}` in the file, `weight=6` elsewhere."""
+    """`{weight: 6}` in the file, `weight=6` elsewhere; nothing for the least weight."""
+    if value is None:
+        return {}
     if isinstance(value, str):
         name, _, given = value.partition("=")
         value = {name.strip(): given.strip()}
     if not isinstance(value, Mapping):
         return value
     keys = {name.casefold(): given for name, given in value.items()}
-    if keys.keys() != {"weight"}:
+    if keys.keys() - {"weight"}:
         raise ValueError(f"must be such as weight=4, got {shown(', '.join(value))}")
     return keys
 
 
-def _default(queue: Priority) -> QueueSection:
-    return QueueSection(weight=_CONSUMER.weights[queue])
+def _default(queue: str) -> QueueSection:
+    return QueueSection(weight=DEFAULT_WEIGHTS[queue])
 
 
 _Queue = Annotated[QueueSection, BeforeValidator(_read_queue)]
 
 
 class QueuesSection(Section):
-    """The queues, each with its weight."""
+    """The queues, each with its weight; add others under any name, such as reports: {weight: 2}."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+    __pydantic_extra__: dict[Annotated[str, AfterValidator(check_new_queue)], _Queue] = Field(init=False)
 
     high: _Queue = Field(
-        _default(Priority.HIGH), description="weight: turns of the queue while every queue has tasks waiting"
+        _default("high"), description="weight: turns of the queue while every queue has tasks waiting"
     )
-    medium: _Queue = Field(_default(Priority.MEDIUM), description="for tasks that name no priority")
-    low: _Queue = Field(_default(Priority.LOW), description="slowed by the others, but never starved")
+    medium: _Queue = Field(_default("medium"), description="for tasks that name no queue")
+    low: _Queue = Field(_default("low"), description="slowed by the others, but never starved")
 
-    def weights(self) -> dict[Priority, int]:
+    def weights(self) -> dict[str, int]:
         """The turns that each queue gets when all have something waiting."""
-        return {queue: getattr(self, queue).weight for queue in Priority}
+        return {name: queue.weight for name, queue in self}

@@ -77,6 +77,8 @@ def first_request(task: Task, number: int, settings: FetchSettings) -> HttpReque
 
     Intake has checked every task that it accepted, but an AMQP client can publish one without intake.
     """
+    if task.url is None:
+        raise ValueError(f"a task of the executor {task.executor} has no URL")
     url = task_fields.check_url(task.url, settings.limits)
     method = task_fields.check_method(task.method)
     if task.headers:
@@ -120,7 +122,9 @@ def _content(task: Task, method: str) -> bytes | None:
     content = task.content
     if content is None:
         return b"" if method in _CONTENT_EXPECTED else None
-    return None if method == "HEAD" else content
+    # RFC 9110 9.3.1: servers refuse a GET with content. The data of an executor then only fills its URL.
+    is_data = task.executor is not None and method == "GET"
+    return None if method == "HEAD" or is_data else content
 
 
 def _header_lines(task: Task, ours: list[str], content: bytes | None) -> list[str]:

@@ -5,9 +5,11 @@ Before them stand the status table and the names of stored fields, written out f
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 
 from taskrunner.domain.status import CLAIMABLE, LIVE, PUBLISHABLE, TERMINAL, Status
 from taskrunner.stores.change_store import MOST_CHANGES
@@ -25,21 +27,25 @@ class Script:
     sha: str
 
 
-class Scripts(dict[str, Script]):
-    """All scripts by name, read once."""
+Scripts = Mapping[str, Script]
 
-    def __init__(self) -> None:
-        folder = files(__package__) / "lua"
-        shared = {path.name: path.read_text(encoding="utf-8") for path in (folder / "shared").iterdir()}
-        for path in folder.iterdir():
-            if path.name.endswith(".lua"):
-                text = path.read_text(encoding="utf-8")
-                uses = _USES.match(text)
-                parts = ["prelude", *(uses[1].split(", ") if uses else ())]
-                source = "\n".join([_tables(), *(shared[f"{part}.lua"] for part in parts), text])
-                name = path.name.removesuffix(".lua")
-                sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-                self[name] = Script(name=name, source=source, sha=sha)
+
+@cache
+def read_scripts() -> Scripts:
+    """All scripts by name. All stores of a process share them."""
+    folder, tables = files(__package__) / "lua", _tables()
+    shared = {path.name: path.read_text(encoding="utf-8") for path in (folder / "shared").iterdir()}
+    found: dict[str, Script] = {}
+    for path in folder.iterdir():
+        if path.name.endswith(".lua"):
+            text = path.read_text(encoding="utf-8")
+            uses = _USES.match(text)
+            parts = ["prelude", *(uses[1].split(", ") if uses else ())]
+            source = "\n".join([tables, *(shared[f"{part}.lua"] for part in parts), text])
+            name = path.name.removesuffix(".lua")
+            sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+            found[name] = Script(name=name, source=source, sha=sha)
+    return MappingProxyType(found)
 
 
 def _tables() -> str:

@@ -11,18 +11,20 @@ from taskrunner.stores.redis.connections import Connections, MakeConnection, mak
 from taskrunner.stores.redis.consumer_store import RedisConsumerStore
 from taskrunner.stores.redis.dead_letter_store import RedisDeadLetterStore
 from taskrunner.stores.redis.dedup_store import RedisDedupStore
+from taskrunner.stores.redis.executor_store import RedisExecutorStore
 from taskrunner.stores.redis.fleet_store import RedisFleetStore
 from taskrunner.stores.redis.host_store import RedisHostStore
 from taskrunner.stores.redis.inspection_store import RedisInspectionStore
 from taskrunner.stores.redis.intake_store import RedisIntakeStore
 from taskrunner.stores.redis.operation_store import RedisOperationStore
 from taskrunner.stores.redis.operator_store import RedisOperatorStore
+from taskrunner.stores.redis.queue_store import RedisQueueStore
 from taskrunner.stores.redis.rate_store import RedisRateStore
 from taskrunner.stores.redis.redis_connection import SERVICE, RedisStoreConnection
 from taskrunner.stores.redis.relay_store import RedisRelayStore
 from taskrunner.stores.redis.replicas import Replicas
 from taskrunner.stores.redis.schedule_store import RedisScheduleStore
-from taskrunner.stores.redis.scripts import Scripts
+from taskrunner.stores.redis.scripts import read_scripts
 from taskrunner.stores.redis.session_store import RedisSessionStore
 from taskrunner.stores.redis.settings import RedisSettings, endpoint, with_limits
 from taskrunner.stores.redis.webhook_store import RedisWebhookStore
@@ -43,6 +45,8 @@ class RedisStore(
     RedisSessionStore,
     RedisChangeStore,
     RedisWebhookStore,
+    RedisExecutorStore,
+    RedisQueueStore,
     RedisOperationStore,
     RedisFleetStore,
     RedisInspectionStore,
@@ -62,7 +66,7 @@ class RedisStore(
     ) -> None:
         where = endpoint(settings)
         settings = with_limits(settings, where)
-        scripts, prefix = Scripts(), f"{settings.prefix}:"
+        scripts, prefix = read_scripts(), f"{settings.prefix}:"
         context = None if where.tls is None else make_tls_context(where.tls, "Redis")
         connections = Connections(lambda: make_connection(settings, where, context))
         probe = ("EVAL", scripts["probe"].source, 1, prefix)

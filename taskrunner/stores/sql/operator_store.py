@@ -17,7 +17,6 @@ from sqlalchemy import (
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_filter import TaskOrder
 from taskrunner.stores.consumer_store import follow_up_bytes
 from taskrunner.stores.fields import retention_ms
@@ -211,7 +210,7 @@ def _requeue(session: Session, part: Sequence[str], now_ms: int, due_ms: int) ->
                     status=Status.SCHEDULED,
                     attempt=task.attempt,
                     attempt_limit=task.attempt + task.max_attempts,
-                    queue=Priority(task.queue),
+                    queue=task.queue,
                     encoded=encoded[task_id].encode(),
                     snoozes=task.snoozes,
                 )

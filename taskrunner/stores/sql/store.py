@@ -9,12 +9,14 @@ from taskrunner.stores.sql.change_store import SqlChangeStore
 from taskrunner.stores.sql.consumer_store import SqlConsumerStore
 from taskrunner.stores.sql.dead_letter_store import SqlDeadLetterStore
 from taskrunner.stores.sql.dedup_store import SqlDedupStore
+from taskrunner.stores.sql.executor_store import SqlExecutorStore
 from taskrunner.stores.sql.fleet_store import SqlFleetStore
 from taskrunner.stores.sql.host_store import SqlHostStore
 from taskrunner.stores.sql.inspection_store import SqlInspectionStore
 from taskrunner.stores.sql.intake_store import SqlIntakeStore
 from taskrunner.stores.sql.operation_store import SqlOperationStore
 from taskrunner.stores.sql.operator_store import SqlOperatorStore
+from taskrunner.stores.sql.queue_store import SqlQueueStore
 from taskrunner.stores.sql.rate_store import SqlRateStore
 from taskrunner.stores.sql.relay_store import SqlRelayStore
 from taskrunner.stores.sql.schedule_store import SqlScheduleStore
@@ -39,6 +41,8 @@ class SqlStore(
     SqlSessionStore,
     SqlChangeStore,
     SqlWebhookStore,
+    SqlExecutorStore,
+    SqlQueueStore,
     SqlOperationStore,
     SqlFleetStore,
     SqlInspectionStore,

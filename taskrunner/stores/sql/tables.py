@@ -117,6 +117,20 @@ webhooks = Table(
     Column("encoded", Text, nullable=False),
 )
 
+executors = Table(
+    "taskrunner_executors",
+    metadata,
+    Column("name", _BYTEWISE, primary_key=True),
+    Column("encoded", Text, nullable=False),
+)
+
+queues = Table(
+    "taskrunner_queues",
+    metadata,
+    Column("name", _BYTEWISE, primary_key=True),
+    Column("encoded", Text, nullable=False),
+)
+
 api_keys = Table(
     "taskrunner_api_keys",
     metadata,

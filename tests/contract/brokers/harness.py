@@ -16,9 +16,11 @@ from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.task import Priority
 from tests.tools.proxy import Proxy
 from tests.tools.waiting import PATIENCE, eventually, in_time
+
+# Queues that tests declare beside the default ones.
+DECLARED = ("reports", "mails")
 
 
 class Inbox:
@@ -52,7 +54,7 @@ class Inbox:
                 await self._more.wait()
 
 
-def messages(count: int, queue: Priority = Priority.MEDIUM, size_bytes: int = 20) -> list[Publication]:
+def messages(count: int, queue: str = "medium", size_bytes: int = 20) -> list[Publication]:
     """Distinct publications whose bodies begin with their number."""
     return [
         Publication(queue=queue, body=b"%d:".ljust(size_bytes, b"x") % number, task_id=new_task_id())
@@ -92,16 +94,16 @@ class Backend(ABC):
     async def plug(self) -> None: ...
 
     @abstractmethod
-    async def delete(self, queue: Priority) -> None:
+    async def delete(self, queue: str) -> None:
         """Delete the queue in the broker, as an operator may."""
 
     @abstractmethod
-    async def purge(self, queue: Priority) -> None: ...
+    async def purge(self, queue: str) -> None: ...
 
-    async def depth(self, queue: Priority = Priority.MEDIUM) -> int:
+    async def depth(self, queue: str = "medium") -> int:
         return (await self.broker.depths())[queue]
 
-    async def wait_depth(self, count: int, queue: Priority = Priority.MEDIUM) -> None:
+    async def wait_depth(self, count: int, queue: str = "medium") -> None:
         async def reached() -> bool:
             return await self.depth(queue) == count
 
@@ -133,10 +135,10 @@ class MemoryBackend(Backend):
     async def plug(self) -> None:
         self.broker.reconnect()
 
-    async def delete(self, queue: Priority) -> None:
+    async def delete(self, queue: str) -> None:
         self.broker.delete(queue)
 
-    async def purge(self, queue: Priority) -> None:
+    async def purge(self, queue: str) -> None:
         self.broker.lose(queue)
 
 
@@ -193,10 +195,10 @@ class RabbitBackend(Backend):
     async def plug(self) -> None:
         await self.proxy.listen()
 
-    async def delete(self, queue: Priority) -> None:
+    async def delete(self, queue: str) -> None:
         await self.admin(lambda channel: channel.queue_delete(self.topology.amqp_name(queue)))
 
-    async def purge(self, queue: Priority) -> None:
+    async def purge(self, queue: str) -> None:
         await self.admin(lambda channel: channel.queue_purge(self.topology.amqp_name(queue)))
 
     async def admin(self, act: Callable[[Any], object]) -> None:
@@ -209,8 +211,10 @@ class RabbitBackend(Backend):
         await asyncio.to_thread(run)
 
     def _delete_all(self, channel: Any) -> None:
-        for declaration in self.topology.declarations:
+        for declaration in self.topology.basic_declarations:
             channel.queue_delete(declaration.name)
+        for queue in DECLARED:
+            channel.queue_delete(self.topology.amqp_name(queue))
         for exchange in self.topology.exchanges:
             channel.exchange_delete(exchange)
 

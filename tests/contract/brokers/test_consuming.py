@@ -8,11 +8,11 @@ import pytest
 from taskrunner.brokers.base import Delivery
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import LoopFailed, ServiceLost, ServiceRestored
-from taskrunner.domain.task import Priority
+from taskrunner.domain.queue import DEFAULT_QUEUES
 from tests.contract.brokers.harness import Backend, Inbox, bodies, messages
 from tests.tools.waiting import PATIENCE, eventually
 
-ALL = list(Priority)
+ALL = list(DEFAULT_QUEUES)
 
 
 async def settled(backend: Backend) -> None:
@@ -55,29 +55,27 @@ async def test_ack_of_nothing_and_double_acks_do_no_harm(backend: Backend) -> No
 
 async def test_prefetch_limits_unacknowledged_deliveries(backend: Backend) -> None:
     """Each queue hands out its prefetch and goes on as deliveries are acked."""
-    await backend.broker.publish([*messages(10, Priority.HIGH), *messages(10, Priority.LOW)])
+    await backend.broker.publish([*messages(10, "high"), *messages(10, "low")])
     inbox = Inbox()
-    backend.broker.consume([Priority.HIGH, Priority.LOW], 4, inbox.take)
+    backend.broker.consume(["high", "low"], 4, inbox.take)
     got = await inbox.wait(8)
     await settled(backend)
     assert len(got) == 8
-    backend.broker.ack([delivery for delivery in got if delivery.queue is Priority.HIGH][:3])
+    backend.broker.ack([delivery for delivery in got if delivery.queue == "high"][:3])
     await inbox.wait(11)
     await settled(backend)
     queues = [delivery.queue for delivery in got]
-    assert (queues.count(Priority.HIGH), queues.count(Priority.LOW)) == (7, 4)
+    assert (queues.count("high"), queues.count("low")) == (7, 4)
 
 
 async def test_only_requested_queues_are_consumed(backend: Backend) -> None:
     """A consumer of some queues leaves the others alone."""
-    await backend.broker.publish(
-        [*messages(1, Priority.HIGH), *messages(1, Priority.MEDIUM), *messages(1, Priority.LOW)]
-    )
+    await backend.broker.publish([*messages(1, "high"), *messages(1, "medium"), *messages(1, "low")])
     inbox = Inbox()
-    backend.broker.consume([Priority.LOW], 10, inbox.take)
+    backend.broker.consume(["low"], 10, inbox.take)
     await inbox.wait(1)
     await settled(backend)
-    assert [delivery.queue for delivery in inbox.deliveries] == [Priority.LOW]
+    assert [delivery.queue for delivery in inbox.deliveries] == ["low"]
 
 
 async def test_released_delivery_is_delivered_again(backend: Backend) -> None:
@@ -94,7 +92,7 @@ async def test_released_delivery_is_delivered_again(backend: Backend) -> None:
 
 async def test_rejected_delivery_is_a_dead_letter(backend: Backend) -> None:
     """A rejected message reaches the collector with its bytes, queue, reason and the broker's account."""
-    sent = messages(2, Priority.HIGH)
+    sent = messages(2, "high")
     await backend.broker.publish(sent)
     inbox = Inbox()
     backend.broker.consume(ALL, 10, inbox.take)
@@ -102,7 +100,7 @@ async def test_rejected_delivery_is_a_dead_letter(backend: Backend) -> None:
     backend.broker.consume_dead_letters(10, inbox.take_dead)
     dead = await inbox.wait_dead(2)
     assert sorted(bodies(dead)) == sorted(each.body for each in sent)
-    assert {(letter.queue, letter.reason) for letter in dead} == {(Priority.HIGH, "rejected")}
+    assert {(letter.queue, letter.reason) for letter in dead} == {("high", "rejected")}
     assert {letter.message_id for letter in dead} == {each.task_id for each in sent}
     account = orjson.loads(dead[0].x_death or "")
     assert account[0]["reason"] == "rejected"
@@ -174,16 +172,16 @@ async def test_a_queue_is_cancelled_alone_and_consumed_again(backend: Backend) -
     """The other queues go on. Released messages wait, and arrive with those published meanwhile."""
     inbox = Inbox()
     backend.broker.consume(ALL, 10, inbox.take)
-    await backend.broker.publish(messages(1, Priority.HIGH))
+    await backend.broker.publish(messages(1, "high"))
     (first,) = await inbox.wait(1)
-    backend.broker.cancel_consume([Priority.HIGH])
+    backend.broker.cancel_consume(["high"])
     backend.broker.release([first])
-    await backend.broker.publish([*messages(1, Priority.HIGH), *messages(1, Priority.LOW)])
-    assert [each.queue for each in await inbox.wait(2)] == [Priority.HIGH, Priority.LOW]
-    await backend.wait_depth(2, Priority.HIGH)
+    await backend.broker.publish([*messages(1, "high"), *messages(1, "low")])
+    assert [each.queue for each in await inbox.wait(2)] == ["high", "low"]
+    await backend.wait_depth(2, "high")
     assert backend.broker.status().consuming
-    backend.broker.consume([Priority.HIGH], 10, inbox.take)
-    assert [each.queue for each in await inbox.wait(4)][2:] == [Priority.HIGH] * 2
+    backend.broker.consume(["high"], 10, inbox.take)
+    assert [each.queue for each in await inbox.wait(4)][2:] == ["high"] * 2
 
 
 async def test_cancel_ends_deliveries_but_not_acks(backend: Backend) -> None:
@@ -207,12 +205,12 @@ async def test_deleted_queue_is_consumed_again(backend: Backend) -> None:
     """A consumer whose queue was deleted resumes without help; the other queues notice nothing."""
     inbox = Inbox()
     backend.broker.consume(ALL, 5, inbox.take)
-    await backend.broker.publish([*messages(1, Priority.HIGH), *messages(1, Priority.LOW)])
+    await backend.broker.publish([*messages(1, "high"), *messages(1, "low")])
     before = list(await inbox.wait(2))
-    await backend.delete(Priority.HIGH)
+    await backend.delete("high")
 
     async def is_back() -> bool:
-        answers = await backend.broker.publish(messages(1, Priority.HIGH))
+        answers = await backend.broker.publish(messages(1, "high"))
         return answers[0] == "confirmed"
 
     await eventually(is_back)
@@ -254,20 +252,20 @@ async def test_subscription_made_while_away_is_active_after_the_connect(backend:
 async def test_a_queue_counts_its_subscriptions(backend: Backend) -> None:
     """Each queue has its own number, which falls to nothing when the last subscription ends."""
 
-    async def counted(queue: Priority, ready: int, consumers: int) -> bool:
+    async def counted(queue: str, ready: int, consumers: int) -> bool:
         counts = (await backend.broker.queue_counts())[queue]
         return (counts.ready, counts.consumers) == (ready, consumers)
 
-    await backend.broker.publish(messages(3, Priority.HIGH))
-    await eventually(lambda: counted(Priority.HIGH, 3, 0))
+    await backend.broker.publish(messages(3, "high"))
+    await eventually(lambda: counted("high", 3, 0))
     inbox = Inbox()
-    backend.broker.consume([Priority.HIGH], 2, inbox.take)
+    backend.broker.consume(["high"], 2, inbox.take)
     await inbox.wait(2)
-    await eventually(lambda: counted(Priority.HIGH, 1, 1))
-    assert await counted(Priority.LOW, 0, 0)
-    backend.broker.cancel_consume([Priority.HIGH])
+    await eventually(lambda: counted("high", 1, 1))
+    assert await counted("low", 0, 0)
+    backend.broker.cancel_consume(["high"])
     backend.broker.ack(inbox.deliveries)
-    await eventually(lambda: counted(Priority.HIGH, 1, 0))
+    await eventually(lambda: counted("high", 1, 0))
     await backend.unplug()
     with pytest.raises(BrokerUnavailable):
         await backend.broker.queue_counts()

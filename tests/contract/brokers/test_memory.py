@@ -8,7 +8,6 @@ from taskrunner.brokers.base import PublishAnswer
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events
-from taskrunner.domain.task import Priority
 from tests.contract.brokers.harness import Inbox, MemoryBackend, messages
 
 CONFIRMED, REFUSED, UNKNOWN = PublishAnswer.CONFIRMED, PublishAnswer.REFUSED, PublishAnswer.UNKNOWN
@@ -30,7 +29,7 @@ async def test_a_block_stops_publishes_and_nothing_else(memory: MemoryBackend) -
     with pytest.raises(BrokerUnavailable, match="no memory left"):
         await broker.publish(messages(1))
     assert (broker.status().connected, broker.status().blocked) == (True, "no memory left")
-    broker.consume([Priority.MEDIUM], 1, inbox.take)
+    broker.consume(["medium"], 1, inbox.take)
     broker.ack((await inbox.wait(1))[:1])
     await inbox.wait(2)
     broker.unblock()
@@ -61,7 +60,7 @@ async def test_a_fault_holds_until_it_is_reset(
 async def test_a_disconnect_ends_a_block(memory: MemoryBackend) -> None:
     """A new connection has no alarm, and unacknowledged deliveries are delivered again."""
     broker, inbox = memory.broker, Inbox()
-    broker.consume([Priority.MEDIUM], 1, inbox.take)
+    broker.consume(["medium"], 1, inbox.take)
     await broker.publish(messages(1))
     await inbox.wait(1)
     broker.block()
@@ -76,7 +75,7 @@ async def test_a_full_broker_refuses_until_something_is_acked() -> None:
     broker, inbox = MemoryBroker(Events(), limit=3), Inbox()
     await broker.start()
     assert list(await broker.publish(messages(5))) == [CONFIRMED] * 3 + [REFUSED] * 2
-    broker.consume([Priority.MEDIUM], 3, inbox.take)
+    broker.consume(["medium"], 3, inbox.take)
     first, second, _ = await inbox.wait(3)
     broker.reject([second])
     assert list(await broker.publish(messages(1))) == [REFUSED]

@@ -4,7 +4,6 @@ import pytest
 
 from taskrunner.brokers.base import Publication, PublishAnswer
 from taskrunner.domain.errors import BrokerUnavailable
-from taskrunner.domain.task import Priority
 from tests.contract.brokers.harness import Backend, Inbox, bodies, messages
 from tests.tools.waiting import PATIENCE, eventually
 
@@ -17,7 +16,7 @@ async def test_batch_is_confirmed_and_delivered_in_order(backend: Backend, count
     sent = messages(count)
     assert list(await backend.broker.publish(sent)) == [CONFIRMED] * count
     inbox = Inbox()
-    backend.broker.consume([Priority.MEDIUM], count + 1, inbox.take)
+    backend.broker.consume(["medium"], count + 1, inbox.take)
     await inbox.wait(count)
     assert bodies(inbox.deliveries) == [each.body for each in sent]
     assert [delivery.message_id for delivery in inbox.deliveries] == [each.task_id for each in sent]
@@ -25,31 +24,31 @@ async def test_batch_is_confirmed_and_delivered_in_order(backend: Backend, count
 
 async def test_a_publication_reaches_its_queue_only(backend: Backend) -> None:
     """A publication reaches its queue and no other."""
-    await backend.broker.publish([*messages(1, Priority.HIGH), *messages(2, Priority.LOW)])
-    await backend.wait_depth(2, Priority.LOW)
-    assert dict(await backend.broker.depths()) == {Priority.HIGH: 1, Priority.MEDIUM: 0, Priority.LOW: 2}
+    await backend.broker.publish([*messages(1, "high"), *messages(2, "low")])
+    await backend.wait_depth(2, "low")
+    assert dict(await backend.broker.depths()) == {"high": 1, "medium": 0, "low": 2}
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 131_064, 131_065, 1_500_000])
 async def test_body_of_any_size_arrives_complete(backend: Backend, size_bytes: int) -> None:
     """Bodies are bytes: empty ones and those of several frames arrive as sent."""
     body = bytes(range(256)) * (size_bytes // 256) + b"z" * (size_bytes % 256)
-    await backend.broker.publish([Publication(queue=Priority.HIGH, body=body, task_id="t")])
+    await backend.broker.publish([Publication(queue="high", body=body, task_id="t")])
     inbox = Inbox()
-    backend.broker.consume([Priority.HIGH], 1, inbox.take)
+    backend.broker.consume(["high"], 1, inbox.take)
     await inbox.wait(1)
     assert bodies(inbox.deliveries) == [body]
 
 
 async def test_deleted_queue_returns_its_publications_only(backend: Backend) -> None:
     """A publication that no queue takes is answered RETURNED; the queue is then declared again."""
-    await backend.delete(Priority.HIGH)
-    mixed = [*messages(2, Priority.HIGH), *messages(2, Priority.LOW), *messages(1, Priority.HIGH)]
+    await backend.delete("high")
+    mixed = [*messages(2, "high"), *messages(2, "low"), *messages(1, "high")]
     answers = await backend.broker.publish(mixed)
     assert list(answers) == [RETURNED, RETURNED, CONFIRMED, CONFIRMED, RETURNED]
 
     async def comes_back() -> bool:
-        return list(await backend.broker.publish(messages(1, Priority.HIGH))) == [CONFIRMED]
+        return list(await backend.broker.publish(messages(1, "high"))) == [CONFIRMED]
 
     await eventually(comes_back)
 
@@ -73,7 +72,7 @@ async def test_purged_queue_is_empty(backend: Backend) -> None:
     """Depths are the broker's own, so a purge shows."""
     await backend.broker.publish(messages(5))
     await backend.wait_depth(5)
-    await backend.purge(Priority.MEDIUM)
+    await backend.purge("medium")
     await backend.wait_depth(0)
 
 

@@ -14,7 +14,7 @@ import pytest
 from taskrunner.brokers.base import Delivery, Publication, PublishAnswer
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import ServiceLost, ServiceRestored
-from taskrunner.domain.task import Priority
+from taskrunner.domain.queue import DEFAULT_QUEUES
 from tests.contract.brokers.harness import Inbox, RabbitBackend, bodies, messages
 from tests.tools.proxy import Mode
 from tests.tools.waiting import PATIENCE, eventually, in_time
@@ -99,7 +99,7 @@ async def test_live_connection_is_kept_by_heartbeats(unstarted: RabbitBackend) -
     """An idle connection whose peer sends heartbeats stays up past two of pika's checks."""
     heartbeat = 3  # RabbitMQ rightly gives up a client that gets no processor for two of them
     await unstarted.start(heartbeat=heartbeat)
-    unstarted.broker.consume(list(Priority), 10, Inbox().take)
+    unstarted.broker.consume(list(DEFAULT_QUEUES), 10, Inbox().take)
     await eventually(lambda: unstarted.broker.status().consuming)
     # pika checks every heartbeat + 5 s, and gives up at the second check without new bytes.
     await asyncio.sleep(2 * (heartbeat + 5) + 1)
@@ -110,7 +110,7 @@ async def test_live_connection_is_kept_by_heartbeats(unstarted: RabbitBackend) -
 async def test_repeated_resets_leak_nothing(rabbit: RabbitBackend) -> None:
     """After many resets there are two connections, as at the start, and everything works."""
     inbox = Inbox()
-    rabbit.broker.consume(list(Priority), 10, inbox.take)
+    rabbit.broker.consume(list(DEFAULT_QUEUES), 10, inbox.take)
     for _ in range(5):
         await rabbit.cut()
         await rabbit.broker.wait_ready(PATIENCE)
@@ -126,7 +126,7 @@ async def test_latency_and_slices_change_nothing_but_speed(rabbit: RabbitBackend
     """Frames that arrive in pieces of seven bytes are put together."""
     rabbit.proxy.slice_bytes = 7
     inbox = Inbox()
-    rabbit.broker.consume(list(Priority), 100, inbox.take)
+    rabbit.broker.consume(list(DEFAULT_QUEUES), 100, inbox.take)
     sent = messages(50, size_bytes=300)
     assert set(await rabbit.broker.publish(sent)) == {CONFIRMED}
     assert bodies(await inbox.wait(50)) == [each.body for each in sent]
@@ -153,7 +153,7 @@ async def test_alarm_refuses_publishes_and_lets_acks_through(unstarted: RabbitBa
     """While the broker blocks publishers, publishing fails at once and consuming goes on."""
     await unstarted.start(publish_timeout=5.0)
     broker, inbox = unstarted.broker, Inbox()
-    broker.consume(list(Priority), 2, inbox.take)
+    broker.consume(list(DEFAULT_QUEUES), 2, inbox.take)
     await broker.publish(messages(4))
     got = list(await inbox.wait(2))
     await control("set_disk_free_limit", "1000000000000000")
@@ -196,7 +196,7 @@ async def test_the_version_is_in_the_status(rabbit: RabbitBackend) -> None:
 async def test_connections_closed_by_an_operator_are_made_again(rabbit: RabbitBackend) -> None:
     """`rabbitmqctl close_all_connections` costs a reconnect, which counts once for both connections."""
     inbox = Inbox()
-    rabbit.broker.consume(list(Priority), 2, inbox.take)
+    rabbit.broker.consume(list(DEFAULT_QUEUES), 2, inbox.take)
     await control("close_all_connections", "a test")
     await eventually(lambda: all(each.connects == 2 for each in rabbit.broker._connections))
     await rabbit.broker.wait_ready(PATIENCE)
@@ -208,16 +208,16 @@ async def test_connections_closed_by_an_operator_are_made_again(rabbit: RabbitBa
 async def test_channel_closed_by_the_broker_is_opened_again(rabbit: RabbitBackend) -> None:
     """A channel error on one queue returns its deliveries and leaves the connection up."""
     inbox = Inbox()
-    rabbit.broker.consume([Priority.HIGH, Priority.LOW], 5, inbox.take)
-    await rabbit.broker.publish([*messages(1, Priority.HIGH), *messages(1, Priority.LOW)])
+    rabbit.broker.consume(["high", "low"], 5, inbox.take)
+    await rabbit.broker.publish([*messages(1, "high"), *messages(1, "low")])
     got = list(await inbox.wait(2))
-    high = next(delivery for delivery in got if delivery.queue == Priority.HIGH)
-    low = next(delivery for delivery in got if delivery.queue == Priority.LOW)
+    high = next(delivery for delivery in got if delivery.queue == "high")
+    low = next(delivery for delivery in got if delivery.queue == "low")
     subscription = rabbit.broker._subscriber._by_epoch[high.epoch]
     subscription._channel.raw.basic_ack(delivery_tag=4711)  # 406, as the acknowledgement timeout is
     await inbox.wait(3)
     again = inbox.deliveries[2]
-    assert (again.queue, again.redelivered) == (Priority.HIGH, True)
+    assert (again.queue, again.redelivered) == ("high", True)
     rabbit.broker.ack([low, again])
     await eventually(lambda: rabbit.broker.status().consuming)
     assert rabbit.broker.status().reconnects == 0
@@ -227,10 +227,10 @@ async def test_watchdog_repairs_a_consumer_that_gets_nothing(unstarted: RabbitBa
     """A queue deleted and declared again within milliseconds stops RabbitMQ's deliveries; we notice."""
     await unstarted.start(stall_after=2.0)
     inbox = Inbox()
-    unstarted.broker.consume([Priority.HIGH], 2, inbox.take)
+    unstarted.broker.consume(["high"], 2, inbox.take)
     await eventually(lambda: unstarted.broker.status().consuming)
-    queue = unstarted.topology.amqp_name(Priority.HIGH)
-    arguments = dict(replace(unstarted.topology, delivery_limit=3).declarations[1].arguments)
+    queue = unstarted.topology.amqp_name("high")
+    arguments = dict(replace(unstarted.topology, delivery_limit=3).basic_declarations[1].arguments)
 
     def delete_and_declare(channel: Any) -> None:
         channel.queue_delete(queue)
@@ -238,7 +238,7 @@ async def test_watchdog_repairs_a_consumer_that_gets_nothing(unstarted: RabbitBa
         channel.queue_bind(queue, unstarted.topology.exchange, "high")
 
     await unstarted.admin(delete_and_declare)
-    sent = messages(5, Priority.HIGH)
+    sent = messages(5, "high")
     await unstarted.broker.publish(sent)
     while len(inbox.deliveries) < 5:
         unstarted.broker.ack(await inbox.wait(len(inbox.deliveries) + 1))
@@ -260,13 +260,13 @@ async def test_foreign_headers_end_no_connection(rabbit: RabbitBackend) -> None:
         lambda channel: channel.basic_publish(rabbit.topology.exchange, "low", b"{}", _MillisecondHeader())
     )
     inbox = Inbox()
-    rabbit.broker.consume(list(Priority), 5, inbox.take)
+    rabbit.broker.consume(list(DEFAULT_QUEUES), 5, inbox.take)
     rabbit.broker.consume_dead_letters(5, inbox.take_dead)
     got = await inbox.wait(1)
     assert got[0].message_id == "foreign"
     rabbit.broker.reject(got)
     dead = await inbox.wait_dead(1)
-    assert (dead[0].queue, dead[0].reason, dead[0].message_id) == (Priority.LOW, "rejected", "foreign")
+    assert (dead[0].queue, dead[0].reason, dead[0].message_id) == ("low", "rejected", "foreign")
     assert rabbit.broker.status().reconnects == 0
 
 
@@ -286,7 +286,7 @@ async def test_restart_under_load_loses_nothing_confirmed(rabbit: RabbitBackend,
         for number in itertools.count():
             if not running:
                 return
-            letter = Publication(queue=Priority.LOW, body=b"%d" % number, task_id=str(number))
+            letter = Publication(queue="low", body=b"%d" % number, task_id=str(number))
             try:
                 answers = await broker.publish([letter])
             except BrokerUnavailable:
@@ -295,7 +295,7 @@ async def test_restart_under_load_loses_nothing_confirmed(rabbit: RabbitBackend,
             if answers[0] is CONFIRMED:
                 confirmed.add(letter.body)
 
-    broker.consume(list(Priority), 50, take)
+    broker.consume(list(DEFAULT_QUEUES), 50, take)
     producer = asyncio.create_task(produce())
     await eventually(lambda: len(delivered) > 100)
     await services("restart", "rabbitmq", *how)

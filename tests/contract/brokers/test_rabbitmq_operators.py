@@ -10,6 +10,7 @@ import pytest
 from taskrunner.brokers.base import DeadDelivery, PublishAnswer
 from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from taskrunner.domain.errors import BrokerUnavailable
+from taskrunner.domain.queue import DEFAULT_QUEUES
 from tests.contract.brokers.harness import Inbox, RabbitBackend, messages
 from tests.contract.brokers.test_rabbitmq import control
 from tests.tools.waiting import PATIENCE, eventually
@@ -118,6 +119,45 @@ async def test_missing_rights_are_named(
     assert re.search(named, text)
     if not declared:
         await unstarted.start()
+
+
+async def test_a_queue_that_may_not_be_declared_hinders_no_other(unstarted: RabbitBackend) -> None:
+    """The refusal names the right; a declared queue can be used, and so can this one once it is declared."""
+    await unstarted.start()
+    await unstarted.broker.declare((*DEFAULT_QUEUES, "mails"))
+    async with user(unstarted, "^$", ".*", ".*") as broker:
+        await broker.wait_ready(PATIENCE)
+        queues = (*DEFAULT_QUEUES, "mails", "reports")
+        await broker.declare(queues)
+        assert broker.refused_queues.keys() == {"reports"}
+        assert "configure access to queue" in broker.refused_queues["reports"]
+        assert "rabbitmqctl set_permissions" in broker.refused_queues["reports"]
+        inbox = Inbox()
+        broker.consume(queues, 10, inbox.take)
+        answers = await broker.publish([*messages(1, "reports"), *messages(1, "mails"), *messages(1)])
+        confirmed = PublishAnswer.CONFIRMED
+        assert list(answers) == [PublishAnswer.RETURNED, confirmed, confirmed]
+        assert {each.queue for each in await inbox.wait(2)} == {"mails", "medium"}
+        assert (await broker.depths()).keys() == {*DEFAULT_QUEUES, "mails"}
+        status = broker.status()
+        assert (status.connected, status.consuming, status.reconnects) == (True, True, 0)
+        assert any("the queue reports is not declared" in each for each in status.warnings)
+        await unstarted.broker.declare(queues)
+        await broker.declare(queues)
+        assert broker.refused_queues == {}
+        assert list(await broker.publish(messages(1, "reports"))) == [confirmed]
+        assert (await inbox.wait(3))[2].queue == "reports"
+
+
+async def test_a_queue_with_other_arguments_hinders_no_other(unstarted: RabbitBackend) -> None:
+    """As the default ones do, it names the argument; here the others go on."""
+    await unstarted.start()
+    name = unstarted.topology.amqp_name("reports")
+    await unstarted.admin(lambda channel: channel.queue_declare(name, durable=True))
+    await unstarted.broker.declare((*DEFAULT_QUEUES, "reports"))
+    assert "but taskrunner needs quorum" in unstarted.broker.refused_queues["reports"]
+    assert list(await unstarted.broker.publish(messages(1))) == [PublishAnswer.CONFIRMED]
+    assert unstarted.broker.status().connected
 
 
 @pytest.mark.parametrize("kind", ["policy", "operator_policy"])

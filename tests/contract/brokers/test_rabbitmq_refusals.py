@@ -81,7 +81,7 @@ async def test_conflicting_queue_is_reported_until_it_is_deleted(
     unstarted: RabbitBackend, index: int, changes: dict[str, str | int], expected: str
 ) -> None:
     """A queue with other arguments is reported at once; after an operator has deleted it, we go on."""
-    queue = replace(unstarted.topology, delivery_limit=3).declarations[index]
+    queue = replace(unstarted.topology, delivery_limit=3).basic_declarations[index]
     arguments = {**queue.arguments, **changes}
     if "x-queue-type" in changes:
         # RabbitMQ 4 refuses a delivery limit on a classic queue.

@@ -24,7 +24,9 @@ def _postgres(request: pytest.FixtureRequest) -> Backend:
 
 
 def _pgbouncer(request: pytest.FixtureRequest) -> Backend:
-    return PostgresBackend(request.getfixturevalue("pgbouncer_url"))
+    return PostgresBackend(
+        request.getfixturevalue("postgres_url"), pooler=request.getfixturevalue("pgbouncer_url")
+    )
 
 
 @pytest.fixture(scope="session")

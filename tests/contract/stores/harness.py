@@ -17,14 +17,14 @@ from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.redis_url import RedisUrl
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority, Task
+from taskrunner.domain.task import Task
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import AttemptRef, Claimed, NewTask, Settlement, Store
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from taskrunner.stores.sql.settings import SqlSettings
 from taskrunner.stores.sql.store import SqlStore
-from tests.tools.stores import postgres_schema, sqlite_url
+from tests.tools.stores import empty_sqlite, schemas, sqlite_url
 from tests.tools.waiting import PATIENCE
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, 123000, UTC)
@@ -113,7 +113,8 @@ class SqliteBackend(Backend):
         self.path = Path(self._folder.name) / "taskrunner.db"
 
     async def prepare(self) -> None:
-        await self.make(Events()).upgrade()
+        if not self.path.exists():
+            self.path.write_bytes(empty_sqlite())
 
     async def close(self) -> None:
         await super().close()
@@ -124,17 +125,15 @@ class SqliteBackend(Backend):
 
 
 class PostgresBackend(Backend):
-    """A schema of its own on a real server."""
+    """A schema of its own on a real server, directly or through a `pooler`."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, pooler: str | None = None) -> None:
         super().__init__()
-        self._schema = postgres_schema(server)
+        self._schema = schemas(server).lend(pooler)
         self.url = ""
 
     async def prepare(self) -> None:
-        if not self.url:
-            self.url = await self._schema.__aenter__()
-            await self.make(Events()).upgrade()
+        self.url = self.url or await self._schema.__aenter__()
 
     async def close(self) -> None:
         await super().close()
@@ -250,7 +249,7 @@ def message(letter_id: str, **changes: Any) -> DeadLetter:
         reason="rejected",
         error="not JSON",
         died_at=NOW,
-        queue=Priority.HIGH,
+        queue="high",
         url=None,
         attempt=0,
         raw=b"\xff\x00garbage",

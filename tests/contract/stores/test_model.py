@@ -17,6 +17,7 @@ from taskrunner.domain.status import CLAIMABLE, LIVE, PUBLISHABLE, Status
 from taskrunner.stores.base import AcceptAnswer, ClaimAnswer, Store
 from tests.contract.stores.conftest import BACKENDS
 from tests.contract.stores.harness import KEEP, NOW, Backend, ended, entry, make_task, ref, settling
+from tests.tools.examples import share
 
 T = TypeVar("T")
 LEASE = HOLD = timedelta(seconds=30)
@@ -252,7 +253,7 @@ def test_a_store_does_as_its_model(name: str, request: pytest.FixtureRequest) ->
             run_state_machine_as_test(
                 machine,
                 settings=settings(
-                    max_examples=25,
+                    max_examples=share(1 / 4),
                     stateful_step_count=40,
                     deadline=None,
                     suppress_health_check=list(HealthCheck),

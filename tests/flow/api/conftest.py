@@ -24,6 +24,7 @@ from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.clock import SystemClock
+from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
@@ -41,6 +42,8 @@ from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.dry_runner import DryRunner
+from taskrunner.producer.executor_admin import ExecutorAdmin
+from taskrunner.producer.executor_watch import ExecutorWatch
 from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
@@ -55,6 +58,8 @@ from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.queue_admin import QueueAdmin
+from taskrunner.producer.queue_watch import QueueWatch
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from taskrunner.producer.search import Search
@@ -163,18 +168,22 @@ async def api(
         "reconnects": reconnects(broker, store),
     }
     requeue = Requeuer(store, intake, publisher, clock, hold=10)
-    webhook_watch, pauses = WebhookWatch(store, events, clock), PauseWatch(store, events, clock)
+    webhook_watch = WebhookWatch(store, events, clock)
     await webhook_watch.turn()
     cancellation = Cancellation(store, events, clock, RetentionSettings(), webhook_watch.source)
     keys = KeyWatch(store, events, clock)
     await keys.turn()
+    executors = ExecutorWatch(store, events, intake_settings.current.executors)
+    await executors.turn()
+    pauses = PauseWatch(store, events, clock, executors.source)
     sessions = Sessions(store, keys, events, clock)
     quota, storage = TaskQuota(store, keys, events, clock), StorageQuota(store, keys, events, clock)
     hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
     trail = AuditTrail(store, events, clock)
     feed = TaskFeed(store, events, clock)
     await feed.start()
-    explainer = Explainer(store, broker, hosts, trail, clock)
+    watch = QueueWatch(store, broker, events, intake_settings, DeclaredQueues())
+    explainer = Explainer(store, broker, watch.declared, hosts, trail, clock)
     bulk_actions = BulkActions(store, Search(store), cancellation, requeue)
     runner = OperationRunner(OperationRuns(store, bulk_actions, trail, events, clock, name="api"))
     app = build_api(
@@ -187,13 +196,15 @@ async def api(
         hosts=hosts,
         feed=feed,
         explainer=explainer,
-        fleet=Fleet(store, broker, explainer, clock),
+        fleet=Fleet(store, broker, explainer, watch.declared, clock),
+        queues=QueueAdmin(store, broker, watch, clock),
         schedules=ScheduleAdmin(store, intake, clock),
         store=store,
         health=health,
         stats=Stats(parts, clock),
         metrics=metrics,
         token_keys=token_keys,
+        executors=ExecutorAdmin(store, Search(store), cancellation, clock, intake_settings, executors),
         webhooks=WebhookAdmin(store, clock, intake_settings, webhook_watch.refresh),
         access=Access(keys, access_settings, KeyLimiter(store, clock), sessions, KeyQuotas(quota, storage)),
         keys=KeyAdmin(store, clock, storage=storage, refresh=keys.refresh),
@@ -225,6 +236,7 @@ async def api(
             storage,
             pauses,
             feed,
+            executors,
             seen,
         )
     await server.stop()

@@ -28,6 +28,7 @@ from taskrunner.domain.settlement import RetentionSettings, settlement
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.monitor.health import Health
 from taskrunner.producer.audit_trail import AuditTrail
+from taskrunner.producer.executor_watch import ExecutorWatch
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
@@ -75,6 +76,7 @@ class Api:
     storage: StorageQuota
     pauses: PauseWatch
     feed: TaskFeed
+    executors: ExecutorWatch
     events: list[Event] = field(default_factory=list)
 
     async def ask(self, method: str, path: str, **options: Any) -> Answer:
@@ -106,6 +108,12 @@ class Api:
     @property
     def live(self) -> LiveRequests:
         return self.app[LIVE_REQUESTS]
+
+    async def make_executor(self, name: str = "resize_image", **fields: Any) -> Answer:
+        """A new executor, which the API knows: of the kind python, unless `fields` say otherwise."""
+        made = await self.ask("POST", "/executors", json={"name": name, "kind": "python", **fields})
+        assert made.status == 201, made.content
+        return made
 
     async def submit(self, **task: Any) -> Answer:
         return await self.ask("POST", "/tasks", json={"url": "http://example.com/", **task})

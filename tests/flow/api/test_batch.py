@@ -41,7 +41,7 @@ async def test_each_line_is_a_task_or_is_told_why_not(api: Api, prefix: str) -> 
     assert [(item.line, item.status) for item in items] == [(1, 202), (4, 202), (5, 422), (6, 422), (7, 400)]
     assert {error.field for error in items[3].errors} == {"url", "x"}
     assert (items[1].id, items[1].created, items[1].published) == ("mine", True, True)
-    assert (await api.get("/tasks/mine")).json["priority"] == "high"
+    assert (await api.get("/tasks/mine")).json["queue"] == "high"
     again = await api.ask("POST", f"{prefix}/tasks/batch", data=lines[3], headers=LINES)
     assert [(item["id"], item["created"]) for item in again.json["items"]] == [("mine", False)]
 

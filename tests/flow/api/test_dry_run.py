@@ -25,7 +25,7 @@ async def test_every_setting_is_told_and_nothing_is_stored(api: Api) -> None:
     assert answer.status == 200
     found = answer.json
     assert (found["created"], found["existing_id"], found["write_concern"]) == (True, None, "broker")
-    assert (found["task"]["priority"], found["task"]["timeout"]) == ("high", 30.0)
+    assert (found["task"]["queue"], found["task"]["timeout"]) == ("high", 30.0)
     assert found["task"]["retry"]["base"] == 2
     assert found["task"]["retry"]["cap"] == 300
     assert [each["number"] for each in found["attempts"]] == [1, 2, 3]

@@ -11,7 +11,6 @@ from taskrunner.domain.circuit_breaker import CircuitBreaker
 from taskrunner.domain.host_state import HostState, encode_state
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.stores.base import AttemptRef, Snooze
 from taskrunner.stores.host_store import HostEdit, HostEntry
 from tests.flow.api.harness import Api
@@ -47,7 +46,7 @@ async def test_others_are_ready_before_it(api: Api) -> None:
         await api.finish(f"done-{number}", Status.SUCCEEDED, Response(status=200))
     await api.submit(id="other", priority="high")
     await api.submit(id="a")
-    api.broker.consume([Priority.MEDIUM], 1, ignore)
+    api.broker.consume(["medium"], 1, ignore)
     await eventually(lambda: behind(api))
     (reason,) = await reasons(api)
     assert (reason["code"], reason["ahead"]) == ("queue", 3)
@@ -60,7 +59,7 @@ async def behind(api: Api) -> bool:
 
 async def test_a_consumer_has_it(api: Api) -> None:
     await api.submit(id="a")
-    api.broker.consume([Priority.MEDIUM], 10, ignore)
+    api.broker.consume(["medium"], 10, ignore)
 
     async def delivered() -> bool:
         return await codes(api) == ["delivered"]
@@ -144,7 +143,7 @@ async def test_a_key_learns_nothing_of_others(api: Api) -> None:
     boss = bearer(await api.make_key("boss", Scope.ADMIN))
     task = {"url": "http://h.test/", "id": "a"}
     await api.ask("POST", "/tasks", json=task, headers=mine)
-    api.broker.consume([Priority.MEDIUM], 1, ignore)
+    api.broker.consume(["medium"], 1, ignore)
     for number in range(2):
         await api.ask("POST", "/tasks", json={"url": "http://h.test/", "id": f"o{number}"}, headers=boss)
 

@@ -8,7 +8,7 @@ import pytest
 from taskrunner.brokers.base import Publication
 from taskrunner.domain.api_key import Scope
 from taskrunner.domain.figures import Figures
-from taskrunner.domain.task import Priority
+from taskrunner.domain.queue import DEFAULT_QUEUES
 from taskrunner.domain.worker_report import RunningAttempt, WorkerProcessReport, WorkerReport
 from taskrunner.stores.base import StoredFigures
 from tests.flow.api.harness import Api
@@ -28,7 +28,7 @@ async def report(
         "version": "1",
         "since": now - timedelta(hours=1),
         "reported_at": now,
-        "queues": (Priority.HIGH, Priority.LOW),
+        "queues": ("high", "low"),
         "threads": 5,
         "busy": 1,
         "min_threads": 5,
@@ -42,7 +42,7 @@ async def report(
             RunningAttempt(
                 task_id="mine~x",
                 attempt=2,
-                queue=Priority.LOW,
+                queue="low",
                 host="a.test",
                 since=now - timedelta(seconds=9),
             ),
@@ -86,7 +86,7 @@ async def test_queues_say_how_full_they_are(api: Api) -> None:
     answer = await api.ask("GET", "/queues", headers=boss)
 
     queues = {each["name"]: each for each in answer.json["queues"]}
-    assert set(queues) == set(Priority)
+    assert set(queues) == set(DEFAULT_QUEUES)
     low, medium = queues["low"], queues["medium"]
     assert (low["ready"], low["served_by"], medium["served_by"]) == (1, ["c-1"], [])
     assert 0 <= low["oldest_age"] < 60
@@ -106,7 +106,7 @@ async def test_the_whole_pause_holds_each_queue(api: Api) -> None:
 
 async def test_queues_are_shown_without_the_broker(api: Api) -> None:
     """What only the broker knows is null."""
-    await api.broker.publish([Publication(queue=Priority.LOW, body=b"{}", task_id="x")])
+    await api.broker.publish([Publication(queue="low", body=b"{}", task_id="x")])
     await api.broker.stop()
     queues = (await api.get("/queues")).json["queues"]
     assert {(each["ready"], each["consumers"]) for each in queues} == {(None, None)}
@@ -162,8 +162,8 @@ async def test_a_wrong_question_is_refused(api: Api, query: str, field: str) -> 
 
 
 async def test_an_unknown_queue_is_a_problem(api: Api) -> None:
-    problem = await api.refusal(404, "queue_unknown", "GET", "/queues/urgent")
-    assert "there are high, medium, low" in problem["detail"]
+    problem = await api.refusal(404, "queue_unknown", "GET", "/queues/hihg")
+    assert 'did you mean "high"?' in problem["detail"]
 
 
 @pytest.mark.parametrize("path", PATHS)

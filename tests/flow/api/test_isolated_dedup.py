@@ -11,6 +11,7 @@ from taskrunner.domain.status import Status
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer
 from tests.flow.api.test_isolation import OWN, keys
+from tests.tools.examples import share
 
 __all__ = ["keys"]  # a fixture
 Keys = dict[str, dict[str, str]]
@@ -88,7 +89,9 @@ async def test_who_sees_all_shares_one_namespace(api: Api, keys: Keys) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("ab"), st.sampled_from(MODES)), max_size=12))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=share(1 / 4), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 async def test_what_a_key_is_told_does_not_depend_on_others(
     api: Api, steps: list[tuple[int, str, str]]
 ) -> None:

@@ -17,6 +17,7 @@ from tests.contract.stores.harness import KEEP, entry, make_task, ref
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer
 from tests.flow.api.test_isolation import OWN
+from tests.tools.examples import share
 from tests.tools.waiting import PATIENCE
 
 NAMES = ("ann", "bob", "zoe")
@@ -137,7 +138,7 @@ async def test_each_key_reads_its_own_once_the_newest_first(api: Api) -> None:
     keys["boss"] = bearer(await api.make_key("boss", *OWN, Scope.READ_ALL))
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=share(1 / 2), deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         path=st.sampled_from(list(LISTS)),
         begin=st.lists(NEW, max_size=12),

@@ -13,7 +13,6 @@ from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Events
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
@@ -128,7 +127,7 @@ def message(letter_id: str, raw: bytes) -> DeadLetter:
         reason="rejected",
         error="no JSON",
         died_at=datetime.now(UTC),
-        queue=Priority.LOW,
+        queue="low",
         raw=raw,
         x_death='[{"count": 1}]',
     )

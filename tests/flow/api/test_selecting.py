@@ -6,7 +6,6 @@ import pytest
 
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.producer.search import Search
 from tests.flow.api.harness import Api
@@ -71,7 +70,7 @@ async def test_dead_letters_are_listed_by_conditions(api: Api) -> None:
         reason="rejected",
         error="not JSON",
         died_at=datetime.now(UTC),
-        queue=Priority.HIGH,
+        queue="high",
         raw=b"x",
     )
     await api.store.add_dead_messages([message], retention=100)
@@ -88,7 +87,7 @@ async def test_dead_letters_are_listed_by_conditions(api: Api) -> None:
 
 async def test_wrong_conditions_are_told_all_at_once(api: Api) -> None:
     problem = await api.refusal(
-        400, "bad_query", "GET", "/tasks?status=gone&queue=fast&lable=x&created_after=1"
+        400, "bad_query", "GET", "/tasks?status=gone&queue=no!&lable=x&created_after=1"
     )
     assert {error["field"] for error in problem["errors"]} == {"status", "queue", "lable", "created_after"}
     assert 'did you mean "label"?' in problem["detail"]

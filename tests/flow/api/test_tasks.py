@@ -22,7 +22,7 @@ async def test_a_task_is_accepted_and_can_be_read_where_location_points(api: Api
     assert answer.status == 202
     task = answer.json
     assert answer.headers["Location"] == f"{prefix}/tasks/{task['id']}"
-    assert (task["url"], task["method"], task["priority"]) == (URL, "GET", "medium")
+    assert (task["url"], task["method"], task["queue"]) == (URL, "GET", "medium")
     assert (task["status"], task["attempt"], task["attempts"], task["result"]) == ("queued", 0, [], None)
     read = await api.get(answer.headers["Location"])
     assert (read.status, read.json["id"], read.json["labels"]) == (200, task["id"], {"a": "b"})

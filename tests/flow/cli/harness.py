@@ -20,7 +20,6 @@ from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.settlement import RetentionSettings, settlement
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import AttemptRef
@@ -106,7 +105,7 @@ async def make_file(cli: Cli, **fields: Any) -> None:
             reason="rejected",
             error="is not a task",
             died_at=now - AGE,
-            queue=Priority.LOW,
+            queue="low",
             url=str(fields.get("url", "http://b.test/")),
             raw=b'{"url": "ftp://b.test/"}',
         )
@@ -129,7 +128,7 @@ async def _fail(platform: Platform, name: str, kind: OutcomeKind, now: datetime)
     assert record is not None
     ref = AttemptRef(id=name, attempt=1)
     await platform.store.claim([ref], now=now, lease_until=now + timedelta(seconds=30), consumer="c")
-    answered = Response(status=500, url=record.task.url) if kind is OutcomeKind.HTTP_ERROR else None
+    answered = Response(status=500, url=record.task.url or "") if kind is OutcomeKind.HTTP_ERROR else None
     attempt = Attempt(number=1, consumer="c", started_at=now)
     outcome = Outcome(kind=kind, error="failed in a test", response=answered)
     verdict = Verdict(status=Status.FAILED, reason=kind.value)

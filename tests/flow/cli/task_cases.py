@@ -8,6 +8,7 @@ from tests.flow.cli.harness import Case, Cli, task_of
 TASK_OPTIONS: Mapping[str, tuple[str, str, Any]] = {
     "--method": ("PUT", "method", "PUT"),
     "--header": ("Accept: text/html", "headers", {"Accept": "text/html"}),
+    "--queue": ("low", "queue", "low"),
     "--priority": ("low", "priority", "low"),
     "--max-attempts": ("7", "max_attempts", 7),
     "--retry-on": ("404", "retry_on", [404]),
@@ -34,8 +35,11 @@ CALLBACK_OPTIONS: dict[str, tuple[str, str, Any]] = {
 def task_option(command: str, option: str, value: str, field: str, expected: Any) -> Case:
     words = (option, value) if value else (option,)
 
+    # A task has the queue that its draft, such as that of a schedule, picks by a priority.
+    shown_as = "queue" if field == "priority" and command == "produce" else field
+
     def case(cli: Cli) -> None:
-        assert task_of(cli, command, *words)[field] == expected
+        assert task_of(cli, command, *words)[shown_as] == expected
 
     return case
 

@@ -77,7 +77,7 @@ CHOSEN: Mapping[str, tuple[str, set[str]]] = {
 SERVICES: Mapping[str, str] = {
     "serve --addr": "a b",
     "serve --port": "x",
-    "consume --queues": "hihg",
+    "consume --queues": "a b",
     "consume --min-workers": "x",
     "consume --max-workers": "x",
     "consume --addr": "a b",
@@ -140,6 +140,7 @@ def named(command: str) -> tuple[str, ...]:
     needed |= {"keys create": "web --scope read", "keys revoke": "first", "keys rotate": "first"}
     needed |= {f"operations {name}": UNKNOWN for name in ("show", "abort")}
     needed |= {"keys limit": "first --rate 5/s"}
+    needed |= {f"queues {name}": "reports" for name in ("declare", "delete")}
     needed |= {"webhooks put": " ".join(PUT[2:]), "webhooks show": "ends", "webhooks delete": "ends"}
     needed |= {f"tasks {name}": "--all" for name in ("cancel", "requeue", "delete")}
     needed |= {f"dead-letters {name}": "--all" for name in ("requeue", "purge")}

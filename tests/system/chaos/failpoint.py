@@ -102,7 +102,7 @@ def _run_poison_host(number: int, parent: int) -> None:
     run = HttpHandler.run
 
     def trapped(self: HttpHandler, context: AttemptContext) -> Any:
-        if "/poison" in context.task.url:
+        if "/poison" in (context.task.url or ""):
             ctypes.string_at(0)
         return run(self, context)
 

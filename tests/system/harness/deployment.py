@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from servers.ports import free_ports
 
+from tests.system.harness.command_line import run
 from tests.system.harness.http import Client
-from tests.system.harness.process import TaskrunnerProcess, command, environment
+from tests.system.harness.process import TaskrunnerProcess
 from tests.system.harness.target import Target
 from tests.tools.waiting import PATIENCE, wait_for
 
@@ -88,22 +89,9 @@ class Deployment:
             self._api = fresh
         return fresh
 
-    def run(
-        self, *words: str, given: bytes | None = None, within: float = PATIENCE, **settings: object
-    ) -> "subprocess.CompletedProcess[str]":
+    def run(self, *words: str, given: bytes = b"", **settings: object) -> "subprocess.CompletedProcess[str]":
         """A command from start to end, with `given` on its standard input."""
-        done = subprocess.run(
-            command(*words),
-            input=given,
-            stdin=subprocess.DEVNULL if given is None else None,
-            capture_output=True,
-            timeout=within,
-            env=environment({**self.settings, **settings}),
-            cwd=self.folder,
-        )
-        return subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-        )
+        return run(self.folder, {**self.settings, **settings}, *words, given=given)
 
     def submit(self, url: str, **fields: object) -> str:
         """Hand in one task by the API; returns its id."""

@@ -21,7 +21,9 @@ def environment(settings: Mapping[str, object]) -> dict[str, str]:
     """The environment with `settings` such as {"WORKERS__LEASE": 5}, without an operator's variables."""
     foreign = ("TASKRUNNER_", "RABBITMQ_", "REDIS_", "WORKER_", "OUTBOX_", "RETRY_", "MAX_RETRIES")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    told = {f"TASKRUNNER_{name}": str(value) for name, value in settings.items()}
+    # Its port is one for all; a test of gRPC names its own.
+    quiet = {"GRPC__ENABLED": False, **settings}
+    told = {f"TASKRUNNER_{name}": str(value) for name, value in quiet.items()}
     return {**kept, "PYTHONPATH": str(_ROOT), **told}
 
 

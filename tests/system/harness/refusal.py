@@ -4,7 +4,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.system.harness.process import run
+from tests.system.harness import process
+from tests.system.harness.command_line import run
 
 ALL = ("all",)
 DEV = ("dev", "--port", "0", "--data", ".")
@@ -25,7 +26,9 @@ def command(
         "SERVER__PORT": 0,
         "LOGGER__LEVEL": "error",
     }
-    return run(folder, settings, *words, before=before)
+    if before is None:
+        return run(folder, settings, *words)
+    return process.run(folder, settings, *words, before=before)
 
 
 def refused(done: "subprocess.CompletedProcess[str]", where: str, *way_out: str) -> None:

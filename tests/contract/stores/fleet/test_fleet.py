@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.figures import Figures
-from taskrunner.domain.task import Priority
+from taskrunner.domain.queue import DEFAULT_QUEUES
 from taskrunner.domain.value import replace
 from taskrunner.domain.worker_report import RunningAttempt, WorkerProcessReport, WorkerReport
 from taskrunner.stores.base import AttemptRef, Store, StoredFigures
@@ -25,7 +25,7 @@ def report(name: str = "c-1", **changes: Any) -> WorkerReport:
         version="1",
         since=NOW,
         reported_at=NOW,
-        queues=tuple(Priority),
+        queues=DEFAULT_QUEUES,
         threads=5,
         busy=2,
         min_threads=5,
@@ -35,7 +35,7 @@ def report(name: str = "c-1", **changes: Any) -> WorkerReport:
         backlog=3,
         in_flight=2,
         processes=(WorkerProcessReport(pid=None, losses=1, last_loss="killed by signal 9"),),
-        running=(RunningAttempt(task_id="k~a", attempt=2, queue=Priority.LOW, host="a.test", since=NOW),),
+        running=(RunningAttempt(task_id="k~a", attempt=2, queue="low", host="a.test", since=NOW),),
     )
     return replace(made, **changes)
 
@@ -101,7 +101,7 @@ async def test_the_first_queued_task_of_each_queue_is_found(store: Store) -> Non
     """Among those that were created first; since it was queued, not since it was created."""
     for place, (task_id, queue) in enumerate([("a", "low"), ("b", "high"), ("c", "low"), ("d", "medium")]):
         created = NOW + place * SECOND
-        task = make_task(id=task_id, priority=Priority(queue), created_at=created)
+        task = make_task(id=task_id, queue=queue, created_at=created)
         await store.accept([entry(task)])
         if task_id != "d":
             later = created + timedelta(minutes=1)

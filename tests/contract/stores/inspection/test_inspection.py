@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from taskrunner.domain.status import LIVE, Status
-from taskrunner.domain.task import Priority
 from taskrunner.stores.base import Store
 from taskrunner.stores.inspection_store import Flawed, Overdue
 from tests.contract.stores.harness import DAY, KEEP, NOW, bring, entries, fetch, make_task, message, ref
@@ -71,13 +70,13 @@ async def test_what_is_sound_is_left_as_it_is(store: Store, status: Status) -> N
 async def test_the_longest_overdue_are_seen_first_and_left_alone(store: Store) -> None:
     """As many as asked for, live ones only, by the moment and not before."""
     running = await bring(store, Status.RUNNING)
-    queued = await bring(store, Status.QUEUED, encoded=b"{}", queue=Priority.HIGH)
+    queued = await bring(store, Status.QUEUED, encoded=b"{}", queue="high")
     await bring(store, Status.SUCCEEDED)
     lease = NOW + timedelta(seconds=30)
     assert await store.overdue(before=lease - BRIEF, limit=9) == []
-    seen = [Overdue(id=running, status=Status.RUNNING, queue=Priority.MEDIUM)]
+    seen = [Overdue(id=running, status=Status.RUNNING, queue="medium")]
     assert await store.overdue(before=lease, limit=9) == seen
-    seen.append(Overdue(id=queued, status=Status.QUEUED, queue=Priority.HIGH))
+    seen.append(Overdue(id=queued, status=Status.QUEUED, queue="high"))
     for _ in range(2):
         assert await store.overdue(before=NOW + DAY, limit=9) == seen
     assert await store.overdue(before=NOW + DAY, limit=1) == seen[:1]
@@ -85,10 +84,10 @@ async def test_the_longest_overdue_are_seen_first_and_left_alone(store: Store) -
 
 @pytest.mark.parametrize("status", sorted(LIVE))
 async def test_every_live_status_can_be_overdue(store: Store, status: Status) -> None:
-    task = make_task(priority=Priority.LOW)
-    task_id = await bring(store, status, id=task.id, queue=task.priority)
+    task = make_task(queue="low")
+    task_id = await bring(store, status, id=task.id, queue=task.queue)
     assert await store.overdue(before=NOW + 2 * DAY, limit=9) == [
-        Overdue(id=task_id, status=status, queue=Priority.LOW)
+        Overdue(id=task_id, status=status, queue="low")
     ]
 
 

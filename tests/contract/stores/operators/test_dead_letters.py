@@ -7,7 +7,6 @@ import pytest
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import (
@@ -63,7 +62,7 @@ async def test_a_failed_task_is_a_dead_letter(store: Store) -> None:
         reason=OutcomeKind.TIMEOUT,
         error="the target did not answer within 30 s",
         died_at=NOW,
-        queue=Priority.MEDIUM,
+        queue="medium",
         url="https://target.example/path?q=1",
         attempt=1,
         outcome=OutcomeKind.TIMEOUT,

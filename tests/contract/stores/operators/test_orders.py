@@ -15,6 +15,7 @@ from taskrunner.domain.task_filter import TaskOrder
 from taskrunner.stores.base import Store
 from taskrunner.stores.values import Created, Place
 from tests.contract.stores.harness import KEEP, NOW, entry, make_task, ref
+from tests.tools.examples import share
 from tests.tools.waiting import PATIENCE
 
 MINE = "mine~"
@@ -79,7 +80,7 @@ async def test_every_task_that_stays_is_listed_once(store: Store, order: TaskOrd
     """In its place, of all tasks and of a namespace, with tasks of one moment, while others come and go."""
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=share(1 / 4), deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         namespace=st.sampled_from(["", MINE]),
         limit=st.integers(1, 4),

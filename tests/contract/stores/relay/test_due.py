@@ -7,7 +7,6 @@ import pytest
 
 from taskrunner.domain.record import Attempt
 from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import (
     CONSUMER,
@@ -66,10 +65,10 @@ async def test_what_was_taken_is_due_again_after_the_hold(store: Store) -> None:
 @pytest.mark.parametrize("status", [Status.SCHEDULED, Status.QUEUED, Status.RETRYING])
 async def test_what_is_handed_out_can_be_published(store: Store, status: Status) -> None:
     """Everything that an envelope needs comes with it."""
-    new = entry(make_task(priority=Priority.HIGH))
+    new = entry(make_task(queue="high"))
     task_id = await bring(store, status, **{name: getattr(new, name) for name in ("id", "encoded", "queue")})
     (due,) = await store.take_due(now=NOW + seconds(999_999), limit=9, hold=1.0)
-    assert (due.id, due.status, due.queue, due.encoded) == (task_id, status, Priority.HIGH, new.encoded)
+    assert (due.id, due.status, due.queue, due.encoded) == (task_id, status, "high", new.encoded)
     assert (due.attempt, due.attempt_limit) == (int(status is Status.RETRYING), 3)
     assert due.running is None
 

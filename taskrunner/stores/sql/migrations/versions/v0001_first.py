@@ -51,6 +51,8 @@ def _create_tables() -> None:
     _table("hosts", "host", (_TEXT, "version encoded"), (_BIG, "until_ms"))
     _table("host_limits", "pattern", (_TEXT, "encoded"))
     _table("webhooks", "name", (_TEXT, "encoded"))
+    _table("executors", "name", (_TEXT, "encoded"))
+    _table("queues", "name", (_TEXT, "encoded"))
     _table("api_keys", "name", (_TEXT, "encoded"), (_BIG_OR_NULL, "last_used_ms"))
     _table("key_rates", "name", (_BIG, "arrival_us"))
     _table("console_sessions", "id", (_TEXT, "encoded"), (_BIG_OR_NULL, "last_used_ms"))

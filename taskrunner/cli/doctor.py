@@ -1,17 +1,16 @@
-"""`taskrunner doctor` and `db`: check, repair and upgrade what is stored."""
+"""`taskrunner doctor`: check and repair what is stored."""
 
 from pathlib import Path
 
 import click
 
-from taskrunner.app.adapters import upgrade_store
 from taskrunner.app.doctor import Diagnosis, diagnose
 from taskrunner.app.loop import run
 from taskrunner.cli.audited import command_actor
-from taskrunner.cli.command_group import Command, CommandGroup
+from taskrunner.cli.command_group import Command
 from taskrunner.cli.errors import FAILURE, OUTSIDE
 from taskrunner.cli.options import config_option
-from taskrunner.config import Config, load
+from taskrunner.config import load
 from taskrunner.domain.codec import encode
 from taskrunner.producer.doctor import Finding
 
@@ -64,23 +63,3 @@ def _json(finding: Finding) -> str:
             "fixed": finding.fixed,
         }
     ).decode()
-
-
-@click.group(cls=CommandGroup, name="db")
-def db_command() -> None:
-    """Manage the tables of a SQL store."""
-
-
-@db_command.command("upgrade")
-@config_option
-def upgrade_tables(config_path: Path | None) -> None:
-    """Create the tables or upgrade them. Safe to repeat and to run from several places at once."""
-    raise SystemExit(run(_upgrade(load(config_path))))
-
-
-async def _upgrade(config: Config) -> int:
-    if await upgrade_store(config):
-        click.echo("the database is up to date")
-    else:
-        click.echo("the store is Redis, which has no tables: nothing to do")
-    return 0

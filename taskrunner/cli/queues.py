@@ -1,0 +1,108 @@
+"""`taskrunner queues`: list, declare and delete queues."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from taskrunner.api.views.fleet import QueueView
+from taskrunner.app.loop import run
+from taskrunner.app.platform import Platform, operate
+from taskrunner.cli.audited import change
+from taskrunner.cli.command_group import CommandGroup
+from taskrunner.cli.options import config_option, json_option
+from taskrunner.cli.table import print_table, rows_of
+from taskrunner.config import load
+from taskrunner.domain.audit import ids_target
+from taskrunner.domain.codec import encode
+from taskrunner.domain.duration import duration_text
+from taskrunner.domain.queue_draft import QueueDraft
+from taskrunner.producer.audit_trail import Change
+from taskrunner.producer.fleet import QueueState
+
+_HEADERS = ("QUEUE", "WEIGHT", "READY", "OLDEST", "IN/S", "OUT/S", "CONSUMERS", "PAUSED")
+
+
+class _QueueGroup(CommandGroup):
+    """Lists without a command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        is_option = bool(args) and args[0].startswith("-") and args[0] not in ctx.help_option_names
+        return super().parse_args(ctx, ["list", *args] if not args or is_option else args)
+
+
+@click.group(cls=_QueueGroup, name="queues")
+def queues_command() -> None:
+    """List, declare or delete queues. Without a command, list them."""
+
+
+@queues_command.command("list")
+@config_option
+@json_option
+def list_command(config_path: Path | None, as_json: bool) -> None:
+    """Print the queues: messages that wait, for how long, rates, consumers, and who paused them."""
+    config = load(config_path)
+
+    async def use(platform: Platform) -> int:
+        queues = await platform.fleet.queues()
+        now = platform.clock.now()
+        if as_json:
+            for each in queues:
+                click.echo(encode(QueueView.of(each, now)))
+            return 0
+        await print_table(_HEADERS, rows_of(_row(each, now) for each in queues))
+        return 0
+
+    raise SystemExit(run(operate(config, use, publishes=not config.rabbit.in_memory)))
+
+
+@queues_command.command()
+@config_option
+@click.argument("name")
+@click.option("--weight", type=int, default=1, show_default=True, help="Turns while every queue has tasks.")
+def declare(config_path: Path | None, name: str, weight: int) -> None:
+    """Declare a queue, or change its weight. Every process knows it within a second."""
+    config, draft = load(config_path), QueueDraft.from_json(encode({"weight": weight}))
+
+    async def use(platform: Platform, changed: Change) -> int:
+        changed.add(0)
+        queue, is_new = await platform.queue_admin.put(name, draft)
+        changed.add(1)
+        click.echo(f"{queue.name} {'declared' if is_new else 'changed'}, weight {queue.weight}")
+        return 0
+
+    publishes = not config.rabbit.in_memory
+    raise SystemExit(run(change(config, use, "queues.set", ids_target([name]), publishes=publishes)))
+
+
+@queues_command.command()
+@config_option
+@click.argument("name")
+def delete(config_path: Path | None, name: str) -> None:
+    """Withdraw the declaration of a queue that has no tasks."""
+    config = load(config_path)
+
+    async def use(platform: Platform, changed: Change) -> int:
+        changed.add(0)
+        await platform.queue_admin.delete(name)
+        changed.add(1)
+        click.echo(f"{name} deleted")
+        return 0
+
+    publishes = not config.rabbit.in_memory
+    raise SystemExit(run(change(config, use, "queues.delete", ids_target([name]), publishes=publishes)))
+
+
+def _row(queue: QueueState, now: datetime) -> Sequence[str]:
+    since, pause = queue.queued_since, queue.pause
+    return (
+        queue.name,
+        str(queue.weight),
+        "?" if queue.ready is None else str(queue.ready),
+        "-" if since is None else duration_text(max(0.0, (now - since).total_seconds())),
+        f"{queue.rate_in:.1f}",
+        f"{queue.rate_out:.1f}",
+        "?" if queue.consumers is None else str(queue.consumers),
+        "-" if pause is None else f"since {pause.since:%Y-%m-%dT%H:%M:%SZ} by {pause.by or '?'}",
+    )

@@ -1,0 +1,61 @@
+"""The executor source: the executors that tasks may name, with the compiled schemas of their data."""
+
+from collections.abc import Iterable, Mapping
+
+from taskrunner.domain.data_schema import DataSchema
+from taskrunner.domain.errors import ExecutorDisabled, FieldError, StoreUnavailable, TaskInvalid
+from taskrunner.domain.executor import Executor
+from taskrunner.domain.messages import did_you_mean, shown
+
+
+class ExecutorSource:
+    """The executors in force. Whoever reads drafts asks here; a watch sets them.
+
+    `known` is None until they were read.
+    """
+
+    __slots__ = ("_schemas", "known")
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __init__(self, known: Iterable[Executor] | None = None) -> None:
+        self.known: Mapping[str, Executor] | None = None
+        # By their texts. Each is compiled for the first task that it is needed for.
+        self._schemas: dict[str, DataSchema] = {}
+        if known is not None:
+            self.set(known)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ExecutorSource) and self.known == other.known
+
+    def set(self, executors: Iterable[Executor]) -> None:
+        """These are in force from now on."""
+        self.known = {each.name: each for each in executors}
+        needed = {each.schema for each in self.known.values()}
+        self._schemas = {text: schema for text, schema in self._schemas.items() if text in needed}
+
+    def find(self, name: str) -> Executor | None:
+        """The executor of this name. Raises `StoreUnavailable` until they are known."""
+        if self.known is None:
+            raise StoreUnavailable("the executors are in the store, which has not answered yet")
+        return self.known.get(name)
+
+    def for_new_task(self, name: str) -> Executor:
+        """Raises `TaskInvalid` for an unknown one, `ExecutorDisabled`, and `StoreUnavailable`."""
+        executor = self.find(name)
+        if executor is None:
+            hint = did_you_mean(name, self.known or ())
+            message = f"there is no executor {shown(name)}{hint or '; create it first'}"
+            raise TaskInvalid([FieldError(field="executor", message=message)])
+        if not executor.enabled:
+            raise ExecutorDisabled.of(name)
+        return executor
+
+    def check_data(self, executor: Executor, data: str | None) -> None:
+        """Raises `TaskInvalid` with what the executor's schema finds in `data`, a text of JSON."""
+        if executor.schema is None:
+            return
+        schema = self._schemas.get(executor.schema)
+        if schema is None:
+            schema = self._schemas[executor.schema] = DataSchema(executor.schema)
+        if findings := schema.findings(data):
+            raise TaskInvalid(findings)

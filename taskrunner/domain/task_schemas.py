@@ -1,0 +1,24 @@
+"""What the JSON Schema of a task says of fields whose rules no type has."""
+
+from typing import Any
+
+from taskrunner.domain import task_fields
+from taskrunner.domain.messages import any_case
+
+ID_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "pattern": f"^{task_fields.ID_PATTERN.pattern}$",
+    "not": {"enum": sorted(task_fields.RESERVED_IDS)},
+}
+# In any case.
+METHOD_SCHEMA: dict[str, Any] = {"pattern": f"^(?:{any_case(sorted(task_fields.METHODS))})$"}
+HEADERS_SCHEMA: dict[str, Any] = {
+    "propertyNames": {"pattern": f"^{task_fields.TOKEN.pattern}$"},
+    "additionalProperties": {"type": "string", "pattern": f"^{task_fields.FIELD_VALUE.pattern}$"},
+}
+BODY_SCHEMA: dict[str, Any] = {
+    "description": "Text is sent as UTF-8, without a Content-Type of ours. An object or array is sent as it"
+    " is spelt, with Content-Type: application/json. A Content-Type in headers is sent in its place.",
+    "anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array", "items": {}}, {"type": "null"}],
+    "default": None,
+}

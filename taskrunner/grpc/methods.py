@@ -1,0 +1,23 @@
+"""The route of the HTTP API that each method stands for, which has its scopes and its name in the audit.
+
+A method that is not in this table cannot be served.
+"""
+
+from collections.abc import Mapping
+
+Route = tuple[str, str]
+
+METHODS: Mapping[str, Route] = {
+    "taskrunner.v1.TaskExecutorManager.AddTask": ("POST", "/tasks"),
+    "taskrunner.v1.TaskExecutorManager.AddTasks": ("POST", "/tasks/batch"),
+    "taskrunner.v1.TaskExecutorManager.GetTask": ("GET", "/tasks/{id}"),
+    "taskrunner.v1.TaskExecutorManager.GetTaskStatus": ("GET", "/tasks/{id}"),
+    "taskrunner.v1.TaskExecutorManager.ListTasks": ("GET", "/tasks"),
+    "taskrunner.v1.TaskExecutorManager.CancelTask": ("POST", "/tasks/{id}/cancel"),
+    "taskrunner.v1.TaskExecutorManager.WatchTask": ("GET", "/tasks/{id}/events"),
+    "taskrunner.v1.TaskExecutorManager.CreateExecutor": ("POST", "/executors"),
+    "taskrunner.v1.TaskExecutorManager.GetExecutor": ("GET", "/executors/{executor}"),
+    "taskrunner.v1.TaskExecutorManager.ListExecutors": ("GET", "/executors"),
+    "taskrunner.v1.TaskExecutorManager.UpdateExecutor": ("PATCH", "/executors/{executor}"),
+    "taskrunner.v1.TaskExecutorManager.DeleteExecutor": ("DELETE", "/executors/{executor}"),
+}

@@ -1,0 +1,230 @@
+"""Executor administration: create, change and delete executors.
+
+Each change is conditional on the version that it was made from.
+"""
+
+from collections.abc import Callable, Sequence
+
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.errors import ExecutorInvalid, ExecutorUnknown, FieldError, StateConflict
+from taskrunner.domain.executor import Executor, ManagedBy
+from taskrunner.domain.executor_draft import ExecutorDraft
+from taskrunner.domain.status import LIVE
+from taskrunner.domain.task_filter import TaskFilter
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.value import replace
+from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.executor_watch import ExecutorWatch
+from taskrunner.producer.search import Search
+from taskrunner.stores.base import ExecutorStore
+
+# All are read once a second by every process.
+MAX_EXECUTORS = 200
+# Each try failed because another change came between our read and our write.
+_MAX_TRIES = 10
+# Seconds for which a deletion looks for live tasks and cancels them.
+_PATIENCE = 10.0
+_PAGE = 500
+
+# Raises if the executor (None: there is none) is not to be changed.
+ExecutorCheck = Callable[[Executor | None], None]
+
+
+def allow(_: Executor | None) -> None:
+    """The check of a change without a condition."""
+
+
+class ExecutorAdmin:
+    """Every method may raise `StoreUnavailable`, those that change one `ExecutorUnknown`."""
+
+    def __init__(
+        self,
+        store: ExecutorStore,
+        search: Search,
+        cancellation: Cancellation,
+        clock: Clock,
+        settings: TaskSettingsSource,
+        watch: ExecutorWatch,
+    ) -> None:
+        self._store = store
+        self._search = search
+        self._cancellation = cancellation
+        self._clock = clock
+        self._settings = settings
+        # So that this process knows its own changes at once.
+        self._watch = watch
+
+    @property
+    def limits(self) -> TaskLimits:
+        """What an executor may ask for."""
+        return self._settings.current.limits
+
+    async def list(self) -> Sequence[Executor]:
+        """By name."""
+        return await self._store.executors()
+
+    async def get(self, name: str) -> Executor:
+        """Raises `ExecutorUnknown`."""
+        found = await self._find(name)
+        if found is None:
+            raise ExecutorUnknown(f"no executor has the name {name!r}")
+        return found
+
+    async def create(self, name: str, draft: ExecutorDraft) -> Executor:
+        """Raises `StateConflict` if the name is taken, or if there are too many."""
+        executor = self._made(name, draft)
+        await self._check_room(name)
+        if not await self._save(executor, None):
+            raise StateConflict(f"there is an executor {name!r} already; change it, or delete it first")
+        return executor
+
+    async def put(
+        self, name: str, draft: ExecutorDraft, *, check: ExecutorCheck = allow
+    ) -> tuple[Executor, bool]:
+        """Create or change an executor; True if it is new."""
+        for _ in range(_MAX_TRIES):
+            known = await self._find(name)
+            check(known)
+            made = self._made(name, draft)
+            if known is None:
+                await self._check_room(name)
+            executor = made if known is None else _following(known, made)
+            if await self._save(executor, known):
+                return executor, known is None
+        raise _contended(name)
+
+    async def patch(self, name: str, patch: bytes, *, check: ExecutorCheck = allow) -> Executor:
+        """Apply a JSON merge patch (RFC 7396). Raises `ExecutorInvalid`.
+
+        To enable or disable an executor does not take it from the code that registered it.
+        """
+
+        def changed(known: Executor) -> Executor:
+            made = self._made(name, ExecutorDraft.patched(known, patch, self.limits))
+            alike = replace(_following(known, made), enabled=known.enabled, managed_by=known.managed_by)
+            is_switched = replace(alike, version=known.version, updated_at=known.updated_at) == known
+            if is_switched and b"managed_by" not in patch:
+                made = replace(made, managed_by=known.managed_by)
+            return made
+
+        return await self._change(name, changed, check)
+
+    async def register(self, name: str, draft: ExecutorDraft) -> Executor:
+        """Create or change an executor as code declares it, unless an operator has decided on it.
+
+        It stays disabled if it was.
+        """
+        for _ in range(_MAX_TRIES):
+            known = await self._find(name)
+            if known is not None and known.managed_by is not ManagedBy.CODE:
+                return known
+            made = replace(self._made(name, draft), managed_by=ManagedBy.CODE)
+            if known is None:
+                await self._check_room(name)
+            else:
+                made = replace(_following(known, made), enabled=known.enabled)
+                if replace(made, version=known.version, updated_at=known.updated_at) == known:
+                    return known
+            if await self._save(made, known):
+                return made
+        raise _contended(name)
+
+    async def delete(self, name: str, *, cancel: bool, check: ExecutorCheck = allow) -> int:
+        """Answers how many tasks were cancelled. Raises `StateConflict` if there are live ones otherwise.
+
+        It is disabled first, so that no task of it starts meanwhile. Looks at live tasks for 10 seconds:
+        of more than some 100,000, it leaves the rest to a request that is repeated.
+        """
+        known = await self.get(name)
+        check(known)
+        give_up = self._clock.monotonic() + _PATIENCE
+        if not cancel and await self._has_live_tasks(name, give_up):
+            raise StateConflict(
+                f"executor {name!r} has tasks that have not ended; wait for them, or give cancel=true"
+            )
+        if known.enabled and cancel:
+            known = await self._change(name, lambda each: replace(each, enabled=False), check)
+        cancelled = await self._cancel_all(name, give_up) if cancel else 0
+        if not await self._store.delete_executor(known):
+            raise _contended(name)
+        await self._watch.turn()
+        return cancelled
+
+    async def _has_live_tasks(self, name: str, give_up: float) -> bool:
+        for status in LIVE:
+            cursor: str | None = None
+            while True:
+                wanted = TaskFilter(executor=name, status=status)
+                page = await self._search.tasks(wanted, limit=1, cursor=cursor)
+                if page.items:
+                    return True
+                cursor = page.cursor
+                if cursor is None:
+                    break
+                if self._clock.monotonic() >= give_up:
+                    raise StateConflict(
+                        f"there are too many live tasks to find out whether executor {name!r} has one; "
+                        "delete it with cancel=true, or once there are fewer"
+                    )
+        return False
+
+    async def _cancel_all(self, name: str, give_up: float) -> int:
+        cancelled = 0
+        for status in LIVE:
+            cursor: str | None = None
+            while True:
+                wanted = TaskFilter(executor=name, status=status)
+                page = await self._search.tasks(wanted, limit=_PAGE, cursor=cursor)
+                cancelled += len(await self._cancellation.cancel_all(page.items))
+                cursor = page.cursor
+                if cursor is None:
+                    break
+                if self._clock.monotonic() >= give_up:
+                    raise StateConflict(
+                        f"executor {name!r} is disabled and {cancelled} of its tasks are cancelled; "
+                        "there may be more: repeat the request"
+                    )
+        return cancelled
+
+    async def _change(
+        self, name: str, change: Callable[[Executor], Executor], check: ExecutorCheck
+    ) -> Executor:
+        for _ in range(_MAX_TRIES):
+            known = await self.get(name)
+            check(known)
+            executor = _following(known, replace(change(known), updated_at=self._clock.now()))
+            if await self._save(executor, known):
+                return executor
+        raise _contended(name)
+
+    async def _save(self, executor: Executor, expected: Executor | None) -> bool:
+        saved = await self._store.save_executor(executor, expected=expected)
+        if saved:
+            await self._watch.turn()
+        return saved
+
+    async def _find(self, name: str) -> Executor | None:
+        return next((each for each in await self._store.executors() if each.name == name), None)
+
+    async def _check_room(self, name: str) -> None:
+        known = await self._store.executors()
+        if len(known) >= MAX_EXECUTORS and all(each.name != name for each in known):
+            raise StateConflict(f"there are {len(known)} executors, and at most {MAX_EXECUTORS}: delete one")
+
+    def _made(self, name: str, draft: ExecutorDraft) -> Executor:
+        settings = self._settings.current
+        concern = draft.write_concern
+        if concern is not None and concern not in settings.write_concerns:
+            message = f"{concern.value} cannot be kept by this store"
+            raise ExecutorInvalid([FieldError(field="write_concern", message=message)])
+        return draft.to_executor(name, retry=settings.defaults.retry, now=self._clock.now())
+
+
+def _following(known: Executor, changed: Executor) -> Executor:
+    """`changed` as the version after `known`."""
+    return replace(changed, version=known.version + 1, created_at=known.created_at)
+
+
+def _contended(name: str) -> StateConflict:
+    return StateConflict(f"executor {name!r} is being changed by others; try again")

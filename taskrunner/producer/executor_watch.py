@@ -1,0 +1,22 @@
+"""The executor watch reads from the store, in every process that needs executors, which ones there are."""
+
+from taskrunner.domain.events import Events
+from taskrunner.domain.executor_source import ExecutorSource
+from taskrunner.runtime.service import Service
+from taskrunner.stores.base import ExecutorStore
+
+# Seconds between two reads: a change takes effect everywhere within this time.
+INTERVAL = 1.0
+
+
+class ExecutorWatch(Service):
+    """`source` has what the last read found."""
+
+    def __init__(self, store: ExecutorStore, events: Events, source: ExecutorSource) -> None:
+        super().__init__("executor watch", events)
+        self._store = store
+        self.source = source
+
+    async def turn(self) -> float:
+        self.source.set(await self._store.executors())
+        return INTERVAL

@@ -1,0 +1,94 @@
+"""The queue watch reads from the store, in every process, which queues are declared, and declares them."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from taskrunner.brokers.base import Broker
+from taskrunner.domain.declared_queues import DeclaredQueues
+from taskrunner.domain.errors import OutsideError
+from taskrunner.domain.events import Events, QueuesChanged
+from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.runtime.service import Service
+from taskrunner.stores.base import QueueStore
+
+# Seconds between two reads: a change takes effect everywhere within this time.
+INTERVAL = 1.0
+# Reads between two attempts to declare what the broker refused: an operator may have done it meanwhile.
+_TRY_REFUSED_EVERY = 10
+
+Listener = Callable[[DeclaredQueues], None]
+
+
+class QueueWatch(Service):
+    """`declared` is what the last read found; subscribers hear of every change.
+
+    The broker declares a queue before anybody hears of it. `broker` is None for a process that does not
+    connect to it.
+    """
+
+    def __init__(
+        self,
+        store: QueueStore,
+        broker: Broker | None,
+        events: Events,
+        task_settings: TaskSettingsSource,
+        declared: DeclaredQueues,
+    ) -> None:
+        super().__init__("queue watch", events)
+        self._store = store
+        self._broker = broker
+        self._task_settings = task_settings
+        self._listeners: list[Listener] = []
+        self._lock = asyncio.Lock()
+        self._turns = 0
+        self._weights = declared.configured
+        self._known = declared.names
+        self.declared = declared
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener` with what is declared, now and after each change."""
+        self._listeners.append(listener)
+        listener(self.declared)
+
+    def configure(self, weights: Mapping[str, int]) -> None:
+        """Replace the queues of the configuration, with the next turn: nobody uses them undeclared."""
+        self._weights = weights
+        self.wake()
+
+    async def declare(self) -> None:
+        """Have the broker know the queues before it connects, and the task settings before the first task."""
+        async with self._lock:
+            await self._apply()
+
+    async def turn(self) -> float:
+        # Two turns at once could end with what the first of them read.
+        async with self._lock:
+            self._turns += 1
+            stored = tuple(await self._store.queues())
+            if stored != self.declared.stored or self._weights != self.declared.configured:
+                self.declared.configure(self._weights)
+                self.declared.set_stored(stored)
+                await self._apply()
+            elif self._has_news():
+                await self._apply()
+        return INTERVAL
+
+    def _has_news(self) -> bool:
+        """Whether the broker refuses other queues than before, or may have changed its mind."""
+        refused = self.declared.refused
+        if self._broker is not None and self._broker.refused_queues != refused:
+            return True
+        return bool(refused) and self._turns % _TRY_REFUSED_EVERY == 0
+
+    async def _apply(self) -> None:
+        if self._broker is not None:
+            with suppress(OutsideError):  # declared as soon as the broker is back
+                await self._broker.declare(self.declared.names)
+            self.declared.refused = dict(self._broker.refused_queues)
+        if self.declared.names != self._known:
+            self._known = self.declared.names
+            self._events.emit(QueuesChanged(queues=self._known))
+        self._task_settings.declare(self.declared)
+        for listener in self._listeners:
+            listener(self.declared)

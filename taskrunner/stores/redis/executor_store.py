@@ -1,0 +1,22 @@
+"""Executors on Redis."""
+
+from collections.abc import Sequence
+
+from taskrunner.domain.codec import encode
+from taskrunner.domain.executor import Executor
+from taskrunner.stores.executor_store import ExecutorStore, decode_executor
+from taskrunner.stores.redis.named_values import RedisNamedValues
+
+_KEPT_IN = "executors"
+
+
+class RedisExecutorStore(RedisNamedValues, ExecutorStore):
+    async def save_executor(self, executor: Executor, *, expected: Executor | None) -> bool:
+        before = b"" if expected is None else encode(expected)
+        return await self._save_named(_KEPT_IN, executor.name, encode(executor), before)
+
+    async def executors(self) -> Sequence[Executor]:
+        return [decode_executor(each) for each in await self._all_named(_KEPT_IN)]
+
+    async def delete_executor(self, expected: Executor) -> bool:
+        return await self._save_named(_KEPT_IN, expected.name, b"", encode(expected))

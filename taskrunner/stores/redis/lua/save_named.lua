@@ -1,0 +1,16 @@
+-- ARGV: webhooks or executors, name, value ('' to remove it), the value that it replaces ('' for none). Answers 1 if it was written, or stands there already.
+
+local hash = ARGV[1] == 'webhooks' and WEBHOOKS or EXECUTORS
+local found = call('HGET', hash, ARGV[2]) or ''
+
+if found ~= ARGV[3] then
+  if found ~= ARGV[4] then
+    return 0
+  end
+  if ARGV[3] == '' then
+    call('HDEL', hash, ARGV[2])
+  else
+    call('HSET', hash, ARGV[2], ARGV[3])
+  end
+end
+return 1

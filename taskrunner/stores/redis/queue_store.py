@@ -1,0 +1,37 @@
+"""Declared queues on Redis: each is one field of a hash."""
+
+from collections.abc import Sequence
+
+from taskrunner.domain.codec import encode
+from taskrunner.domain.declared_queues import StoredQueue
+from taskrunner.domain.status import LIVE
+from taskrunner.stores.queue_store import QueueStore, decode_queue
+from taskrunner.stores.redis.fields import pairs
+from taskrunner.stores.redis.redis_connection import RedisPart
+
+# Tasks that one call looks at: a millisecond of the server.
+_LOOKED_AT = 1000
+
+
+class RedisQueueStore(RedisPart, QueueStore):
+    async def save_queue(self, queue: StoredQueue) -> None:
+        await self._connection.call("HSET", f"{self._prefix}queues", queue.name, encode(queue))
+
+    async def queues(self) -> Sequence[StoredQueue]:
+        found = dict(pairs(await self._connection.call("HGETALL", f"{self._prefix}queues")))
+        return [decode_queue(found[name]) for name in sorted(found)]
+
+    async def delete_queue(self, name: str) -> bool:
+        return bool(await self._connection.call("HDEL", f"{self._prefix}queues", name))
+
+    async def live_task_in(self, queue: str) -> str | None:
+        for status in sorted(LIVE):
+            seen = 0
+            while True:
+                found, looked_at = await self.run("live_task_in", queue, status, seen, _LOOKED_AT)
+                if found:
+                    return str(found.decode())
+                if looked_at < _LOOKED_AT:
+                    break
+                seen += looked_at
+        return None

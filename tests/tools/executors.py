@@ -1,0 +1,21 @@
+"""Executors for tests."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from taskrunner.domain.executor import Executor, ExecutorKind
+from taskrunner.domain.executor_source import ExecutorSource
+from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.value import replace
+
+MADE_AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def executor(name: str = "resize_image", kind: ExecutorKind = ExecutorKind.PYTHON, **fields: Any) -> Executor:
+    """An executor of this name."""
+    return Executor(name=name, kind=kind, created_at=MADE_AT, updated_at=MADE_AT, **fields)
+
+
+def with_executors(*executors: Executor, settings: TaskSettings | None = None) -> TaskSettings:
+    """Settings by which tasks of these executors are accepted."""
+    return replace(settings or TaskSettings(), executors=ExecutorSource(executors))
