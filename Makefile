@@ -57,17 +57,9 @@ test-latest: $(STAMP) ## what needs servers, on RabbitMQ 4 and Redis 8, then on 
 test-cluster: $(STAMP) ## a RabbitMQ cluster and Redis under Sentinels, with nodes that die
 	$(BIN)/pytest tests/system/cluster $(ARGS)
 
-<<<<<<< HEAD
-fuzz: $(STAMP) ## nonsense for the API: schemathesis with every phase, without a key and with one; 5,000 gRPC requests
-	FUZZ_CASES=40 $(BIN)/pytest -n 2 --timeout 0 tests/flow/api/test_schemathesis.py tests/flow/api/grpc/test_fuzz.py $(ARGS)
-||||||| e52edf7
-fuzz: $(STAMP) ## schemathesis: every phase, 40 cases and more for each operation, without a key and with one
-	FUZZ_CASES=40 $(BIN)/pytest -n 2 --timeout 0 tests/flow/api/test_schemathesis.py $(ARGS)
-=======
-fuzz: $(STAMP) ## a thousand examples for each property; schemathesis: every phase, 40 cases for each operation
+fuzz: $(STAMP) ## a thousand examples for each property; nonsense for the API: schemathesis, 5,000 gRPC requests
 	$(BIN)/pytest -n 2 --timeout 0 --hypothesis-profile=fuzz -m hypothesis tests/unit tests/flow $(ARGS)
-	FUZZ_CASES=40 $(BIN)/pytest -n 2 --timeout 0 tests/flow/api/test_schemathesis.py $(ARGS)
->>>>>>> v-speed
+	FUZZ_CASES=40 $(BIN)/pytest -n 2 --timeout 0 tests/flow/api/test_schemathesis.py tests/flow/api/grpc/test_fuzz.py $(ARGS)
 
 chaos: $(STAMP) ## the chaos campaign: a table, and chaos.json; ARGS="--runs 120 --seed 2 --only F17" goes to it
 	$(BIN)/python -m tests.system.chaos $(ARGS)
