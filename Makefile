@@ -57,26 +57,7 @@ test-latest: $(STAMP) ## what needs servers, on RabbitMQ 4 and Redis 8, then on 
 test-cluster: $(STAMP) ## a RabbitMQ cluster and Redis under Sentinels, with nodes that die
 	$(BIN)/pytest tests/system/cluster $(ARGS)
 
-<<<<<<< HEAD
 fuzz: $(STAMP) ## a thousand examples for each property; nonsense for the API: schemathesis, 5,000 gRPC requests
-||||||| merged common ancestors
-<<<<<<<<< Temporary merge branch 1
-fuzz: $(STAMP) ## a thousand examples for each property; schemathesis: every phase, 40 cases for each operation; 5,000 gRPC requests
-||||||||| ec85aa1
-<<<<<<< HEAD
-fuzz: $(STAMP) ## nonsense for the API: schemathesis with every phase, without a key and with one; 5,000 gRPC requests
-	FUZZ_CASES=40 $(BIN)/pytest -n 2 --timeout 0 tests/flow/api/test_schemathesis.py tests/flow/api/grpc/test_fuzz.py $(ARGS)
-||||||| e52edf7
-fuzz: $(STAMP) ## schemathesis: every phase, 40 cases and more for each operation, without a key and with one
-	FUZZ_CASES=40 $(BIN)/pytest -n 2 --timeout 0 tests/flow/api/test_schemathesis.py $(ARGS)
-=======
-fuzz: $(STAMP) ## a thousand examples for each property; schemathesis: every phase, 40 cases for each operation
-=========
-fuzz: $(STAMP) ## a thousand examples for each property; nonsense for the API: schemathesis, 5,000 gRPC requests
->>>>>>>>> Temporary merge branch 2
-=======
-fuzz: $(STAMP) ## a thousand examples for each property; schemathesis: every phase, 40 cases for each operation; 5,000 gRPC requests
->>>>>>> v-grpc
 	$(BIN)/pytest -n 2 --timeout 0 --hypothesis-profile=fuzz -m hypothesis tests/unit tests/flow $(ARGS)
 	FUZZ_CASES=40 $(BIN)/pytest -n 2 --timeout 0 tests/flow/api/test_schemathesis.py tests/flow/api/grpc/test_fuzz.py $(ARGS)
 
