@@ -136,7 +136,7 @@ class LocalRunner:
         self.consumers: list[Consumer] = []
 
     def make_pauses(self) -> PauseWatch:
-        return PauseWatch(self.store, self.events, self.task_settings.current.executors)
+        return PauseWatch(self.store, self.events, self.clock, self.task_settings.current.executors)
 
     def make_publisher(self, store: Store) -> Publisher:
         return Publisher(self.broker, store, self.events, self.clock, forgotten_after=FORGOTTEN)
