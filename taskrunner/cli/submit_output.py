@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import click
 import orjson
 
-from taskrunner.cli.progress import Progress
+from taskrunner.cli.progress import SubmitProgress
 from taskrunner.domain.codec import encode
 from taskrunner.domain.masking import masked_url
 from taskrunner.domain.status import Status
@@ -48,7 +48,7 @@ class SubmitSummary:
     source: BinaryIO
     output: OutputOptions
     repeatable: bool
-    progress: Progress
+    progress: SubmitProgress
     ids: list[str] = field(default_factory=list)
     lines: int = 0
     accepted: int = 0

@@ -42,6 +42,7 @@
     └── SetupError                  a service is reachable, but not usable: exit 3
         ├── TopologyConflict        a queue or exchange exists with other arguments
         ├── StoreUnfit              the store's version, schema or settings cannot keep our promises
+        ├── RecordUnreadable        what the store has of a task is damaged, or of an unknown version
         └── ApiUnfit                something else than a taskrunner API answers
 
 A message names the thing, the value, what was expected and the next step. It never holds a secret.
@@ -273,6 +274,10 @@ class TopologyConflict(SetupError):
 
 class StoreUnfit(SetupError):
     """The store's version, schema or settings cannot keep our promises."""
+
+
+class RecordUnreadable(SetupError):
+    """What the store has of a task is damaged, or of a version that this program does not know."""
 
 
 class ApiUnfit(SetupError):

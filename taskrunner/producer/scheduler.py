@@ -104,7 +104,7 @@ class Scheduler(Service):
         created = sum(each.answer is AcceptAnswer.CREATED for each in answers)
         if created:
             self._events.emit(TasksAccepted(count=created))
-        answers = await self._deduplication.settle(tasks, answers)
+        answers = await self._deduplication.resolve(tasks, answers)
         there = {each.id for each in answers if each.answer in {AcceptAnswer.CREATED, AcceptAnswer.EXISTS}}
         return [new for new in tasks if new.id in there]
 
