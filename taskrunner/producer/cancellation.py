@@ -78,20 +78,22 @@ class Cancellation:
         """
         now = self._clock.now()
         webhooks = self._webhooks.in_force
-        waiting = [
-            waiting_ref(record, now, webhooks, error=_ERROR)
-            for record in records
-            if record.status in CLAIMABLE
-        ]
-        running = [self._cancelled_attempt(record) for record in records if record.status is Status.RUNNING]
         keep = self._retention.keep(Status.CANCELLED)
-        answers = [
-            *(await self._store.cancel(waiting, now=now, error=_ERROR, retention=keep, seen=seen)),
-            *(await self._store.settle(running, now=now)),
-        ]
+        waiting: dict[float, list[AttemptRef]] = {}
+        for record in records:
+            if record.status in CLAIMABLE:
+                seconds = keep if record.task.retention is None else record.task.retention
+                waiting.setdefault(seconds, []).append(waiting_ref(record, now, webhooks, error=_ERROR))
+        running = [self._cancelled_attempt(record) for record in records if record.status is Status.RUNNING]
+        ids: list[str] = []
+        answers: list[bool] = []
+        for seconds, refs in waiting.items():
+            answers += await self._store.cancel(refs, now=now, error=_ERROR, retention=seconds, seen=seen)
+            ids += [ref.id for ref in refs]
+        answers += await self._store.settle(running, now=now)
+        ids += [item.id for item in running]
         if any(answers):
             self._events.emit(TasksCancelled(count=sum(answers)))
-        ids = [*(ref.id for ref in waiting), *(item.id for item in running)]
         return [task_id for task_id, done in zip(ids, answers, strict=True) if done]
 
     async def delete(self, task_id: str, *, check: TaskCheck | None = None) -> None:

@@ -7,6 +7,7 @@ from typing import Generic, Self, TypeVar
 
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.new_task import NewTask, StoredTask
+from taskrunner.domain.progress import Progress
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_filter import TaskOrder
@@ -23,12 +24,14 @@ class AttemptRef(Value):
 
     `follow_ups` are for `fail` and `cancel`: tasks that are accepted in the same atomic step, if they take
     effect. `snoozes` is for `mark_queued`: how often the task had been snoozed when it was published.
+    `progress` is for `renew`: what the attempt says of itself, if there is news.
     """
 
     id: str
     attempt: int
     follow_ups: tuple[NewTask, ...] = ()
     snoozes: int = 0
+    progress: Progress | None = None
 
 
 class Due(StoredTask):

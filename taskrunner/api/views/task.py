@@ -10,6 +10,7 @@ from taskrunner.domain.callback import Callback
 from taskrunner.domain.dedup import Dedup, DedupMode
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
+from taskrunner.domain.progress import Progress
 from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rule, RulesUnreadable
@@ -43,11 +44,13 @@ class HeaderView(View):
 class ResponseView(View):
     """A target's answer, without its body. `unchanged`: the target has nothing newer (304).
 
+    The result of a handler is JSON and has no `status_code`.
+
     `undecodable`: the body is as it came, since its Content-Encoding is wrong, cut, unknown or partial (206).
     `headers_truncated`: there were more headers than are kept.
     """
 
-    status_code: int
+    status_code: int | None
     unchanged: bool
     headers: Sequence[HeaderView]
     content_type: str | None
@@ -124,6 +127,17 @@ class AttemptView(View):
         return cls.copy(attempt, hops=[HopView.of(hop) for hop in attempt.hops], **more)
 
 
+class ProgressView(View):
+    """How far the running attempt says it is: `fraction` is from 0 to 1."""
+
+    fraction: float
+    message: str
+
+    @classmethod
+    def of(cls, progress: Progress) -> Self:
+        return cls.copy(progress)
+
+
 class CallbackView(View):
     """Where the end of a task is reported, and the names of the configured secret and TLS profile, if any."""
 
@@ -189,6 +203,7 @@ class TaskView(View):
     kept_until: AwareDatetime | None
     snoozes: int
     waits_for: str | None
+    progress: ProgressView | None
     executor: str | None
     data: msgspec.Raw | None
     url: str | None
@@ -239,6 +254,7 @@ class TaskView(View):
             kept_until=record.kept_until,
             snoozes=record.snoozes,
             waits_for=record.waits_for,
+            progress=None if record.progress is None else ProgressView.of(record.progress),
             executor=task.executor,
             data=None if task.executor is None else _data(task.body),
             url=masked_url(task.url),

@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 import pytest
 
 from taskrunner.domain.change import ChangeId, StatusChange
+from taskrunner.domain.progress import Progress
 from taskrunner.domain.status import Status
+from taskrunner.domain.value import replace
 from taskrunner.stores import change_store
 from taskrunner.stores.base import NewTask, Store
 from taskrunner.stores.redis import scripts as redis_scripts
 from taskrunner.stores.redis.store import RedisStore
 from taskrunner.stores.sql import change_store as sql_change_store
+from taskrunner.stores.values import AttemptRef
 from tests.contract.stores.changes import cancel, fail, finish, mark, snooze, start
 from tests.contract.stores.harness import KEEP, NOW, Backend, bring, entries, entry, settle, settling
 from tests.tools.waiting import eventually
@@ -252,3 +255,13 @@ async def test_an_old_part_of_a_long_log_is_dropped(
     end = await begin(store)
     await store.accept([after])
     assert shown(await read(store, end, least=1)) == [(after.id, Status.SCHEDULED)]
+
+
+async def test_progress_is_a_change(store: Store) -> None:
+    """So those who watch the task hear of it; a renewal without news is none."""
+    task_id = await bring(store, Status.RUNNING)
+    place = await begin(store)
+    told = Progress(fraction=0.5, attempt=1)
+    quiet = AttemptRef(id=task_id, attempt=1)
+    await store.renew([quiet, replace(quiet, progress=told)], lease_until=NOW)
+    assert shown(await read(store, place, least=1)) == [(task_id, Status.RUNNING)]
