@@ -27,7 +27,10 @@ _BEYOND_SCHEMA = (
     (r"\w+", r"\w+_invalid", r"(.*\.)?max_attempts", r"must be at most"),
     # How many bytes a text has.
     (r"\w+", r"\w+_invalid", r"(.*\.)?labels", r".*must be 1 to \d+ bytes"),
-    # Which executors there are.
+    # Which queues there are.
+    (r"\w+", r"(\w+_invalid|bad_query)", r"(.*\.)?queue", r"must be a declared queue"),
+    # Which executors there are, and what each takes.
+    (r"\w+", r"\w+_invalid", r".*", r"is for HTTP, and "),
     (r"\w+", r"\w+_invalid", r"(.*\.)?executor", r"there is no executor"),
     # Which names IDNA 2008 allows, and which targets the SSRF policy does.
     (r"\w+", r"\w+_invalid", r"(.*\.)?(url|host|pattern)", r""),
