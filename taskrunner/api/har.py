@@ -130,7 +130,7 @@ def _response(attempt: AttemptDetail) -> Entry:
         return {**_NO_RESPONSE, "httpVersion": _version(attempt)}
     return {
         **_NO_RESPONSE,
-        **_status(response.status_code),
+        **_status(response.status_code or 0),
         "httpVersion": _version(attempt),
         "headers": response.headers,
         "content": {"size": response.size, "mimeType": response.content_type or ""},

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from dataclasses import replace
 
 from taskrunner.app.adapters import egress_proxy
+from taskrunner.app.handlers import HandlerFactories
 from taskrunner.app.platform import Platform
 from taskrunner.app.reload import Reload
 from taskrunner.app.services import running
@@ -16,12 +17,12 @@ from taskrunner.consumer.affinity import Affinity
 from taskrunner.consumer.autoscaler import Autoscaler
 from taskrunner.consumer.collector import Collector
 from taskrunner.consumer.consumer import Consumer
+from taskrunner.consumer.handler_registration import HandlerRegistration
 from taskrunner.consumer.processes.process_pool import ProcessPool
 from taskrunner.consumer.self_report import SelfReport
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.consumer.worker_pool import WorkerPool
-from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
 from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.system_trust import find_system_trust
 from taskrunner.monitor.health import Check
@@ -32,7 +33,7 @@ class ConsumerServices:
     """Nothing runs before `running`.
 
     `in_processes`: the worker threads get processes of their own, see `docs/decisions/worker-process.md`.
-    Raises `ConfigInvalid`.
+    Handlers of the user always get one. Raises `ConfigInvalid`, `HandlersInvalid`.
     """
 
     def __init__(self, platform: Platform, *, in_processes: bool) -> None:
@@ -43,14 +44,16 @@ class ConsumerServices:
         self._queues = platform.queues
         self._grace = config.workers.shutdown_grace
         self._fetch_settings = _fetch_settings(config)
-        factory = HttpHandlerFactory(self._fetch_settings)
+        self._factories = HandlerFactories(config)
+        factory = self._factories.make(self._fetch_settings)
         pool = (
             ProcessPool(config.workers.process_count(), factory, platform.events)
-            if in_processes
+            # Whatever a handler does, it does it to a process that can be replaced.
+            if in_processes or self._factories.handlers
             else ThreadPool(factory, platform.events)
         )
         name = platform.process_name
-        self._consumer = _make_consumer(platform, pool, name)
+        self._consumer = _make_consumer(platform, pool, name, self._factories.executors)
         self._autoscaler = Autoscaler(
             self._consumer,
             platform.broker,
@@ -59,6 +62,12 @@ class ConsumerServices:
             interval=config.workers.interval,
         )
         self.report = SelfReport(self._consumer, self._autoscaler, platform.clock, name=name)
+        handlers = self._factories.handlers
+        self._registration = (
+            HandlerRegistration(platform.store, platform.events, platform.clock, handlers)
+            if handlers
+            else None
+        )
         self._collector = Collector(
             platform.store,
             platform.broker,
@@ -82,7 +91,7 @@ class ConsumerServices:
             credentials=config.fetch.credentials,
             issuer=config.fetch.issuer,
         )
-        self._consumer.pool.adopt(HttpHandlerFactory(self._fetch_settings))
+        self._consumer.pool.adopt(self._factories.make(self._fetch_settings))
 
     def providers(self) -> dict[str, Provider]:
         """The consumer's part of `/stats`."""
@@ -101,7 +110,7 @@ class ConsumerServices:
     @asynccontextmanager
     async def running(self, abort: asyncio.Event) -> AsyncIterator[None]:
         """Tasks run inside. At the end, running tasks get the grace time, unless `abort` is set."""
-        async with running(self._autoscaler), self._affinity_running():
+        async with running(self._autoscaler), self._affinity_running(), self._registration_running():
             self._collector.start()
             self._queues.subscribe(self._consumer.apply_queues)
             self._pauses.subscribe(self._consumer.apply_pauses)
@@ -109,19 +118,23 @@ class ConsumerServices:
             yield
             await self._consumer.stop(self._config.workers.shutdown_grace, abort)
 
+    def _registration_running(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._registration is None else running(self._registration)
+
     def _affinity_running(self) -> AbstractAsyncContextManager[None]:
         if self._config.workers.affinity != "auto" or not hasattr(os, "sched_setaffinity"):
             return nullcontext()
         return running(Affinity(self._events, self._consumer.pool))
 
 
-def _make_consumer(platform: Platform, pool: WorkerPool, name: str) -> Consumer:
+def _make_consumer(platform: Platform, pool: WorkerPool, name: str, executors: frozenset[str]) -> Consumer:
     config = platform.config
     settings = config.workers.settings(
         ConsumerSettings,
         name=name,
         prefetch=config.rabbit.prefetch,
         hold=config.relay.hold,
+        executors=executors,
         workers=config.workers.max_workers,
         host_settings=config.host_settings(),
         host_limits=config.hosts.limits,

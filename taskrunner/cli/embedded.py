@@ -17,6 +17,7 @@ from taskrunner.app.embedded_key import embedded_key
 from taskrunner.app.faces import Faces
 from taskrunner.app.loop import run
 from taskrunner.cli.command_group import Command
+from taskrunner.cli.options import handlers_option
 from taskrunner.config.values import MEMORY
 from taskrunner.demo.show import demo
 
@@ -38,7 +39,10 @@ from taskrunner.demo.show import demo
 )
 @click.option("--port", help="Port to listen on; 0 picks a free one [default: 8000].")
 @click.option("--grpc-port", help="Port of the gRPC API; 0 picks a free one [default: 50051].")
-def dev_command(config_path: Path | None, data: Path, port: str | None, grpc_port: str | None) -> None:
+@handlers_option
+def dev_command(
+    config_path: Path | None, data: Path, port: str | None, grpc_port: str | None, handlers: str | None
+) -> None:
     """Run the API, the console, the relay and the workers in one process, on a SQLite file.
 
     Reads no configuration file unless --config names one. The process may be stopped or killed at any time:
@@ -48,6 +52,7 @@ def dev_command(config_path: Path | None, data: Path, port: str | None, grpc_por
         "Api.port": port,
         "Grpc.port": grpc_port,
         "Api.auth": Auth.LOOPBACK.value,
+        "Workers.handlers": handlers,
         "Fetch.allow_loopback": True,
     }
     read = partial(embedded_config, data, settings=settings, config_path=config_path)

@@ -24,6 +24,7 @@ COMMANDS = {
     "tasks": ("tasks", "List, cancel, requeue or delete tasks that match conditions."),
     "dead-letters": ("dead_letters", "List, show, requeue or delete dead letters."),
     "operations": ("operations", "Show or abort what runs on many tasks."),
+    "executors": ("executors", "Manage executors, and check modules of Python handlers."),
     "queues": ("queues", "List, declare or delete queues."),
     "workers": ("fleet", "Show the consumers, and what they run."),
     "hosts": ("hosts", "Show the state of target hosts and limit them."),

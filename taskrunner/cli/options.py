@@ -18,6 +18,11 @@ config_option = click.option(
     metavar="PATH",
     help="Configuration file [default: $TASKRUNNER_CONFIG, else ./config.yaml if it exists].",
 )
+handlers_option = click.option(
+    "--handlers",
+    metavar="MODULES",
+    help="Python modules with handlers, such as myapp.tasks (Workers.handlers).",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
 limit_option = click.option(
     "--limit",

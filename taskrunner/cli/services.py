@@ -10,7 +10,7 @@ from taskrunner.app.consume import consume
 from taskrunner.app.loop import run
 from taskrunner.app.serve import serve
 from taskrunner.cli.command_group import Command
-from taskrunner.cli.options import config_option
+from taskrunner.cli.options import config_option, handlers_option
 from taskrunner.config import load
 
 
@@ -27,6 +27,7 @@ def serve_command(config_path: Path | None, addr: str | None, port: str | None) 
 @click.command("consume", cls=Command)
 @config_option
 @click.option("--queues", help="Queues to serve, such as high,reports; by default all (Workers.queues).")
+@handlers_option
 @click.option("--min-workers", help="Workers to keep when idle (Workers.min_workers).")
 @click.option("--max-workers", help="Maximum number of workers (Workers.max_workers).")
 @click.option("--addr", help="Address of the health and statistics server (Server.addr).")
@@ -34,6 +35,7 @@ def serve_command(config_path: Path | None, addr: str | None, port: str | None) 
 def consume_command(
     config_path: Path | None,
     queues: str | None,
+    handlers: str | None,
     min_workers: str | None,
     max_workers: str | None,
     addr: str | None,
@@ -42,6 +44,7 @@ def consume_command(
     """Run tasks: a consumer with an autoscaler and its worker threads."""
     flags = {
         "Workers.queues": queues,
+        "Workers.handlers": handlers,
         "Workers.min_workers": min_workers,
         "Workers.max_workers": max_workers,
         "Server.addr": addr,
@@ -53,11 +56,12 @@ def consume_command(
 
 @click.command("all", cls=Command)
 @config_option
-def all_command(config_path: Path | None) -> None:
+@handlers_option
+def all_command(config_path: Path | None, handlers: str | None) -> None:
     """Run the API, the relay and the workers in one process.
 
     With Rabbit.addr memory:// and Store.url sqlite:///FILE, no servers are needed. Only one process at a time
     can use such a file; the in-memory queue is rebuilt from the file at each start.
     """
-    read = partial(load, config_path)
+    read = partial(load, config_path, flags={"Workers.handlers": handlers})
     raise SystemExit(run(run_all(read(), read=read)))

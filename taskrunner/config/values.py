@@ -229,6 +229,13 @@ Queues = Annotated[
     Field(min_length=1, max_length=MAX_QUEUES),
     AfterValidator(_unique),
 ]
+_MODULE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
+Modules = Annotated[
+    tuple[Annotated[str, Field(pattern=_MODULE, max_length=200)], ...],
+    _Commas,
+    Field(max_length=100),
+    AfterValidator(_unique),
+]
 Delays = Annotated[
     tuple[Annotated[Duration, Field(ge=0, le=30 * 86_400)], ...], _Commas, Field(max_length=100)
 ]

@@ -91,7 +91,7 @@ class Claimer(Service):
         taken = len(batch)
         try:
             await self._adopt_foreign(batch)
-            batch = self._snoozer.without_paused(batch)
+            batch = self._snoozer.without_unserved(self._snoozer.without_paused(batch))
             admitted = await self._host_gate.admit(batch, room)
             self._snoozer.submit(admitted.snoozes)
             self._backlog.put_back(admitted.left)
@@ -138,7 +138,7 @@ class Claimer(Service):
             single = [waiting]
             try:
                 await self._adopt_foreign(single)
-                single = self._snoozer.without_paused(single)
+                single = self._snoozer.without_unserved(self._snoozer.without_paused(single))
                 admitted = await self._host_gate.admit(single, min(max(0, self._room()), 1))
                 single = admitted.starting
                 self._snoozer.submit(admitted.snoozes)

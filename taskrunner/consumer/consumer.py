@@ -75,11 +75,20 @@ class Consumer:
         self.backlog = Backlog(DeclaredQueues().weights)
         self.pool = pool
         self._in_flight = InFlight()
-        self._snoozer = Snoozer(store, broker, events, clock, hold=settings.hold)
+        self._snoozer = Snoozer(
+            store, broker, events, clock, hold=settings.hold, executors=settings.executors
+        )
         hosts = HostStatsTable()
         self._host_states = SharedHostStates(store, clock, settings, hosts)
         self._host_watch = HostWatch(
-            store, events, clock, settings, hosts=hosts, states=self._host_states, in_flight=self._in_flight
+            store,
+            events,
+            clock,
+            settings,
+            hosts=hosts,
+            states=self._host_states,
+            in_flight=self._in_flight,
+            executors=task_settings.current.executors,
         )
         gate = HostGate(clock, settings, hosts=hosts, states=self._host_states, watch=self._host_watch)
         self._claimer = self._make_claimer(store, gate)

@@ -8,16 +8,22 @@ from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.host_stats import HostStats
 from taskrunner.consumer.worker_threads import AssignedAttempt
 from taskrunner.domain.outcome import Outcome
+from taskrunner.domain.progress import Progress
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class ClaimedAttempt(AssignedAttempt):
-    """An attempt between its claim and its acknowledgement. `outcome` is set when it ends."""
+    """An attempt between its claim and its acknowledgement. `outcome` is set when it ends.
+
+    `written` is the progress that the store has, since `written_at` on the monotonic clock.
+    """
 
     delivery: Delivery
     attempt_limit: int
     claimed_at: datetime
     host_stats: HostStats | None = None
+    written: Progress | None = None
+    written_at: float = 0.0
     outcome: Outcome = field(init=False)
 
     @property
@@ -56,6 +62,10 @@ class InFlight:
         if attempt.host_stats is not None:
             attempt.host_stats.in_flight -= 1
         return True
+
+    def with_news(self, moment: float) -> list[ClaimedAttempt]:
+        """Attempts whose progress the store does not have, and that had none written since `moment`."""
+        return [each for each in self if each.progress is not each.written and each.written_at < moment]
 
     def leases_ending_before(self, moment: float) -> list[ClaimedAttempt]:
         """Attempts whose lease ends before a monotonic time, except those that are cancelled already."""

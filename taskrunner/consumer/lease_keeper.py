@@ -17,11 +17,14 @@ from taskrunner.stores.base import AttemptRef, ConsumerStore
 
 # A cancel is noticed after at most this many seconds; the handler's own check adds a quarter of a second.
 LOOK = 0.4
+# The progress of an attempt is written at most once in so many seconds.
+TELL_EVERY = 1.0
 
 
 class LeaseKeeper(Service):
     """One turn is one call: three times per lease it renews all, else it checks what has run for a while.
 
+    Progress that attempts have told is written with a renewal, once a second; it costs nothing where none is.
     An attempt is cancelled when its lease is lost or its task was cancelled or deleted.
     """
 
@@ -48,18 +51,23 @@ class LeaseKeeper(Service):
         now = time.monotonic()
         if now < self._renew_from:
             await self._check(now)
+            await self._renew(self._in_flight.with_news(now - TELL_EVERY), now)
         else:
-            await self._renew(now)
+            await self._renew(list(self._in_flight), now)
             self._renew_from = now + self._interval
         return min(LOOK, self._interval)
 
-    async def _renew(self, now: float) -> None:
-        attempts = list(self._in_flight)
+    async def _renew(self, attempts: Sequence[ClaimedAttempt], now: float) -> None:
+        """And write the news of their progress."""
         if not attempts:
             return
         lease_ends = now + self._lease.total_seconds()
-        answers = await self._store.renew(_refs(attempts), lease_until=self._clock.now() + self._lease)
+        refs = _refs(attempts)
+        answers = await self._store.renew(refs, lease_until=self._clock.now() + self._lease)
         renewed = list(zip(attempts, answers, strict=True))
+        for attempt, ref in zip(attempts, refs, strict=True):
+            if ref.progress is not None:
+                attempt.written, attempt.written_at = ref.progress, now
         self._pool.renew([attempt for attempt, ours in renewed if ours], lease_ends)
         self._pool.cancel([attempt for attempt, ours in renewed if not ours])
 
@@ -73,4 +81,11 @@ class LeaseKeeper(Service):
 
 
 def _refs(attempts: Sequence[ClaimedAttempt]) -> list[AttemptRef]:
-    return [AttemptRef(id=each.task.id, attempt=each.number) for each in attempts]
+    return [
+        AttemptRef(
+            id=each.task.id,
+            attempt=each.number,
+            progress=None if each.progress is each.written else each.progress,
+        )
+        for each in attempts
+    ]

@@ -14,7 +14,7 @@ class ConsumerSettings(Value):
 
     `queues` are those to serve, as soon as they are declared; None for all. `hold` is how long the relay
     waits before it looks at an adopted or snoozed task. `prefetch` is per queue, `workers` the highest number
-    of workers.
+    of workers. `executors` have a handler here.
     """
 
     name: str
@@ -22,6 +22,7 @@ class ConsumerSettings(Value):
     prefetch: int = 300
     lease: float = LEASE
     hold: float = HOLD
+    executors: frozenset[str] = frozenset()
     workers: int = ScalingSettings().max_workers
     host_settings: HostSettings = HostSettings()
     host_limits: Mapping[str, HostLimit] = field(default_factory=dict)

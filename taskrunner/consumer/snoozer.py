@@ -14,6 +14,7 @@ from taskrunner.consumer.backlog import WaitingDelivery
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import DeliveryDropped, Events, TaskAdopted, TasksSnoozed
+from taskrunner.domain.executor import unserved
 from taskrunner.domain.pauses import Pauses
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AcceptAnswer, Snooze, Store
@@ -35,11 +36,23 @@ class PendingSnooze:
 class Snoozer(Service):
     """Owns the `pauses` in force. `hold` is the seconds for which a paused task is snoozed.
 
+    Tasks of `executors` have a handler here, and so have those that are requests.
+
     A delivery may overtake the mark that its task was published; that mark then changes nothing.
     """
 
-    def __init__(self, store: Store, broker: Broker, events: Events, clock: Clock, *, hold: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        events: Events,
+        clock: Clock,
+        *,
+        hold: float,
+        executors: frozenset[str],
+    ) -> None:
         super().__init__("snoozer", events)
+        self._executors = executors
         self._store = store
         self._broker = broker
         self._clock = clock
@@ -67,6 +80,22 @@ class Snoozer(Service):
             else:
                 others.append(waiting)
         return others
+
+    def without_unserved(self, batch: list[WaitingDelivery]) -> list[WaitingDelivery]:
+        """Snooze the tasks whose executor has no handler in this consumer; returns the others.
+
+        Another consumer may have one, and this one after its next start.
+        """
+        executors = self._executors
+        gone = {
+            waiting
+            for waiting in batch
+            if waiting.envelope.task.url is None and waiting.envelope.task.executor not in executors
+        }
+        if not gone:
+            return batch
+        self.submit(PendingSnooze(each, unserved(each.envelope.task.executor)) for each in gone)
+        return [waiting for waiting in batch if waiting not in gone]
 
     def withdraw(self) -> list[WaitingDelivery]:
         """Take back what is not snoozed yet, so that its deliveries can be released."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.progress import Progress
 from taskrunner.handlers.base import AttemptContext, Handler
 
 # A handler ends within its task's timeout; one that is this many seconds late is not coming back soon.
@@ -36,6 +37,7 @@ class AssignedAttempt(AttemptContext):
     `started` is the worker's monotonic time, 0 before a worker began. `lease_ends` is on the same clock: no
     worker begins after it, since another consumer may have claimed the task. The owner of the workers sets
     `ended` with the first outcome and drops later ones. `ticket` is the owner's number for the attempt.
+    `told` is the progress that was passed on last.
     """
 
     lease_ends: float = math.inf
@@ -43,6 +45,7 @@ class AssignedAttempt(AttemptContext):
     elapsed: float = 0.0
     ended: bool = False
     ticket: int = 0
+    told: Progress | None = None
 
 
 Item = TypeVar("Item")

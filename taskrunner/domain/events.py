@@ -154,6 +154,20 @@ class TasksSnoozed(Event):
     reason: str
 
 
+class ExecutorRegistered(Event):
+    """The executor of a Python handler was written as its code declares it."""
+
+    executor: str
+    version: int
+
+
+class ExecutorNotRegistered(Event):
+    """The executor of a Python handler stays as it is, for a reason that operators should know."""
+
+    executor: str
+    reason: str
+
+
 class CircuitOpened(Event):
     """Too many attempts of this process at a host failed in a row: no attempt starts there for a while."""
 

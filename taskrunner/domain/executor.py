@@ -14,6 +14,15 @@ NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,63}")
 BUILT_IN = "http"
 
 
+# The logger of what handlers of users tell; it has the level of our own log.
+TASK_LOGGER = "taskrunner.task"
+
+
+def unserved(name: str | None) -> str:
+    """What a task waits for whose executor has no handler in the consumer that got it."""
+    return f"a consumer with a handler for the executor {name}: the one that got the task has none"
+
+
 class ExecutorKind(StrEnum):
     """Who runs the tasks of an executor."""
 

@@ -22,7 +22,9 @@ _FAILING_KINDS = frozenset(
     }
 )
 # These end before the host has answered, or for a reason of ours.
-_SILENT_KINDS = frozenset({OutcomeKind.BLOCKED, OutcomeKind.CANCELLED, OutcomeKind.INTERRUPTED})
+_SILENT_KINDS = frozenset(
+    {OutcomeKind.BLOCKED, OutcomeKind.CANCELLED, OutcomeKind.INTERRUPTED, OutcomeKind.HANDLER_ERROR}
+)
 
 
 class HostSettings(Value):
@@ -60,7 +62,7 @@ def host_signal(task: Task, outcome: Outcome) -> HostSignal:
         return HostSignal.NOTHING
     if outcome.kind in _FAILING_KINDS:
         return HostSignal.FAILED
-    status = 0 if outcome.response is None else outcome.response.status
+    status = (0 if outcome.response is None else outcome.response.status) or 0
     if outcome.kind in {OutcomeKind.HTTP_ERROR, OutcomeKind.DECODE_ERROR}:
         if status == TOO_MANY_REQUESTS or (status >= 400 and outcome.retry_after is not None):
             return HostSignal.THROTTLED

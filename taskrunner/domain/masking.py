@@ -10,11 +10,13 @@ The promise, for answers, command output, error messages, logs and configuration
   a path cannot be recognised, so paths are shown.
 - Log lines have no query, no fragment and no header at all.
 - Settings marked as secret are not shown, except the address part of a URL.
+- Texts that others wrote, such as the message of a handler's exception, are shown without what looks like a
+  secret, and without the secrets that the worker knows: those of its environment and of the task's data.
 - Request bodies are never shown: no answer has a field for them.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, overload
 from urllib.parse import unquote
@@ -64,6 +66,7 @@ _NAMED_VALUE = re.compile(r"[A-Za-z0-9._,:+%~ -]{0,64}")
 # RFC 8288 section 3; RFC 3986 3.3 for the parameters of a path.
 _LINK_TARGET = re.compile(r"<([^>]*)>?")
 _REFRESH = re.compile(r"""(\s*[0-9.]*\s*[;,]?\s*(?:url\s*=\s*)?["']?)(.*)""", re.IGNORECASE | re.DOTALL)
+_PLACEHOLDER = re.compile(r"\{[\w.-]+\}")
 _PATH_PARAMETER = re.compile(r";[^;/=]*=[^;/]*")
 _URL_USER = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)[^/?#]*@")
 # Up to the last @, since a password that is not percent-encoded can hold any character.
@@ -74,7 +77,26 @@ _PLAIN_PARAMETER = re.compile(
     r"|channel_binding|target_session_attrs|\w+_timeout|ssl_cert_reqs|ssl_check_hostname)=.*",
     re.DOTALL,
 )
-_URL_IN_TEXT = re.compile(r"(\w+://)(?:[^\s/'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?")
+_URL_IN_TEXT = re.compile(r"(\w{1,30}://)(?:[^\s/'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?")
+# What others wrote may be anything, so each repetition is bounded: no text takes long to search.
+# RFC 9110 11.4, as HTTP clients print it.
+_SCHEME_AND_TOKEN = re.compile(r"\b(bearer|basic|token)\s{1,4}[A-Za-z0-9._~+/=-]{6,4000}", re.IGNORECASE)
+_NAMED_SECRET = re.compile(
+    r"((?:auth|cookie|token|secret|passw|passphrase|api[-_]?key|access[-_]?key|private[-_]?key|credential"
+    r"|signature|session|jwt|assertion|nonce|ticket|\b(?:pwd|pw|pass|otp|pin|sas)\b)"
+    r"[\w.-]{0,40}['\"]?\s{0,4}[:=]\s{0,4})"
+    r"(?:b?'[^']{0,4000}'|b?\"[^\"]{0,4000}\"|[^\s,;&)}\]'\"]{1,4000})",
+    re.IGNORECASE,
+)
+# Stripe, GitHub, GitLab, Slack, AWS, Google, OpenAI; JWTs (RFC 7519); PEM (RFC 7468); our own keys.
+_KNOWN_TOKEN = re.compile(
+    r"\b(?:[srp]k_(?:live|test)_\w{8,200}|whsec_[\w+/=-]{8,200}|gh[opusr]_\w{16,200}"
+    r"|github_pat_\w{16,200}|glpat-[\w-]{16,200}|xox[a-z]-[\w-]{8,200}|(?:AKIA|ASIA)[A-Z0-9]{12,40}"
+    r"|AIza[\w-]{24,100}|sk-[\w-]{16,300}|tr_[\w-]{16,200}"
+    r"|eyJ[\w-]{6,2000}\.[\w-]{1,4000}(?:\.[\w-]{0,2000})?)"
+    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
+    re.DOTALL,
+)
 # A URL can be 8 KiB long; its beginning is enough to recognise a target.
 _MAX_LOGGED_CHARS = 512
 
@@ -122,6 +144,18 @@ def masked_url(url: str | None) -> str | None:
     return f"{place}{mark}{query}{hash_mark}{fragment}"
 
 
+def masked_template(template: str) -> str:
+    """As `masked_url`, of a URL template: a value that is a placeholder is none yet, and is shown."""
+    given = template.partition("#")[0].partition("?")[2]
+    rest, hash_mark, fragment = masked_url(template).partition("#")
+    place, mark, query = rest.partition("?")
+    parameters = (
+        before if _PLACEHOLDER.fullmatch(before.partition("=")[2]) else after
+        for before, after in zip(given.split("&"), query.split("&"), strict=True)
+    )
+    return f"{place}{mark}{'&'.join(parameters)}{hash_mark}{fragment}"
+
+
 def masked_condition(condition: str) -> str:
     """A condition on tasks; of a label NAME=VALUE whose name suggests a secret, only the name."""
     name, equals, value = condition.partition("=")
@@ -166,6 +200,25 @@ def logged_path(path: str) -> str:
 def strip_urls(text: str) -> str:
     """`text` with user information, query and fragment removed from every URL in it."""
     return _URL_IN_TEXT.sub(r"\1\2", text) if "://" in text else text
+
+
+def masked_text(text: str, secrets: Collection[str] = ()) -> str:
+    """`text` that we did not write, such as the message of an exception, without what looks like a secret.
+
+    Masked are the `secrets` that the caller knows, the user information and query of URLs, what follows a
+    name that suggests a secret (`password=…`, `"api_key": "…"`, `Bearer …`), and tokens of well-known forms.
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    text = strip_urls(text)
+    text = _SCHEME_AND_TOKEN.sub(rf"\1 {MASK}", text)
+    text = _NAMED_SECRET.sub(rf"\1{MASK}", text)
+    return _KNOWN_TOKEN.sub(MASK, text)
+
+
+def suggests_secret(name: str) -> bool:
+    """Whether the name of a field or a variable suggests that its value is a secret."""
+    return _is_secret_parameter(name)
 
 
 def _masked_service_parameter(parameter: str) -> str:

@@ -21,6 +21,7 @@ class OutcomeKind(StrEnum):
     DECODE_ERROR = "decode_error"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
+    HANDLER_ERROR = "handler_error"
 
 
 class Timings(Value, omit_defaults=False):
@@ -34,7 +35,7 @@ class Timings(Value, omit_defaults=False):
 
 
 class Response(Value):
-    """The final answer of the target.
+    """The final answer of the target, or what a handler returned, as JSON: without `status`, headers and URL.
 
     `size_bytes` and `sha256` (hex) are those of the whole decoded body; `body` is its beginning, up to the
     configured size, and `truncated` says whether there was more. `undecodable`: the Content-Encoding is
@@ -43,7 +44,7 @@ class Response(Value):
     15.4.5). `headers_truncated`: there were more headers than are kept.
     """
 
-    status: int
+    status: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str | None = None
     size_bytes: int = 0
@@ -71,6 +72,7 @@ class Outcome(Value):
     """The end of one attempt. `error` is a sentence for users; a success has one if a rule was not asked.
 
     - `retry_after`: the Retry-After of the target, in seconds, or our own pause after an uncounted attempt.
+    - `due_in`: the seconds until the next attempt, if the handler has decided them.
     - `retryable`: overrules the kind; None leaves the decision to the kind.
     - `counted`: False if the attempt ended through a fault of ours, which must not use up an attempt.
     - `shortage`: this machine had too little of something, which `error` names.
@@ -87,6 +89,7 @@ class Outcome(Value):
     error: str | None = None
     response: Response | None = None
     retry_after: float | None = None
+    due_in: float | None = None
     retryable: bool | None = None
     counted: bool = True
     shortage: bool = False

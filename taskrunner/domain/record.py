@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
+from taskrunner.domain.progress import Progress
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import Value, field
@@ -42,6 +43,7 @@ class Record(Value):
     did not count and by requeues. `due` is None for a terminal status. `result` has no body; the
     store's `body` reads that. `reason` is set if the last attempt's outcome does not explain the end of the
     task. `snoozes` is how often an attempt was put off before it began; `waits_for` says why it waits now.
+    `progress` is what the running attempt said last.
     """
 
     task: Task
@@ -58,6 +60,7 @@ class Record(Value):
     kept_until: datetime | None
     snoozes: int = 0
     waits_for: str | None = None
+    progress: Progress | None = None
 
 
 class DeadLetterKind(StrEnum):
@@ -82,6 +85,7 @@ class DeadLetter(Value):
     queue: str | None = None
     url: str | None = None
     executor: str | None = None
+    is_listed: bool = True
     attempt: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
     outcome: OutcomeKind | None = None
@@ -103,6 +107,7 @@ def dead_task(failed: Record) -> DeadLetter:
         queue=failed.task.queue,
         url=failed.task.url,
         executor=failed.task.executor,
+        is_listed=failed.task.is_dead_letter,
         attempt=failed.attempt,
         labels=failed.task.labels,
         outcome=last,

@@ -27,6 +27,7 @@ RETRYABLE_KINDS = frozenset(
         OutcomeKind.PROTOCOL_ERROR,
         OutcomeKind.DECODE_ERROR,
         OutcomeKind.INTERRUPTED,
+        OutcomeKind.HANDLER_ERROR,
     }
 )
 # The last two with a response: that of a redirect which was not followed.
@@ -39,8 +40,9 @@ _ANSWERED = frozenset(
         OutcomeKind.BLOCKED,
     }
 )
-# Without `interrupted`, which is a fault of ours: an accepted task runs at least once.
-_WITHOUT_ANSWER = RETRYABLE_KINDS - _ANSWERED - {OutcomeKind.INTERRUPTED}
+# Without `interrupted`, which is a fault of ours: an accepted task runs at least once. What a handler of the
+# user does may be repeated unless it says otherwise.
+_WITHOUT_ANSWER = RETRYABLE_KINDS - _ANSWERED - {OutcomeKind.INTERRUPTED, OutcomeKind.HANDLER_ERROR}
 # A rule could throttle a task for ever, and a token may never come: after so many uncounted attempts, further
 # ones count. After a shortage of this machine none does: it is not the task's.
 MAX_UNCOUNTED = 1000
@@ -50,6 +52,7 @@ _MOST_DOUBLINGS = 5
 NOT_RETRYABLE = "not retryable"
 EXHAUSTED = "attempts exhausted"
 UNKNOWN = "unknown"
+CANCELLED = "cancelled"
 RULE, FAIL_ON, RETRY_ON, RULES_UNREADABLE = "rule", "fail_on", "retry_on", "rules_unreadable"
 # The longest Retry-After that a target can ask for, in seconds.
 RETRY_AFTER_CAP = 86_400.0
@@ -75,7 +78,10 @@ def decide(
     action, reason = judge(task, outcome)
     if action is RuleAction.SUCCESS:
         return Verdict(status=Status.SUCCEEDED, reason=reason)
-    floor = min(outcome.retry_after or 0.0, RETRY_AFTER_CAP)
+    if outcome.kind is OutcomeKind.CANCELLED:
+        # The task was cancelled meanwhile, and nothing is written; or its handler no longer wants it.
+        return Verdict(status=Status.CANCELLED, reason=CANCELLED, error=outcome.error)
+    floor = min(outcome.retry_after or 0.0, RETRY_AFTER_CAP) if outcome.due_in is None else outcome.due_in
     uncounted = attempt_limit - task.max_attempts
     if not outcome.counted and (outcome.shortage or uncounted < MAX_UNCOUNTED):
         # A pause of ours doubles: whatever ran short may be gone for hours.
@@ -88,7 +94,8 @@ def decide(
     counted = action is not RuleAction.THROTTLE or uncounted >= MAX_UNCOUNTED
     if counted and attempt >= attempt_limit:
         return Verdict(status=Status.FAILED, reason=EXHAUSTED, error=error)
-    due = now + timedelta(seconds=max(task.retry.delay(attempt, random), floor))
+    delay = max(task.retry.delay(attempt, random), floor) if outcome.due_in is None else outcome.due_in
+    due = now + timedelta(seconds=delay)
     return Verdict(status=Status.RETRYING, due=due, reason=reason, error=error, counted=counted)
 
 

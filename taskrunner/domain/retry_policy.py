@@ -8,7 +8,8 @@ import msgspec
 from taskrunner.domain.value import Value
 
 # A month is the longest delay that a task or the configuration may ask for.
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)]
+MAX_DELAY = 30 * 86_400.0
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_DELAY)]
 
 
 class Strategy(StrEnum):

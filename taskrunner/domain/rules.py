@@ -181,7 +181,7 @@ class Rule(Value):
     def holds(self, response: Response, body: "JsonBody") -> bool:
         """Whether the rule holds for `response`, whose body is `body`."""
         when = self.when
-        if when.status is not None and response.status not in when.status:
+        if when.status is not None and (response.status is None or response.status not in when.status):
             return False
         if when.header is not None and not when.header.holds(response):
             return False

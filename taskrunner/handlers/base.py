@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from taskrunner.domain.outcome import Outcome
+from taskrunner.domain.progress import Progress
 from taskrunner.domain.task import Task
 
 
@@ -13,12 +14,13 @@ class AttemptContext:
     """What a handler gets: attempt `number` of a task.
 
     The event loop may set `cancelled` at any time: the handler then ends as soon as possible, with an
-    outcome of kind `cancelled` or `interrupted`.
+    outcome of kind `cancelled` or `interrupted`. The handler sets `progress` if it knows any.
     """
 
     task: Task
     number: int
     cancelled: bool = False
+    progress: Progress | None = None
 
 
 class Handler(ABC):

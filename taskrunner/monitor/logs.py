@@ -27,6 +27,8 @@ from taskrunner.domain.events import (
     DeadLetterCollected,
     DeliveryDropped,
     Event,
+    ExecutorNotRegistered,
+    ExecutorRegistered,
     HostLimitsChanged,
     HostSlowedDown,
     KeyNamesClash,
@@ -61,6 +63,7 @@ from taskrunner.domain.events import (
     WorkersScaled,
     WorkerWrittenOff,
 )
+from taskrunner.domain.executor import TASK_LOGGER
 from taskrunner.domain.masking import logged_path, logged_url, strip_urls
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
@@ -89,7 +92,7 @@ def configure(level: str, format: str = "auto", *, stream: BinaryIO | None = Non
         logger_factory=structlog.BytesLoggerFactory(file=cast(BinaryIO, _LossyStream(output))),
         cache_logger_on_first_use=True,
     )
-    _redirect_standard_logging()
+    _redirect_standard_logging(LEVELS[level])
 
 
 class _LossyStream:
@@ -157,8 +160,12 @@ class _Redirect(logging.Handler):
     """Hands records of the standard library's logging to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno < logging.WARNING and record.name != TASK_LOGGER:
+            return
         # By threshold: libraries may have levels between the standard ones.
-        at = "error" if record.levelno >= logging.ERROR else "warning"
+        at = "debug"
+        for name, least in LEVELS.items():
+            at = name if record.levelno >= least else at
         try:
             write = getattr(structlog.get_logger(), at)
             write(strip_urls(record.getMessage()), logger=record.name, exc_info=record.exc_info)
@@ -166,10 +173,11 @@ class _Redirect(logging.Handler):
             self.handleError(record)
 
 
-def _redirect_standard_logging() -> None:
+def _redirect_standard_logging(task_level: int) -> None:
     root = logging.getLogger()
-    root.handlers[:] = [_Redirect(logging.WARNING)]
+    root.handlers[:] = [_Redirect()]
     root.setLevel(logging.WARNING)
+    logging.getLogger(TASK_LOGGER).setLevel(task_level)
     # pika logs every failed attempt to connect at length; our ServiceLost reports an outage once.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)
@@ -227,14 +235,15 @@ def _settled(event: TaskSettled) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "task": task.id,
         "attempt": event.attempt,
-        "method": task.method,
-        "url": _target(task),
+        **_target(task),
         "queue": task.queue,
         "outcome": outcome.kind.value,
         "status_code": outcome.response.status if outcome.response else None,
         "status": verdict.status.value,
         "elapsed": round(event.elapsed, 4),
     }
+    if task.executor is not None:
+        fields["executor"] = task.executor
     if verdict.due is not None:
         fields["due"] = verdict.due
     if outcome.error is not None:
@@ -247,7 +256,7 @@ def _expired(event: TaskExpired) -> dict[str, Any]:
     """Like a failed attempt, with the deadline instead of the outcome."""
     fields: dict[str, Any] = {"task": event.id, "attempts": event.attempts}
     if (task := event.task) is not None:
-        fields |= {"method": task.method, "url": _target(task), "queue": task.queue}
+        fields |= {**_target(task), "queue": task.queue}
         fields["expires_at"] = task.expires_at
     return {**fields, "status": Status.FAILED.value, "reason": "expired", "error": strip_urls(event.error)}
 
@@ -257,8 +266,12 @@ def _plain(event: Event) -> dict[str, Any]:
     return {name: _readable(getattr(event, name)) for name in event.__struct_fields__}
 
 
-def _target(task: Task) -> str | None:
-    return None if task.url is None else logged_url(task.url)
+def _target(task: Task) -> dict[str, Any]:
+    """What runs the task, or where it goes."""
+    executor = {} if task.executor is None else {"executor": task.executor}
+    if task.url is None:
+        return executor
+    return {**executor, "method": task.method, "url": logged_url(task.url)}
 
 
 def _readable(value: Any) -> Any:
@@ -269,7 +282,7 @@ def _readable(value: Any) -> Any:
 
 
 def _started(event: TaskStarted) -> dict[str, Any]:
-    return {"task": event.task.id, "attempt": event.attempt, "url": _target(event.task)}
+    return {"task": event.task.id, "attempt": event.attempt, **_target(event.task)}
 
 
 def _failed(event: LoopFailed) -> dict[str, Any]:
@@ -313,6 +326,8 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     ConfigReloaded: ("info", _plain),
     ConfigRefused: ("error", _plain),
     HostLimitsChanged: ("info", _plain),
+    ExecutorNotRegistered: ("warning", _plain),
+    ExecutorRegistered: ("info", _plain),
     TasksSnoozed: ("debug", _plain),
     CircuitOpened: ("warning", _plain),
     CircuitClosed: ("info", _plain),

@@ -51,7 +51,10 @@ class ConsumerStore(ABC):
 
     @abstractmethod
     async def renew(self, refs: Sequence[AttemptRef], *, lease_until: datetime) -> Sequence[bool]:
-        """Extend leases; False for a task that no longer runs this attempt."""
+        """Extend leases, and keep the progress of attempts that have some, which is a change that is logged.
+
+        False for a task that no longer runs this attempt.
+        """
 
     @abstractmethod
     async def still_running(self, refs: Sequence[AttemptRef]) -> Sequence[bool]:

@@ -7,6 +7,7 @@ from typing import Generic, Self, TypeVar
 
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.new_task import NewTask, StoredTask
+from taskrunner.domain.progress import Progress
 from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_filter import TaskOrder
@@ -23,12 +24,14 @@ class AttemptRef(Value):
 
     `follow_ups` are for `fail` and `cancel`: tasks that are accepted in the same atomic step, if they take
     effect. `snoozes` is for `mark_queued`: how often the task had been snoozed when it was published.
+    `progress` is for `renew`: what the attempt says of itself, if there is news.
     """
 
     id: str
     attempt: int
     follow_ups: tuple[NewTask, ...] = ()
     snoozes: int = 0
+    progress: Progress | None = None
 
 
 class Due(StoredTask):
@@ -40,6 +43,10 @@ class Due(StoredTask):
     status: Status
     attempt_limit: int
     running: Attempt | None = None
+
+
+class CursorInvalid(ValueError):
+    """A cursor that this list never gave out; no fault of what is stored."""
 
 
 class Place(Value):
@@ -54,13 +61,13 @@ class Place(Value):
 
     @classmethod
     def of_cursor(cls, cursor: str, *, namespace: str = "", letters: bool = False) -> Self:
-        """The inverse of `cursor`. Raises `ValueError` for a foreign cursor.
+        """The inverse of `cursor`. Raises `CursorInvalid` for a foreign cursor.
 
         In the list of a namespace every cursor leads to a place of that namespace, wherever it came from.
         """
         found = (_LETTER_PLACE if letters else _TASK_PLACE).fullmatch(cursor)
         if found is None:
-            raise ValueError(f"no cursor of a list: {cursor!r}")
+            raise CursorInvalid(f"no cursor of a list: {cursor!r}")
         return cls(ms=int(found[1]), kind=found[2], id=namespace + found[3])
 
     @classmethod

@@ -36,6 +36,7 @@ from taskrunner.producer.settings import RelaySettings, SchedulerSettings
 from taskrunner.producer.webhook_watch import WebhookWatch
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
+from tests.tools.executors import EXECUTORS
 from tests.tools.waiting import PATIENCE, eventually
 
 Kind = TypeVar("Kind", bound=Event)
@@ -121,7 +122,6 @@ class LocalRunner:
         self.task_settings = TaskSettingsSource()
         self.queues = QueueWatch(store, self.broker, self.events, self.task_settings, DeclaredQueues())
         self.target = Target()
-        self.task_settings = TaskSettingsSource()
         self.webhooks = WebhookWatch(store, self.events, self.clock)
         self.webhooks.source.set(())
         self.publisher = self.make_publisher(store)
@@ -130,9 +130,12 @@ class LocalRunner:
         self.schedules = ScheduleAdmin(store, self.intake, self.clock)
         self.cancellation = self.make_cancellation(store)
         self.bulk_actions = self.make_bulk_action(store)
-        self.pauses = PauseWatch(store, self.events, self.task_settings.current.executors)
+        self.pauses = self.make_pauses()
         self.relay = self.make_relay(store)
         self.consumers: list[Consumer] = []
+
+    def make_pauses(self) -> PauseWatch:
+        return PauseWatch(self.store, self.events, self.clock, self.task_settings.current.executors)
 
     def make_publisher(self, store: Store) -> Publisher:
         return Publisher(self.broker, store, self.events, self.clock, forgotten_after=FORGOTTEN)
@@ -212,6 +215,7 @@ class LocalRunner:
         **given: Any,
     ) -> Consumer:
         """A running consumer, of another process than those before."""
+        given.setdefault("executors", EXECUTORS)
         settings = ConsumerSettings(name=f"consumer-{len(self.consumers) + 1}", **given)
         consumer = Consumer(
             store or self.store,

@@ -1,11 +1,21 @@
 """Claimed attempts for tests of what runs them."""
 
+import json
 from datetime import UTC, datetime
 
 from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.task import Task
+from taskrunner.domain.value import replace
+
+
+def make_python(executor: str, data: object = None, *, name: str = "", timeout: float = 30) -> ClaimedAttempt:
+    """The first attempt of a task for a Python handler."""
+    claimed = make_claimed(name or executor, timeout=timeout)
+    body = json.dumps(data)
+    claimed.task = replace(claimed.task, executor=executor, url=None, body=body)
+    return claimed
 
 
 def make_claimed(name: str, *, url: str = "http://localhost/", timeout: float = 30) -> ClaimedAttempt:

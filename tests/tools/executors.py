@@ -8,10 +8,13 @@ from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.value import replace
 
+# The consumers of tests have handlers for these.
+EXECUTOR = "resize_image"
+EXECUTORS = frozenset({EXECUTOR, "other"})
 MADE_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def executor(name: str = "resize_image", kind: ExecutorKind = ExecutorKind.PYTHON, **fields: Any) -> Executor:
+def executor(name: str = EXECUTOR, kind: ExecutorKind = ExecutorKind.PYTHON, **fields: Any) -> Executor:
     """An executor of this name."""
     return Executor(name=name, kind=kind, created_at=MADE_AT, updated_at=MADE_AT, **fields)
 

@@ -44,7 +44,7 @@ CONFIGURED: list[tuple[str, type[Any], set[str]]] = [
     (
         "workers",
         ConsumerSettings,
-        {"prefetch", "hold", "workers", "host_settings", "host_limits"},
+        {"prefetch", "hold", "workers", "executors", "host_settings", "host_limits"},
     ),
     ("workers", ScalingSettings, set()),
     ("retry", RetryPolicy, set()),

@@ -1,6 +1,7 @@
 """InFlight: each attempt is there from its claim until it is settled, once."""
 
 from taskrunner.consumer.in_flight import InFlight
+from taskrunner.domain.progress import Progress
 from tests.tools.attempts import make_claimed
 
 
@@ -28,3 +29,19 @@ def test_attempts_with_a_fresh_lease_and_cancelled_ones_are_not_asked_about() ->
         in_flight.add(attempt)
     attempts[2].cancelled = True
     assert in_flight.leases_ending_before(20.0) == attempts[:1]
+
+
+def test_progress_is_news_once_and_not_too_often() -> None:
+    """Attempts that say nothing are never asked about."""
+    in_flight = InFlight()
+    quiet, talking = make_claimed("quiet"), make_claimed("talking")
+    for attempt in (quiet, talking):
+        in_flight.add(attempt)
+    assert in_flight.with_news(100.0) == []
+    talking.progress = Progress(fraction=0.5, attempt=1)
+    assert in_flight.with_news(100.0) == [talking]
+    talking.written, talking.written_at = talking.progress, 100.0
+    assert in_flight.with_news(101.0) == []
+    talking.progress = Progress(fraction=0.6, attempt=1)
+    assert in_flight.with_news(100.0) == []
+    assert in_flight.with_news(101.0) == [talking]

@@ -16,7 +16,7 @@ from taskrunner.domain.retry import (
     decide,
     is_retryable,
 )
-from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.retry_policy import MAX_DELAY, RetryPolicy, Strategy
 from taskrunner.domain.rules import Rule, RuleAction, RulesUnreadable, When
 from taskrunner.domain.status import FOLLOWERS, LIVE, Status
 from taskrunner.domain.task import Task
@@ -40,6 +40,7 @@ outcomes = st.builds(
     kind=st.sampled_from(OutcomeKind),
     response=st.none() | st.builds(Response, status=st.integers(100, 599)),
     retry_after=st.none() | st.floats(0, 1e12),
+    due_in=st.none() | st.floats(0, MAX_DELAY),
     retryable=st.none() | st.booleans(),
     counted=st.booleans(),
     sent=st.booleans(),
@@ -173,6 +174,21 @@ def test_retry_after_is_honoured_within_bounds(wish: float, seconds: float) -> N
     assert verdict.due == NOW + timedelta(seconds=seconds)
 
 
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_handler_decides_when_its_task_runs_again(counted: bool) -> None:
+    """Sooner or later than the policy says, and also after more than a target may ask for."""
+    for seconds in (0.0, 0.5, 20 * 86_400.0):
+        outcome = Outcome(kind=OutcomeKind.HANDLER_ERROR, due_in=seconds, counted=counted)
+        verdict = decide(TASK, outcome, attempt=4, attempt_limit=5, now=NOW, random=0)
+        assert (verdict.due, verdict.counted) == (NOW + timedelta(seconds=seconds), counted)
+
+
+def test_a_cancelled_attempt_cancels_its_task() -> None:
+    """If the task was cancelled meanwhile, the store takes nothing; else the handler wants it so."""
+    verdict = judged(TASK, Outcome(kind=OutcomeKind.CANCELLED, error="not wanted"))
+    assert (verdict.status, verdict.due, verdict.error) == (Status.CANCELLED, None, "not wanted")
+
+
 def test_an_attempt_that_does_not_count_is_repeated_at_once() -> None:
     """A fault of ours uses up nothing, on the last attempt either."""
     outcome = Outcome(kind=OutcomeKind.INTERRUPTED, counted=False)
@@ -201,7 +217,8 @@ def ok(status: int = 200) -> Outcome:
     return Outcome(kind=OutcomeKind.OK, response=Response(status=status))
 
 
-WITHOUT_ANSWER = sorted(RETRYABLE_KINDS - {OutcomeKind.INTERRUPTED, OutcomeKind.DECODE_ERROR})
+NO_REQUEST = {OutcomeKind.INTERRUPTED, OutcomeKind.HANDLER_ERROR}
+WITHOUT_ANSWER = sorted(RETRYABLE_KINDS - NO_REQUEST - {OutcomeKind.DECODE_ERROR})
 
 
 @pytest.mark.parametrize("kind", WITHOUT_ANSWER)

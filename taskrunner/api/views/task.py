@@ -10,6 +10,7 @@ from taskrunner.domain.callback import Callback
 from taskrunner.domain.dedup import Dedup, DedupMode
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
+from taskrunner.domain.progress import Progress
 from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.rules import Rule, RulesUnreadable
@@ -43,11 +44,13 @@ class HeaderView(View):
 class ResponseView(View):
     """A target's answer, without its body. `unchanged`: the target has nothing newer (304).
 
+    What a handler returned is JSON: it has no `status_code`, `url`, `http_version` or timings.
+
     `undecodable`: the body is as it came, since its Content-Encoding is wrong, cut, unknown or partial (206).
     `headers_truncated`: there were more headers than are kept.
     """
 
-    status_code: int
+    status_code: int | None
     unchanged: bool
     headers: Sequence[HeaderView]
     content_type: str | None
@@ -56,9 +59,9 @@ class ResponseView(View):
     truncated: bool
     undecodable: bool
     headers_truncated: bool
-    url: str
+    url: str | None
     redirects: int
-    http_version: str
+    http_version: str | None
 
     @classmethod
     def of(cls, response: Response, masking: Masking, **more: Any) -> Self:
@@ -71,7 +74,8 @@ class ResponseView(View):
             status_code=response.status,
             headers=headers,
             size=response.size_bytes,
-            url=masked_url(response.url),
+            url=masked_url(response.url) or None,
+            http_version=response.http_version or None,
             **more,
         )
 
@@ -81,12 +85,12 @@ class ResultView(ResponseView):
 
     body: str | None
     body_url: str
-    timings: TimingsView
+    timings: TimingsView | None
 
     @classmethod
     def of_final(cls, response: Response, masking: Masking, *, body_url: str, body: bytes | None) -> Self:
         text = None if body is None else as_text(body, cut=response.truncated)
-        timings = TimingsView.of(response.timings)
+        timings = None if response.status is None else TimingsView.of(response.timings)
         return cls.of(response, masking, body=text, body_url=body_url, timings=timings)
 
 
@@ -122,6 +126,17 @@ class AttemptView(View):
     @classmethod
     def of(cls, attempt: Attempt, **more: Any) -> Self:
         return cls.copy(attempt, hops=[HopView.of(hop) for hop in attempt.hops], **more)
+
+
+class ProgressView(View):
+    """How far the running attempt says it is: `fraction` is from 0 to 1."""
+
+    fraction: float
+    message: str
+
+    @classmethod
+    def of(cls, progress: Progress) -> Self:
+        return cls.copy(progress)
 
 
 class CallbackView(View):
@@ -189,6 +204,7 @@ class TaskView(View):
     kept_until: AwareDatetime | None
     snoozes: int
     waits_for: str | None
+    progress: ProgressView | None
     executor: str | None
     data: msgspec.Raw | None
     url: str | None
@@ -239,6 +255,7 @@ class TaskView(View):
             kept_until=record.kept_until,
             snoozes=record.snoozes,
             waits_for=record.waits_for,
+            progress=None if record.progress is None else ProgressView.of(record.progress),
             executor=task.executor,
             data=None if task.executor is None else _data(task.body),
             url=masked_url(task.url),

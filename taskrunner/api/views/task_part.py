@@ -23,6 +23,7 @@ BASIC_FIELDS = (
     "due_at",
     "finished_at",
     "waits_for",
+    "progress",
     "url",
     "method",
     "queue",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from taskrunner.config.sections.section import Section
-from taskrunner.config.values import ConsumerName, LowerCase, Queues, Seconds, SecondsOrNone
+from taskrunner.config.values import ConsumerName, LowerCase, Modules, Queues, Seconds, SecondsOrNone
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.messages import shown
@@ -61,6 +61,7 @@ class WorkersSection(Section):
     queues: Queues | None = Field(
         _CONSUMER.queues, description="the queues to serve, such as [high, reports]; by default all"
     )
+    handlers: Modules = Field((), description="Python modules with handlers, such as myapp.tasks")
     name: ConsumerName = Field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
         description="the holder of its leases; by default host name and process id",

@@ -15,7 +15,8 @@ import sys
 from taskrunner.consumer.processes.reply_sender import ReplySender
 from taskrunner.consumer.processes.wire import Command, Frame, FrameReader, Reply, encode_frame
 from taskrunner.consumer.worker_threads import AssignedAttempt, WorkerThreads
-from taskrunner.domain.codec import Decoder
+from taskrunner.domain.codec import Decoder, storable
+from taskrunner.domain.executor import TASK_LOGGER
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.task import Task
 from taskrunner.handlers.base import HandlerFactory
@@ -24,6 +25,8 @@ from taskrunner.runtime.garbage_collection import collect_less_often
 _TASK: Decoder[Task] = Decoder(Task)
 _READ_BYTES = 256 * 1024
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_MAX_LINE_CHARS = 16 * 1024
+_MAX_UNSENT = 1000
 
 
 class ChildWorkers:
@@ -42,7 +45,7 @@ class ChildWorkers:
             case (Command.RUN, attempts):
                 for ticket, number, lease_ends, cancelled, task in attempts:
                     attempt = AssignedAttempt(
-                        _TASK.unpack(task), number, cancelled, lease_ends, ticket=ticket
+                        _TASK.unpack(task), number, cancelled, lease_ends=lease_ends, ticket=ticket
                     )
                     self._by_ticket[ticket] = attempt
                     self._threads.put(attempt)
@@ -64,6 +67,15 @@ class ChildWorkers:
             case (Command.ADOPT, pickled):
                 self._factory.adopt(_unpickled(pickled))
 
+    def close(self) -> None:
+        """Release what the handlers share. Attempts that still run end with the process."""
+        self._factory.stop()
+
+    @property
+    def unsent(self) -> int:
+        """How many replies wait to be sent."""
+        return self._sender.waiting
+
     def reply(self, kind: Reply, *fields: object) -> None:
         """Send a frame to the parent; called in any thread."""
         self._sender.send(encode_frame(kind, *fields))
@@ -73,7 +85,18 @@ class ChildWorkers:
             attempt.ended = True
             self._by_ticket.pop(attempt.ticket, None)
             self.reply(Reply.WRITTEN_OFF, attempt.ticket, attempt.started, attempt.elapsed, worker)
+        self._tell_progress()
         self.reply(Reply.CHECKED)
+
+    def _tell_progress(self) -> None:
+        news: list[Frame] = []
+        for attempt in list(self._by_ticket.values()):
+            progress = attempt.progress
+            if progress is not None and progress is not attempt.told:
+                attempt.told = progress
+                news.append((attempt.ticket, progress.fraction, storable(progress.message)))
+        if news:
+            self.reply(Reply.PROGRESS, news)
 
     def _find(self, tickets: list[int]) -> list[AssignedAttempt]:
         return [attempt for ticket in tickets if (attempt := self._by_ticket.get(ticket)) is not None]
@@ -84,20 +107,32 @@ class ChildWorkers:
 
 
 class _ParentLogHandler(logging.Handler):
-    """Sends log records to the parent, so that one process writes the log."""
+    """Sends log records to the parent, so that one process writes the log.
+
+    A handler may log faster than anybody can write: lines are cut, and dropped while too many wait.
+    """
 
     def __init__(self, workers: ChildWorkers) -> None:
         super().__init__()
         self._workers = workers
+        self._dropped = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._workers.reply(Reply.LOGGED, record.name, record.levelno, self.format(record))
+        if self._workers.unsent > _MAX_UNSENT:
+            self._dropped += 1
+            return
+        text = storable(self.format(record)[:_MAX_LINE_CHARS])
+        if self._dropped:
+            text, self._dropped = f"{text} ({self._dropped} lines before this one were dropped)", 0
+        self._workers.reply(Reply.LOGGED, record.name, record.levelno, text)
 
 
 def main(socket_number: int, parent: int) -> None:
     _end_with(parent)
     collect_less_often()
     sock = socket.socket(fileno=socket_number)
+    # A fork by a handler would keep the connection open after our end.
+    os.register_at_fork(after_in_child=sock.close)
     reader = FrameReader()
     workers: ChildWorkers | None = None
     while data := _receive(sock):
@@ -106,11 +141,19 @@ def main(socket_number: int, parent: int) -> None:
                 workers = _start(sock, command)
             else:
                 workers.execute(command)
+    if workers is not None:
+        workers.close()
     os._exit(0)
 
 
 def _end_with(parent: int) -> None:
-    """The end of the socket ends us; this is for a process that is stopped, or stuck in a library."""
+    """The end of the socket ends us; this is for a process that is stopped, or stuck in a library.
+
+    The signals that end a parent do not end us. They have handlers that do nothing: a program that a handler
+    of tasks starts would inherit that they are ignored.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -118,10 +161,11 @@ def _end_with(parent: int) -> None:
 
 
 def _start(sock: socket.socket, command: Frame) -> ChildWorkers:
-    _, pickled, log_level = command
+    _, pickled, log_level, task_level = command
     factory = _unpickled(pickled)
     workers = ChildWorkers(sock, factory)
     logging.basicConfig(level=log_level, format="%(message)s", handlers=[_ParentLogHandler(workers)])
+    logging.getLogger(TASK_LOGGER).setLevel(task_level)
     factory.start()
     workers.reply(Reply.READY)
     return workers

@@ -18,8 +18,9 @@ START_PATIENCE = 30.0
 PATIENCE = 10.0
 # The parent may have been stopped between two checks; at most this much of the time counts as silence.
 _STEP = 1.0
-# A child whose socket is closed ends at once; one that does not is killed after this many seconds.
-_END_WAIT = 1.0
+# A child whose socket is closed ends as soon as its handlers have released what they share; one that does not
+# is killed after this many seconds.
+_END_WAIT = 2.0
 _SIGNS_OF_LIFE = (Reply.READY, Reply.CHECKED)
 # The parent decides on the end, even where a signal is sent to the whole process group.
 _BLOCKED_SIGNALS = {signal.SIGINT, signal.SIGTERM}
@@ -46,7 +47,7 @@ class ChildProcess(asyncio.Protocol):
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
-    async def start(self, factory: bytes, log_level: int) -> None:
+    async def start(self, factory: bytes, log_levels: tuple[int, int]) -> None:
         """Raises `OSError`."""
         ours, theirs = socket.socketpair()
         try:
@@ -54,7 +55,7 @@ class ChildProcess(asyncio.Protocol):
             self._process = _spawn(theirs.fileno())
         finally:
             theirs.close()
-        self.send(encode_frame(Command.START, factory, log_level))
+        self.send(encode_frame(Command.START, factory, *log_levels))
 
     def send(self, data: bytes) -> None:
         """Waits for nothing: the attempts in flight bound what can be in the buffer."""
@@ -73,6 +74,13 @@ class ChildProcess(asyncio.Protocol):
             self.send(encode_frame(Command.CHECK))
         elif self._silence > patience:
             self.kill(f"no answer for {patience:g} s")
+
+    def end(self) -> None:
+        """Have the child release what it holds and end; `wait` kills one that does not. Safe at any time."""
+        if self._transport is not None and self.is_ready:
+            self._transport.close()
+        else:
+            self.kill()
 
     def kill(self, reason: str | None = None) -> None:
         """Safe at any time, also for a dead child."""

@@ -33,6 +33,11 @@ class ReplySender:
     def start(self) -> None:
         threading.Thread(target=self._run, name="reply-sender", daemon=True).start()
 
+    @property
+    def waiting(self) -> int:
+        """How many replies are not sent yet, about."""
+        return self._outbox.qsize()
+
     def send(self, reply: bytes | tuple[AssignedAttempt, Outcome]) -> None:
         """Send a frame, or the outcome of an attempt; called in any thread."""
         self._outbox.put(reply)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from taskrunner.consumer.processes.child_process import ChildProcess
 from taskrunner.consumer.processes.wire import Frame
 from taskrunner.domain.events import Events
+from taskrunner.domain.executor import TASK_LOGGER
 from taskrunner.handlers.base import HandlerFactory
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.service import Service
@@ -77,7 +78,7 @@ class Restarter(Service):
     async def turn(self) -> float:
         child = self._child = ChildProcess(self._on_reply)
         try:
-            await child.start(self.factory, logging.getLogger().getEffectiveLevel())
+            await child.start(self.factory, _log_levels())
             if self.stopping:
                 child.kill()
             cause = await child.wait()
@@ -89,10 +90,10 @@ class Restarter(Service):
         return 0.0 if self.stopping else self._record_loss(child, cause)
 
     async def stop(self) -> None:
-        """Kills the child at once: its attempts were given up before."""
+        """Waits for no attempt of the child: they were given up before."""
         self._stopping.set()
         if self._child is not None:
-            self._child.kill()
+            self._child.end()
         await super().stop()
 
     def _record_loss(self, child: ChildProcess, cause: str) -> float:
@@ -105,6 +106,11 @@ class Restarter(Service):
         self.losses += 1
         self._on_lost(child.pid, cause)
         return self._backoff.next()
+
+
+def _log_levels() -> tuple[int, int]:
+    """Of all loggers, and of what handlers tell."""
+    return logging.getLogger().getEffectiveLevel(), logging.getLogger(TASK_LOGGER).getEffectiveLevel()
 
 
 def _is_settled(child: ChildProcess) -> bool:

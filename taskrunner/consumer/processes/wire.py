@@ -17,7 +17,7 @@ _LENGTH = struct.Struct("!I")
 class Command(IntEnum):
     """What the parent sends; the comment lists the fields that follow."""
 
-    START = 0  # the pickled HandlerFactory, the log level; always the first
+    START = 0  # the pickled HandlerFactory, the log levels of all and of tasks; always the first
     RESIZE = 1  # target
     RUN = 2  # of each attempt: ticket, number, lease_ends, cancelled, task
     WITHDRAW = 3
@@ -36,6 +36,7 @@ class Reply(IntEnum):
     WRITTEN_OFF = 3  # ticket, started, elapsed, worker
     CHECKED = 4
     LOGGED = 5  # logger, level, text
+    PROGRESS = 6  # of each attempt with news: ticket, fraction, message
 
 
 def encode_frame(kind: IntEnum, *fields: Any) -> bytes:

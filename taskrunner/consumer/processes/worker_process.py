@@ -19,6 +19,7 @@ from taskrunner.consumer.worker_pool import OnFinished
 from taskrunner.domain.codec import Decoder, pack
 from taskrunner.domain.events import Events, WorkerProcessLost
 from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.progress import Progress
 from taskrunner.handlers.base import HandlerFactory
 
 # The child answers at once unless it is stuck; then the shutdown goes on without its answer.
@@ -183,6 +184,10 @@ class WorkerProcess(WorkerGroup):
                     self._write_off(worker, attempt)
             case (Reply.WITHDRAWN, tickets):
                 self._set_withdrawn(tickets)
+            case (Reply.PROGRESS, news):
+                for ticket, fraction, message in news:
+                    if (attempt := self._by_ticket.get(ticket)) is not None:
+                        attempt.progress = Progress.of(fraction, message, attempt=attempt.number)
             case (Reply.LOGGED, name, level, text):
                 logging.getLogger(name).log(level, "%s", text)
 

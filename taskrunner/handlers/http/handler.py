@@ -199,10 +199,11 @@ class HttpHandler(Handler):
     ) -> Outcome:
         """A complete answer; `not_followed` says why it is the last one although it is a redirect."""
         response = self._response(exchange, request, elapsed)
-        if response.status == HTTPStatus.UNAUTHORIZED:
+        status = exchange.head.status
+        if status == HTTPStatus.UNAUTHORIZED:
             self._auth.refused(task)
-        is_ok = 200 <= response.status < 300 or (response.status == 304 and request.is_conditional)
-        phrase = _PHRASES.get(response.status, str(response.status))
+        is_ok = 200 <= status < 300 or (status == 304 and request.is_conditional)
+        phrase = _PHRASES.get(status, str(status))
         waits = exchange.head.values("retry-after") if exchange.head.value("retry-after") is not None else ()
         error: str | None
         kind, error = OutcomeKind.HTTP_ERROR, f"The target answered {phrase}."

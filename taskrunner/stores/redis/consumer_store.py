@@ -47,7 +47,14 @@ class RedisConsumerStore(RedisPart, ConsumerStore):
 
     async def renew(self, refs: Sequence[AttemptRef], *, lease_until: datetime) -> Sequence[bool]:
         lease = to_ms(lease_until)
-        return list(map(bool, await self.run_batch("renew", refs, lambda part: [lease, *attempts(part)])))
+
+        def arguments(part: Sequence[AttemptRef]) -> list[Argument]:
+            args: list[Argument] = [lease]
+            for ref in part:
+                args += (ref.id, ref.attempt, "" if ref.progress is None else encode(ref.progress))
+            return args
+
+        return list(map(bool, await self.run_batch("renew", refs, arguments)))
 
     async def still_running(self, refs: Sequence[AttemptRef]) -> Sequence[bool]:
         return list(map(bool, await self.run_batch("still_running", refs, attempts)))

@@ -34,6 +34,7 @@ from taskrunner.stores.values import AttemptRef
 
 _SETTLEMENT = TableFields(Settlement, tasks, without={"attempt"})
 _SNOOZE = TableFields(Snooze, tasks)
+_PROGRESS = TableFields(AttemptRef, tasks, without={"attempt", "follow_ups", "snoozes"})
 
 
 class SqlConsumerStore(SqlPart, ConsumerStore):
@@ -71,6 +72,11 @@ class SqlConsumerStore(SqlPart, ConsumerStore):
             answers = [ref.id in locked and locked[ref.id].runs(ref.attempt) for ref in part]
             running = [ref.id for ref, runs in zip(part, answers, strict=True) if runs]
             move_due(session, running, to_ms(lease_until))
+            told = [ref for ref, runs in zip(part, answers, strict=True) if runs and ref.progress is not None]
+            if told:
+                session.run(_keep_progress, list(map(_PROGRESS.row, told)))
+                for ref in told:
+                    session.changed(ref.id, Status.RUNNING)
             return answers
 
         return await self._change(refs, renew)
@@ -266,6 +272,12 @@ def settle_attempts(rows: IncomingRows) -> Executable:
 def _insert_bodies(rows: IncomingRows) -> Executable:
     v = rows(bodies.c.id, start=INT, size=INT)
     return insert(bodies).from_select(["id", "body"], select(v.c.id, packed_bytes(v)))
+
+
+@statement
+def _keep_progress(rows: IncomingRows) -> Executable:
+    v = rows(tasks.c.id, tasks.c.progress)
+    return update_tasks(v, progress=v.c.progress)
 
 
 @statement

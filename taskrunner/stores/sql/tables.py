@@ -38,6 +38,7 @@ tasks = Table(
     Column("fingerprint", Text, nullable=False),
     Column("snoozes", Integer, nullable=False),
     Column("waits_for", Text),  # why the task was snoozed
+    Column("progress", Text),  # what an attempt said last, in JSON
 )
 
 encoded_tasks = Table(

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from taskrunner.domain.outcome import OutcomeKind, Response
+from taskrunner.domain.progress import Progress
 from taskrunner.domain.record import Attempt
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import replace
@@ -190,3 +191,20 @@ async def test_a_task_twice_in_a_batch_is_failed_and_requeued_once(store: Store)
     assert list(failed) == [True, False]
     requeued = await store.requeue([new.id, "nobody", new.id], now=NOW, due=NOW)
     assert [due is not None for due in requeued] == [True, False, False]
+
+
+async def test_a_running_attempt_shows_its_progress(store: Store) -> None:
+    """What it said last, while it runs; a renewal without news changes nothing of it."""
+    task_id = await bring(store, Status.RUNNING)
+    for fraction in (0.25, 0.5):
+        told = Progress(fraction=fraction, message="läuft", attempt=1)
+        assert list(await store.renew([replace(ref(task_id), progress=told)], lease_until=NOW)) == [True]
+        assert list(await store.renew([ref(task_id)], lease_until=NOW)) == [True]
+        assert (await fetch(store, task_id)).progress == told
+    await settle(store, settling(task_id, 1, Status.RETRYING))
+    assert (await fetch(store, task_id)).progress is None
+    await claim(store, [ref(task_id, 2)])
+    assert (await fetch(store, task_id)).progress is None
+    late = replace(ref(task_id, 1), progress=Progress(fraction=1.0, attempt=1))
+    assert list(await store.renew([late], lease_until=NOW)) == [False]
+    assert (await fetch(store, task_id)).progress is None

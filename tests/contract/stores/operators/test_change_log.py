@@ -6,19 +6,22 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from taskrunner.domain.change import Change, ChangeId
+from taskrunner.domain.change import ChangeId, StatusChange
+from taskrunner.domain.progress import Progress
 from taskrunner.domain.status import Status
+from taskrunner.domain.value import replace
 from taskrunner.stores import change_store
 from taskrunner.stores.base import NewTask, Store
 from taskrunner.stores.redis import scripts as redis_scripts
 from taskrunner.stores.redis.store import RedisStore
 from taskrunner.stores.sql import change_store as sql_change_store
+from taskrunner.stores.values import AttemptRef
 from tests.contract.stores.changes import cancel, fail, finish, mark, snooze, start
 from tests.contract.stores.harness import KEEP, NOW, Backend, bring, entries, entry, settle, settling
 from tests.tools.waiting import eventually
 
 KEPT = timedelta(minutes=5)
-# As `Change` has it.
+# As `StatusChange` has it.
 Shown = list[tuple[str, Status | None]]
 
 
@@ -26,9 +29,9 @@ async def begin(store: Store, now: datetime = NOW) -> ChangeId:
     return (await store.log_changes(now=now, until=now + KEPT)).end
 
 
-async def read(store: Store, after: ChangeId, *, least: int, limit: int = 1000) -> Sequence[Change]:
+async def read(store: Store, after: ChangeId, *, least: int, limit: int = 1000) -> Sequence[StatusChange]:
     """The changes after that place, once there are `least`; a foreign open transaction delays them."""
-    found: list[Change] = []
+    found: list[StatusChange] = []
 
     async def are_there() -> bool:
         answer = await store.changes(after, limit=limit)
@@ -40,7 +43,7 @@ async def read(store: Store, after: ChangeId, *, least: int, limit: int = 1000) 
     return found
 
 
-def shown(found: Sequence[Change]) -> Shown:
+def shown(found: Sequence[StatusChange]) -> Shown:
     return [(change.task_id, change.status) for change in found]
 
 
@@ -140,7 +143,7 @@ async def test_parts_have_each_change_once(store: Store, limit: int) -> None:
     made = entries(30)
     await store.accept(made)
     await read(store, place, least=30)
-    found: list[Change] = []
+    found: list[StatusChange] = []
     while part := (await store.changes(found[-1].id if found else place, limit=limit)).changes:
         assert len(part) <= limit
         found += part
@@ -252,3 +255,13 @@ async def test_an_old_part_of_a_long_log_is_dropped(
     end = await begin(store)
     await store.accept([after])
     assert shown(await read(store, end, least=1)) == [(after.id, Status.SCHEDULED)]
+
+
+async def test_progress_is_a_change(store: Store) -> None:
+    """So those who watch the task hear of it; a renewal without news is none."""
+    task_id = await bring(store, Status.RUNNING)
+    place = await begin(store)
+    told = Progress(fraction=0.5, attempt=1)
+    quiet = AttemptRef(id=task_id, attempt=1)
+    await store.renew([quiet, replace(quiet, progress=told)], lease_until=NOW)
+    assert shown(await read(store, place, least=1)) == [(task_id, Status.RUNNING)]

@@ -29,7 +29,7 @@ def _create_tables() -> None:
         "tasks",
         "id",
         (_TEXT, "status queue attempts fingerprint"),
-        (_TEXT_OR_NULL, "namespace consumer error reason result waits_for idempotency_key"),
+        (_TEXT_OR_NULL, "namespace consumer error reason result waits_for progress idempotency_key"),
         (_INT, "attempt attempt_limit max_attempts snoozes"),
         (_BIG, "created_at_ms updated_ms"),
         (_BIG_OR_NULL, "due_ms kept_until_ms deadline_ms started_ms"),

@@ -1,0 +1,1 @@
+"""Runs Python functions as tasks. `taskrunner.sdk` has the names that users import."""

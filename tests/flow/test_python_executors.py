@@ -1,0 +1,92 @@
+"""Tasks of Python handlers: they wait for their handler, have results, and tell their progress."""
+
+import asyncio
+
+from taskrunner.domain.events import TaskSettled, TasksSnoozed
+from taskrunner.domain.executor import unserved
+from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.progress import Progress
+from taskrunner.domain.status import Status
+from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.handlers.base import AttemptContext
+from taskrunner.handlers.python.result import outcome_of
+from tests.flow.local_runner import DEADLINE, HOLD, OK, LocalRunner
+from tests.tools.executors import executor, with_executors
+from tests.tools.waiting import eventually, last_look
+
+
+async def test_a_task_waits_for_a_consumer_with_its_handler(runner: LocalRunner) -> None:
+    """It is snoozed with the reason, uses up no attempt, and runs as soon as a consumer has the handler."""
+    runner.task_settings.current = with_executors(executor())
+    await runner.consumer(executors=frozenset({"another"}))
+    raw = '{"executor": "resize_image", "max_attempts": 1}'
+    submitted = await runner.intake.submit(TaskDraft.from_json(raw, runner.task_settings.current.limits))
+    for times in (1, 2, 3):
+        await runner.heard(TasksSnoozed, times)
+        record = await runner.record(submitted.id)
+        assert (record.status, record.attempt, record.snoozes) == (Status.SCHEDULED, 0, times)
+        assert record.waits_for == unserved("resize_image")
+        if times == 3:
+            await runner.consumers[0].stop(0.0, asyncio.Event())
+            await runner.consumer()
+        await runner.later(HOLD)
+    await runner.heard(TaskSettled)
+    assert await runner.status(submitted.id) is Status.SUCCEEDED
+    assert runner.target.ledger == [(submitted.id, 1)]
+
+
+async def test_the_result_of_a_handler_is_kept_like_an_answer(runner: LocalRunner) -> None:
+    """Its JSON is the body; it has no status and is about no host."""
+    runner.task_settings.current = with_executors(executor())
+    runner.target.answer = lambda context: outcome_of({"width": 10}, max_bytes=100)
+    await runner.consumer()
+    raw = '{"executor": "resize_image"}'
+    submitted = await runner.intake.submit(TaskDraft.from_json(raw, runner.task_settings.current.limits))
+    await runner.heard(TaskSettled)
+    record = await runner.record(submitted.id)
+    assert record.result is not None
+    assert (record.result.status, record.result.content_type) == (None, "application/json")
+    assert (record.result.size_bytes, record.attempts[0].status_code) == (12, None)
+    assert await runner.store.body(submitted.id) == b'{"width":10}'
+
+
+async def test_a_handler_can_cancel_its_task(runner: LocalRunner) -> None:
+    runner.task_settings.current = with_executors(executor())
+    runner.target.answer = lambda context: Outcome(kind=OutcomeKind.CANCELLED, error="not wanted")
+    await runner.consumer()
+    raw = '{"executor": "resize_image"}'
+    submitted = await runner.intake.submit(TaskDraft.from_json(raw, runner.task_settings.current.limits))
+    await runner.heard(TaskSettled)
+    record = await runner.record(submitted.id)
+    assert (record.status, record.error, record.due) == (Status.CANCELLED, "not wanted", None)
+
+
+async def test_what_an_attempt_says_of_its_progress_shows_while_it_runs(runner: LocalRunner) -> None:
+    """The lease keeper writes it, with what it said last."""
+    runner.task_settings.current = with_executors(executor())
+    runner.target.gate.clear()
+    running: list[AttemptContext] = []
+
+    def answer(context: AttemptContext) -> Outcome:
+        running.append(context)
+        assert last_look(
+            lambda: context.progress is not None and context.progress.fraction == 1, within=DEADLINE
+        )
+        return OK
+
+    runner.target.answer = answer
+    await runner.consumer()
+    raw = '{"executor": "resize_image"}'
+    submitted = await runner.intake.submit(TaskDraft.from_json(raw, runner.task_settings.current.limits))
+    runner.target.gate.set()
+    await eventually(lambda: running)
+    for fraction in (0.25, 0.5):
+        running[0].progress = Progress.of(fraction, "at work", attempt=1)
+
+        async def shows(told: Progress | None = running[0].progress) -> bool:
+            return (await runner.record(submitted.id)).progress == told
+
+        await eventually(shows)
+    running[0].progress = Progress.of(1, attempt=1)
+    await runner.heard(TaskSettled)
+    assert (await runner.record(submitted.id)).progress is None

@@ -1,0 +1,80 @@
+"""`taskrunner executors check`: what modules register, and every way in which they cannot be used."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from taskrunner.cli.main import main
+
+GOOD = """
+from typing import TypedDict
+from taskrunner.sdk import Exponential, handler
+print("imported")
+class Move(TypedDict):
+    to: str
+@handler("move", retry=Exponential(attempts=3, base=2), timeout=5, schema=Move)
+async def move(task):
+    '''Moves things.
+
+    And more.'''
+"""
+BAD = {
+    "exits": ("import sys; sys.exit(4)", "cannot import exits: exits.py:1: SystemExit: 4"),
+    "dies": ("import os; os._exit(4)", "importing dies ended the process (exit code 4)"),
+    "broken": ("def f(:", "broken.py:1: invalid syntax"),
+    "missing": ("import not_there", "cannot import missing: no module named not_there"),
+    "leaks": ("raise OSError('password=hunter2')", "leaks.py:1: OSError: password=***"),
+    "empty": ("", "empty: no handler is registered"),
+    "twice": (
+        "from taskrunner.sdk import handler\nfor _ in 'ab':\n    handler('a')(lambda task: None)",
+        "is registered twice",
+    ),
+    "unsound": ("from taskrunner.sdk import handler\n@handler('A')\ndef a(task): ...", "must be snake_case"),
+}
+
+
+def check(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> Result:
+    monkeypatch.chdir(folder)
+    return CliRunner().invoke(main, ["executors", "check", *arguments])
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("modules")
+    (folder / "myapp").mkdir()
+    (folder / "myapp" / "tasks.py").write_text(GOOD)
+    for name, (source, _) in BAD.items():
+        (folder / f"{name}.py").write_text(source)
+    return folder
+
+
+def test_sound_handlers_are_listed(monkeypatch: pytest.MonkeyPatch, modules: Path) -> None:
+    """Found from the current folder; what the module prints does not get among the answer."""
+    result = check(monkeypatch, modules, "myapp.tasks")
+    assert result.exit_code == 0
+    header, line = result.stdout.splitlines()
+    assert header.split() == ["NAME", "FUNCTION", "ATTEMPTS", "TIMEOUT", "SCHEMA", "DESCRIPTION"]
+    assert line.split() == ["move", "async", "3", "5", "s", "Move", "Moves", "things."]
+
+
+def test_handlers_are_listed_as_json(monkeypatch: pytest.MonkeyPatch, modules: Path) -> None:
+    result = check(monkeypatch, modules, "myapp.tasks", "--json")
+    found = json.loads(result.stdout)
+    assert (found["name"], found["timeout"], found["max_attempts"]) == ("move", 5.0, 3)
+    assert found["retry"]["base"] == 2.0
+    assert found["schema"]["$defs"]["Move"]["required"] == ["to"]
+
+
+@pytest.mark.parametrize("name", [*BAD, "nowhere"])
+def test_unusable_modules_are_refused(name: str, monkeypatch: pytest.MonkeyPatch, modules: Path) -> None:
+    """With exit code 2 and a sentence that names the module and the fault, without its secrets."""
+    told = (
+        BAD[name][1] if name in BAD else "cannot import nowhere: no module named nowhere; it is looked for in"
+    )
+    result = check(monkeypatch, modules, name)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert "hunter2" not in result.stderr
+    assert result.stdout == ""
