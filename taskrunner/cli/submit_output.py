@@ -165,8 +165,10 @@ def _summary(resource: Mapping[str, Any]) -> Iterator[str]:
     yield resource["status"]
     result = resource["result"]
     if result is not None:
-        yield f"{result['status_code']} {result['content_type'] or '-'} {result['size']} B"
-        yield f"{result['timings']['total']:.3f} s"
+        status = [] if result["status_code"] is None else [str(result["status_code"])]
+        yield " ".join([*status, result["content_type"] or "-", f"{result['size']} B"])
+        if result["timings"] is not None:
+            yield f"{result['timings']['total']:.3f} s"
     yield f"attempt {resource['attempt']}"
     if resource["error"]:
         yield f"({resource['error']})"
