@@ -101,10 +101,11 @@ class ExecutorAdmin:
         """
 
         def changed(known: Executor) -> Executor:
-            made = self._made(name, ExecutorDraft.patched(known, patch, self.limits))
+            draft = ExecutorDraft.patched(known, patch, self.limits)
+            made = self._made(name, draft)
             alike = replace(_following(known, made), enabled=known.enabled, managed_by=known.managed_by)
             is_switched = replace(alike, version=known.version, updated_at=known.updated_at) == known
-            if is_switched and b"managed_by" not in patch:
+            if is_switched and draft.managed_by is None:
                 made = replace(made, managed_by=known.managed_by)
             return made
 
