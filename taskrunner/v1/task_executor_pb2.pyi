@@ -873,6 +873,7 @@ class Task(_message.Message):
     WAITS_FOR_FIELD_NUMBER: _builtins.int
     EXECUTOR_FIELD_NUMBER: _builtins.int
     DATA_JSON_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
@@ -934,6 +935,10 @@ class Task(_message.Message):
     @_builtins.property
     def kept_until(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
+    def progress(self) -> Global___Progress:
+        """Of the attempt that runs."""
+
+    @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration: ...
@@ -976,6 +981,7 @@ class Task(_message.Message):
         waits_for: _builtins.str | None = ...,
         executor: _builtins.str | None = ...,
         data_json: _builtins.str | None = ...,
+        progress: Global___Progress | None = ...,
         url: _builtins.str | None = ...,
         method: _builtins.str = ...,
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
@@ -997,9 +1003,9 @@ class Task(_message.Message):
         validators: Global___Validators | None = ...,
         callback: Global___Callback | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_data_json", b"_data_json", "_error", b"_error", "_executor", b"_executor", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "auth", b"auth", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "data_json", b"data_json", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "executor", b"executor", "expires_at", b"expires_at", "finished_at", b"finished_at", "kept_until", b"kept_until", "reason", b"reason", "result", b"result", "retry", b"retry", "run_at", b"run_at", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_data_json", b"_data_json", "_error", b"_error", "_executor", b"_executor", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "auth", b"auth", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "data_json", b"data_json", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "executor", b"executor", "expires_at", b"expires_at", "finished_at", b"finished_at", "kept_until", b"kept_until", "progress", b"progress", "reason", b"reason", "result", b"result", "retry", b"retry", "run_at", b"run_at", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_data_json", b"_data_json", "_error", b"_error", "_executor", b"_executor", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "attempt", b"attempt", "attempt_limit", b"attempt_limit", "attempts", b"attempts", "auth", b"auth", "body_size", b"body_size", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "data_json", b"data_json", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "executor", b"executor", "expires_at", b"expires_at", "fail_on", b"fail_on", "finished_at", b"finished_at", "headers", b"headers", "id", b"id", "kept_until", b"kept_until", "labels", b"labels", "max_attempts", b"max_attempts", "method", b"method", "queue", b"queue", "reason", b"reason", "redirects", b"redirects", "result", b"result", "retry", b"retry", "retry_on", b"retry_on", "retry_unsafe", b"retry_unsafe", "rules", b"rules", "rules_unreadable", b"rules_unreadable", "run_at", b"run_at", "snoozes", b"snoozes", "status", b"status", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_data_json", b"_data_json", "_error", b"_error", "_executor", b"_executor", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "attempt", b"attempt", "attempt_limit", b"attempt_limit", "attempts", b"attempts", "auth", b"auth", "body_size", b"body_size", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "data_json", b"data_json", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "executor", b"executor", "expires_at", b"expires_at", "fail_on", b"fail_on", "finished_at", b"finished_at", "headers", b"headers", "id", b"id", "kept_until", b"kept_until", "labels", b"labels", "max_attempts", b"max_attempts", "method", b"method", "progress", b"progress", "queue", b"queue", "reason", b"reason", "redirects", b"redirects", "result", b"result", "retry", b"retry", "retry_on", b"retry_on", "retry_unsafe", b"retry_unsafe", "rules", b"rules", "rules_unreadable", b"rules_unreadable", "run_at", b"run_at", "snoozes", b"snoozes", "status", b"status", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__auth: _TypeAlias = _typing.Literal["auth"]  # noqa: Y015
     _WhichOneofArgType__auth: _TypeAlias = _typing.Literal["_auth", b"_auth"]  # noqa: Y015
@@ -1039,6 +1045,30 @@ class Task(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__waits_for) -> _WhichOneofReturnType__waits_for | None: ...
 
 Global___Task: _TypeAlias = Task  # noqa: Y015
+
+@_typing.final
+class Progress(_message.Message):
+    """How far a running attempt says it is: `fraction` is from 0 to 1."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRACTION_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    fraction: _builtins.float
+    message: _builtins.str
+    def __init__(
+        self,
+        *,
+        fraction: _builtins.float = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fraction", b"fraction", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Progress: _TypeAlias = Progress  # noqa: Y015
 
 @_typing.final
 class Attempt(_message.Message):
@@ -1151,6 +1181,7 @@ class Result(_message.Message):
     BODY_FIELD_NUMBER: _builtins.int
     TIMINGS_FIELD_NUMBER: _builtins.int
     status_code: _builtins.int
+    """Missing for what a handler returned, which is JSON."""
     unchanged: _builtins.bool
     content_type: _builtins.str
     size: _builtins.int
@@ -1170,7 +1201,7 @@ class Result(_message.Message):
     def __init__(
         self,
         *,
-        status_code: _builtins.int = ...,
+        status_code: _builtins.int | None = ...,
         unchanged: _builtins.bool = ...,
         headers: _abc.Iterable[Global___Header] | None = ...,
         content_type: _builtins.str | None = ...,
@@ -1185,18 +1216,22 @@ class Result(_message.Message):
         body: _builtins.bytes | None = ...,
         timings: Global___Timings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_body", b"_body", "_content_type", b"_content_type", "body", b"body", "content_type", b"content_type", "timings", b"timings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_body", b"_body", "_content_type", b"_content_type", "_status_code", b"_status_code", "body", b"body", "content_type", b"content_type", "status_code", b"status_code", "timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_body", b"_body", "_content_type", b"_content_type", "body", b"body", "content_type", b"content_type", "headers", b"headers", "headers_truncated", b"headers_truncated", "http_version", b"http_version", "redirects", b"redirects", "sha256", b"sha256", "size", b"size", "status_code", b"status_code", "timings", b"timings", "truncated", b"truncated", "unchanged", b"unchanged", "undecodable", b"undecodable", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_body", b"_body", "_content_type", b"_content_type", "_status_code", b"_status_code", "body", b"body", "content_type", b"content_type", "headers", b"headers", "headers_truncated", b"headers_truncated", "http_version", b"http_version", "redirects", b"redirects", "sha256", b"sha256", "size", b"size", "status_code", b"status_code", "timings", b"timings", "truncated", b"truncated", "unchanged", b"unchanged", "undecodable", b"undecodable", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__body: _TypeAlias = _typing.Literal["body"]  # noqa: Y015
     _WhichOneofArgType__body: _TypeAlias = _typing.Literal["_body", b"_body"]  # noqa: Y015
     _WhichOneofReturnType__content_type: _TypeAlias = _typing.Literal["content_type"]  # noqa: Y015
     _WhichOneofArgType__content_type: _TypeAlias = _typing.Literal["_content_type", b"_content_type"]  # noqa: Y015
+    _WhichOneofReturnType__status_code: _TypeAlias = _typing.Literal["status_code"]  # noqa: Y015
+    _WhichOneofArgType__status_code: _TypeAlias = _typing.Literal["_status_code", b"_status_code"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__body) -> _WhichOneofReturnType__body | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__content_type) -> _WhichOneofReturnType__content_type | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__status_code) -> _WhichOneofReturnType__status_code | None: ...
 
 Global___Result: _TypeAlias = Result  # noqa: Y015
 

@@ -122,7 +122,6 @@ class LocalRunner:
         self.task_settings = TaskSettingsSource()
         self.queues = QueueWatch(store, self.broker, self.events, self.task_settings, DeclaredQueues())
         self.target = Target()
-        self.task_settings = TaskSettingsSource()
         self.webhooks = WebhookWatch(store, self.events, self.clock)
         self.webhooks.source.set(())
         self.publisher = self.make_publisher(store)
@@ -136,7 +135,7 @@ class LocalRunner:
         self.consumers: list[Consumer] = []
 
     def make_pauses(self) -> PauseWatch:
-        return PauseWatch(self.store, self.events, self.task_settings.current.executors)
+        return PauseWatch(self.store, self.events, self.clock, self.task_settings.current.executors)
 
     def make_publisher(self, store: Store) -> Publisher:
         return Publisher(self.broker, store, self.events, self.clock, forgotten_after=FORGOTTEN)

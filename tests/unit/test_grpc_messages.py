@@ -68,6 +68,7 @@ def test_a_message_has_the_fields_of_a_draft(message: str, draft: type[BaseModel
         ("Result", views.ResultView),
         ("Timings", views.TimingsView),
         ("Hop", views.HopView),
+        ("Progress", views.ProgressView),
         ("Header", views.HeaderView),
         ("Callback", views.CallbackView),
         ("Validators", views.ValidatorsView),

@@ -33,6 +33,7 @@ from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
+from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.sessions import Sessions
 from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.producer.task_feed import TaskFeed
@@ -73,6 +74,7 @@ class Api:
     sessions: Sessions
     quota: TaskQuota
     storage: StorageQuota
+    pauses: PauseWatch
     feed: TaskFeed
     executors: ExecutorWatch
     events: list[Event] = field(default_factory=list)
