@@ -1,5 +1,6 @@
 """`taskrunner produce`: submit one task, or many from a file."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
