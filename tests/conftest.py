@@ -68,11 +68,15 @@ _IN_LINE = (
 
 
 class _InLine(LoadScopeScheduling):  # type: ignore[misc]
-    """Spreads single tests, and groups of tests as a whole, over the workers."""
+    """Spreads tests, each with all its parameters, over the workers, and what runs in line as a whole.
+
+    The largest first. A test with its parameters stays together because the scheduler looks at everything
+    that it has assigned after each test.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0] if nodeid.startswith("tests/system/") else nodeid
-        return next((folder for folder in _IN_LINE if nodeid.startswith(folder)), file)
+        group = nodeid.partition("::" if nodeid.startswith("tests/system/") else "[")[0]
+        return next((folder for folder in _IN_LINE if nodeid.startswith(folder)), group)
 
 
 def pytest_collection_finish() -> None:

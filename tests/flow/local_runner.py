@@ -122,7 +122,6 @@ class LocalRunner:
         self.task_settings = TaskSettingsSource()
         self.queues = QueueWatch(store, self.broker, self.events, self.task_settings, DeclaredQueues())
         self.target = Target()
-        self.task_settings = TaskSettingsSource()
         self.webhooks = WebhookWatch(store, self.events, self.clock)
         self.webhooks.source.set(())
         self.publisher = self.make_publisher(store)

@@ -18,7 +18,7 @@ HTTP = {
     "enabled": True,
     "description": "Orders to the shop",
     "schema": {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]},
-    "url": "https://shop.test/orders/{id}?key={key}",
+    "url": "https://shop.test/orders/{id}?key={key}&token=s3cret",
     "method": "PUT",
     "headers": {"Authorization": "secret", "Accept": "b"},
     "tls": None,
@@ -59,7 +59,7 @@ async def test_all_can_be_said_and_sent_back(api: Api) -> None:
     made = await api.ask("POST", "/executors", json=HTTP)
     shown = {name: made.json[name] for name in HTTP}
     assert shown == {**HTTP, "headers": {"Authorization": "***", "Accept": "b"}, "url": shown["url"]}
-    assert shown["url"] == "https://shop.test/orders/{id}?key=***"
+    assert shown["url"] == "https://shop.test/orders/{id}?key={key}&token=***"
     again = await api.ask("PUT", "/executors/send_order", json={**shown, "url": HTTP["url"], "headers": {}})
     assert (again.status, again.json["version"]) == (200, 2)
     masked = await api.refusal(422, "executor_invalid", "PUT", "/executors/send_order", json=shown)

@@ -142,7 +142,7 @@ def named(command: str) -> tuple[str, ...]:
     needed |= {f"operations {name}": UNKNOWN for name in ("show", "abort")}
     needed |= {f"executors {name}": "e" for name in ("show", "enable", "disable", "delete")}
     needed |= {"executors create": "e --kind python", "executors update": "e --timeout 5"}
-    needed |= {"executors check": "tests.tools.handlers"}
+    needed |= {"executors check": "tests.tools.hostile_handlers"}
     needed |= {"keys limit": "first --rate 5/s"}
     needed |= {f"queues {name}": "reports" for name in ("declare", "delete")}
     needed |= {"webhooks put": " ".join(PUT[2:]), "webhooks show": "ends", "webhooks delete": "ends"}
