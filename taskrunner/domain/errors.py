@@ -93,6 +93,10 @@ class TaskInvalid(FieldsInvalid):
     """A submitted task breaks at least one rule."""
 
 
+class ExecutorNotKnown(TaskInvalid):
+    """A submitted task names an executor that there is not, or that was made a moment ago."""
+
+
 class TaskTooLarge(TaskInvalid):
     """A task of more bytes than a request for it may have."""
 
