@@ -95,7 +95,7 @@ def produce_command(
     The ids of the lines of a file derive from its path, the line, its number and the options: the same
     command again submits only lines that it has not submitted before.
     """
-    if source is click.get_binary_stream("stdin"):
+    if source is not None and source is getattr(sys.stdin, "buffer", None):
         claim_stdin("--file")
     if source is not None and given["url"] is not None:
         raise click.UsageError("give either --url or --file")
