@@ -114,7 +114,9 @@ class TaskDraft(ExecutorFields):
             raise TaskInvalid([too_much])
         try:
             # RFC 8259 8.1 allows to ignore a byte order mark.
-            document, has_data = set_any_aside(given.removeprefix(BOM), "data")
+            document, has_data = given.removeprefix(BOM), False
+            if b'"data"' in document:
+                document, has_data = set_any_aside(document, "data")
             document, is_json = set_aside(document, "body")
             draft = cls.model_validate_json(document, context=limits, extra=extra)
         except JsonUnfit as exc:

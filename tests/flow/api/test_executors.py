@@ -220,6 +220,7 @@ async def test_a_task_is_submitted_by_executor_and_data(api: Api) -> None:
     await api.make_executor("resize_image", timeout=9, queue="low")
     made = await api.ask("POST", "/tasks", json={"executor": "resize_image", "data": {"width": 80}})
     assert made.status == 202
+    assert made.json["method"] is None
     assert (made.json["executor"], made.json["data"], made.json["url"]) == (
         "resize_image",
         {"width": 80},
