@@ -20,7 +20,7 @@ from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import RateStore
 
-# Seconds between two counts: SQL counts the tasks one by one, up to the limit, which must not keep the store busy.
+# Seconds between two counts: SQL counts the tasks one by one, up to the limit, and has other things to do.
 _INTERVAL = 1.0
 _LONGEST_INTERVAL = 60.0
 # Between two counts pass so many times the seconds that the last one took.
