@@ -1,5 +1,8 @@
 """The executor watch reads from the store, in every process that needs executors, which ones there are."""
 
+import math
+import time
+
 from taskrunner.domain.events import Events
 from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.runtime.service import Service
@@ -7,6 +10,8 @@ from taskrunner.stores.base import ExecutorStore
 
 # Seconds between two reads: a change takes effect everywhere within this time.
 INTERVAL = 1.0
+# Seconds between two reads for executors that may be new: anybody may name one that does not exist.
+_SPACING = 0.1
 
 
 class ExecutorWatch(Service):
@@ -15,8 +20,19 @@ class ExecutorWatch(Service):
     def __init__(self, store: ExecutorStore, events: Events, source: ExecutorSource) -> None:
         super().__init__("executor watch", events)
         self._store = store
+        self._looked_at = -math.inf
         self.source = source
+        source.look_again = self.look_again
 
     async def turn(self) -> float:
         self.source.set(await self._store.executors())
         return INTERVAL
+
+    async def look_again(self) -> bool:
+        """Read them out of turn for a task whose executor may be new. False if that was done just before."""
+        now = time.monotonic()
+        if now - self._looked_at < _SPACING:
+            return False
+        self._looked_at = now
+        await self.turn()
+        return True
