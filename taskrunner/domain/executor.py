@@ -22,6 +22,10 @@ TASK_LOGGER = "taskrunner.task"
 TASK_DATA = "task_data"
 
 
+# Seconds until such a task is offered again. There may be many of them.
+UNSERVED_PAUSE = 60.0
+
+
 def unserved(name: str | None) -> str:
     """What a task waits for whose executor has no handler in the consumer that got it."""
     return f"a consumer with a handler for the executor {name}: the one that got the task has none"

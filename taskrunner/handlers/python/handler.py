@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from taskrunner.domain.executor import TASK_LOGGER, unserved
+from taskrunner.domain.executor import TASK_LOGGER, UNSERVED_PAUSE, unserved
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.base import AttemptContext, Handler
 from taskrunner.handlers.python.attempt_watch import AttemptStopped
@@ -25,8 +25,6 @@ from taskrunner.handlers.python.task import Task
 _log = logging.getLogger(TASK_LOGGER)
 # A coroutine that is cancelled at its deadline gets this long to end; less than an overdue worker gets.
 _GRACE = 1.0
-# Seconds until a task goes round again that has no handler here; such an attempt does not count.
-PAUSE = 30.0
 # What is told of an exception whose class breaks when it is read.
 UNREADABLE = (
     "The handler raised an exception that cannot be read: have its class call super().__init__(), and leave "
@@ -47,7 +45,7 @@ class PythonHandler(Handler):
         executor = context.task.executor
         found = self._runtime.handlers.get(executor or "")
         if found is None:
-            return _later(f"Waits for {unserved(executor)}.", PAUSE)
+            return _later(f"Waits for {unserved(executor)}.", UNSERVED_PAUSE)
         trouble = self._runtime.open_dependencies(context.task.timeout)
         if trouble is not None:
             return _later(trouble, OPEN_AGAIN)
