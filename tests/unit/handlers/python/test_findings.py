@@ -83,7 +83,11 @@ def test_a_name_is_snake_case(name: Any) -> None:
         ({"timeout": 0}, "timeout must be above 0"),
         ({"timeout": float("nan")}, "timeout must be above 0"),
         ({"timeout": "30"}, "timeout must be above 0"),
-        ({"timeout": 1e9}, "timeout must be above 0"),
+        ({"queue": 3}, "queue must be text, got 3"),
+        ({"queue": b"low"}, "queue must be text, got b'low'"),
+        ({"description": 3}, "description must be text, got 3"),
+        ({"retry": Exponential(attempts=True)}, "attempts must be from 1"),
+        ({"retry": Exponential(attempts=2.0)}, "attempts must be from 1"),  # type: ignore[arg-type]
         ({"timeout": True}, "timeout must be above 0"),
         ({"retry": 3}, "retry must be Constant(), Linear() or Exponential()"),
         ({"retry": Exponential}, "retry must be Constant(), Linear() or Exponential()"),
