@@ -9,12 +9,15 @@ from click.testing import CliRunner, Result
 from taskrunner.cli.main import main
 
 GOOD = """
+from enum import Enum
 from typing import TypedDict
 from taskrunner.sdk import Exponential, handler
+class Name(str, Enum):
+    MOVE = "move"
 print("imported")
 class Move(TypedDict):
     to: str
-@handler("move", retry=Exponential(attempts=3, base=2), timeout=5, schema=Move)
+@handler(Name.MOVE, retry=Exponential(attempts=3, base=2), timeout=5, schema=Move)
 async def move(task):
     '''Moves things.
 
