@@ -11,6 +11,7 @@ from taskrunner.app.faces import Faces, grpc_running
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.reload import Read, Reload
+from taskrunner.app.remote import remote_running
 from taskrunner.app.reporting import reports_running
 from taskrunner.app.services import (
     make_scheduler,
@@ -106,6 +107,7 @@ async def faces_running(platform: Platform, monitor: Monitor) -> AsyncIterator[F
     async with (
         running(feed),
         server_running(api, platform, config.api, settings, "Api") as http,
-        grpc_running(platform, monitor, api, feed, options) as grpc,
+        remote_running(platform) as remote,
+        grpc_running(platform, monitor, api, feed, remote, options) as grpc,
     ):
-        yield Faces(http, grpc)
+        yield Faces(http, grpc, remote)

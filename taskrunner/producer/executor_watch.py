@@ -1,5 +1,7 @@
 """The executor watch reads from the store, in every process that needs executors, which ones there are."""
 
+from collections.abc import Awaitable, Callable
+
 from taskrunner.domain.events import Events
 from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.runtime.service import Service
@@ -9,14 +11,26 @@ from taskrunner.stores.base import ExecutorStore
 INTERVAL = 1.0
 
 
-class ExecutorWatch(Service):
-    """`source` has what the last read found."""
+async def _nothing() -> None:
+    """For a process that does nothing with them."""
 
-    def __init__(self, store: ExecutorStore, events: Events, source: ExecutorSource) -> None:
+
+class ExecutorWatch(Service):
+    """`source` has what the last read found; `after_read` is awaited then."""
+
+    def __init__(
+        self,
+        store: ExecutorStore,
+        events: Events,
+        source: ExecutorSource,
+        after_read: Callable[[], Awaitable[None]] = _nothing,
+    ) -> None:
         super().__init__("executor watch", events)
         self._store = store
+        self._after_read = after_read
         self.source = source
 
     async def turn(self) -> float:
         self.source.set(await self._store.executors())
+        await self._after_read()
         return INTERVAL

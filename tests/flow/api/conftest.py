@@ -167,9 +167,12 @@ async def api(
     }
     requeue = Requeuer(store, intake, publisher, clock, hold=10)
     cancellation = Cancellation(store, events, clock, RetentionSettings(), WebhookSource(()))
+    watch = QueueWatch(
+        store, broker, events, intake_settings, DeclaredQueues(), intake_settings.current.executors
+    )
     keys = KeyWatch(store, events, clock)
     await keys.turn()
-    executors = ExecutorWatch(store, events, intake_settings.current.executors)
+    executors = ExecutorWatch(store, events, intake_settings.current.executors, watch.declare_for_executors)
     await executors.turn()
     sessions = Sessions(store, keys, events, clock)
     quota, storage = TaskQuota(store, keys, events, clock), StorageQuota(store, keys, events, clock)
@@ -177,7 +180,6 @@ async def api(
     trail = AuditTrail(store, events, clock)
     feed = TaskFeed(store, events, clock)
     await feed.start()
-    watch = QueueWatch(store, broker, events, intake_settings, DeclaredQueues())
     explainer = Explainer(store, broker, watch.declared, hosts, trail, clock)
     bulk_actions = BulkActions(store, Search(store), cancellation, requeue)
     runner = OperationRunner(OperationRuns(store, bulk_actions, trail, events, clock, name="api"))

@@ -1,0 +1,45 @@
+"""What leases the tasks of remote executors, in a process with an API."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from taskrunner.app.platform import Platform
+from taskrunner.app.services import running
+from taskrunner.consumer.remote.remote_attempts import RemoteAttempts
+from taskrunner.consumer.remote.remote_work import RemoteWork
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """For the faces: leases, and what becomes of them."""
+
+    work: RemoteWork
+    attempts: RemoteAttempts
+
+
+@asynccontextmanager
+async def remote_running(platform: Platform) -> AsyncIterator[Remote]:
+    """Tasks can be leased inside."""
+    config = platform.config
+    work = RemoteWork(
+        platform.store,
+        platform.broker,
+        platform.events,
+        platform.clock,
+        platform.task_settings,
+        platform.executors.source,
+        lease=config.workers.lease,
+        hold=config.relay.hold,
+    )
+    attempts = RemoteAttempts(
+        platform.store,
+        platform.events,
+        platform.clock,
+        config.retention_settings(),
+        platform.webhooks.source,
+        lease=config.workers.lease,
+    )
+    platform.pauses.subscribe(work.apply_pauses)
+    async with running(work):
+        yield Remote(work, attempts)
