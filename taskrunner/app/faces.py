@@ -103,7 +103,6 @@ def _make_server(
         api[LIVE_REQUESTS],
         platform.store,
         options,
-        max_result_bytes=config.fetch.store_body_bytes,
     )
     admission = Admission(
         platform.keys, config.access_settings(config.grpc.addr), platform.key_limiter, platform.quotas

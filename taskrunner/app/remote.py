@@ -1,11 +1,8 @@
 """What leases the tasks of remote executors, in a process with an API."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from taskrunner.app.platform import Platform
-from taskrunner.app.services import running
 from taskrunner.consumer.remote.remote_attempts import RemoteAttempts
 from taskrunner.consumer.remote.remote_work import RemoteWork
 
@@ -18,9 +15,8 @@ class Remote:
     attempts: RemoteAttempts
 
 
-@asynccontextmanager
-async def remote_running(platform: Platform) -> AsyncIterator[Remote]:
-    """Tasks can be leased inside."""
+def make_remote(platform: Platform) -> Remote:
+    """Its `work` is to be started."""
     config = platform.config
     work = RemoteWork(
         platform.store,
@@ -41,5 +37,4 @@ async def remote_running(platform: Platform) -> AsyncIterator[Remote]:
         lease=config.workers.lease,
     )
     platform.pauses.subscribe(work.apply_pauses)
-    async with running(work):
-        yield Remote(work, attempts)
+    return Remote(work, attempts)

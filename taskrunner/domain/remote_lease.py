@@ -18,12 +18,18 @@ from taskrunner.domain.value import Value
 
 _TOKEN = re.compile(r"([0-9]{1,9})\.([A-Za-z0-9_-]{22})")
 _DIGEST_CHARS = 16
-WORKER_NAME = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
+WORKER_PATTERN = r"^[A-Za-z0-9._:@-]{1,64}$"
+_WORKER = re.compile(WORKER_PATTERN.strip("^$"))
 
 
 def queue_of(executor: str) -> str:
     """The queue in which the tasks of a remote executor wait."""
     return REMOTE_PREFIX + executor
+
+
+def is_worker_name(text: str) -> bool:
+    """Whether a worker may call itself so."""
+    return _WORKER.fullmatch(text) is not None
 
 
 class LeaseToken(Value):
@@ -89,5 +95,5 @@ class UpdateAnswer(StrEnum):
     """The answer to a worker that ends an attempt."""
 
     APPLIED = "applied"
-    REPEATED = "repeated"  # it was ended with this token before; nothing has changed
-    LATE = "late"  # the lease was lost; nothing has changed
+    REPEATED = "repeated"  # it was ended so with this token before; nothing has changed
+    LATE = "late"  # the attempt is over; nothing has changed

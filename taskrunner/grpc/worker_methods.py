@@ -9,18 +9,19 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
+from taskrunner.api.lease_poll import LeasePoll
 from taskrunner.api.live_requests import LiveRequests
 from taskrunner.api.parameters import EXECUTOR_NAME
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.executor import ExecutorView
 from taskrunner.consumer.remote import outcomes
-from taskrunner.consumer.remote.line import MOST_TASKS
 from taskrunner.consumer.remote.remote_attempts import AttemptEnd, Ended, Heartbeat, RemoteAttempts
 from taskrunner.consumer.remote.remote_work import RemoteWork
-from taskrunner.domain.errors import FieldError, TaskInvalid
+from taskrunner.domain.errors import FieldError, LeaseInvalid
 from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.remote_lease import WORKER_NAME, LeaseToken, RemoteLease
+from taskrunner.domain.remote_draft import MOST_TASKS
+from taskrunner.domain.remote_lease import LeaseToken, RemoteLease, is_worker_name
 from taskrunner.grpc.call import Call
 from taskrunner.grpc.live_stream import stream_ended
 from taskrunner.grpc.messages import view_message
@@ -46,8 +47,6 @@ class WorkerMethods:
         live: LiveRequests,
         store: Store,
         options: ApiSettings,
-        *,
-        max_result_bytes: int,
     ) -> None:
         self._work = work
         self._attempts = attempts
@@ -55,7 +54,6 @@ class WorkerMethods:
         self._live = live
         self._store = store
         self._options = options
-        self._max_result_bytes = max_result_bytes
 
     async def register_worker(self, request: pb.RegisterWorkerRequest, _: Call) -> pb.RegisterWorkerResponse:
         name, _worker = _asked(request)
@@ -70,25 +68,26 @@ class WorkerMethods:
     async def get_next_tasks(self, request: pb.GetNextTasksRequest, call: Call) -> pb.GetNextTasksResponse:
         name, worker = _asked(request)
         wait = min(max(0.0, _seconds(request.wait)), self._options.max_wait)
-        place = _Place()
-        with self._live.streaming_for(call.caller.name, place, call.may_go_on):
-            leases = await self._work.next(name, worker, most=_count(request.max_tasks), wait=wait)
-        return _leased(leases)
+        most, poll = _count(request.max_tasks), self._poll(call)
+        with self._live.waiting_for(call.caller.name, poll, call.may_go_on) as admitted:
+            wait = wait if admitted else 0.0
+            return _leased(await poll.lease(self._work.next(name, worker, most=most, wait=wait)))
 
     async def stream_tasks(
         self, request: pb.StreamTasksRequest, call: Call
     ) -> AsyncIterator[pb.GetNextTasksResponse]:
         name, worker = _asked(request)
-        most, place, held = _count(request.max_tasks), _Place(), list[AttemptRef]()
-        with self._live.streaming_for(call.caller.name, place, call.may_go_on):
-            while not place.ended.is_set():
+        most, poll, held = _count(request.max_tasks), self._poll(call), list[AttemptRef]()
+        with self._live.streaming_for(call.caller.name, poll, call.may_go_on):
+            while not poll.has_ended:
                 if held:
                     held = await self._still_running(held)
                 if len(held) >= most:
                     await asyncio.sleep(_FULL_WAIT)
                     continue
                 wait = _FULL_WAIT if held else _STREAM_WAIT
-                leases = await self._work.next(name, worker, most=most - len(held), wait=wait)
+                room = most - len(held)
+                leases = await poll.lease(self._work.next(name, worker, most=room, wait=wait))
                 if leases:
                     held += [AttemptRef(id=each.task.id, attempt=each.attempt) for each in leases]
                     yield _leased(leases)
@@ -133,7 +132,7 @@ class WorkerMethods:
     async def complete_task(self, request: pb.CompleteTaskRequest, call: Call) -> pb.TaskUpdateResult:
         call.change.count = 0
         outcome = outcomes.completed(
-            request.result_json, field="result_json", max_bytes=self._max_result_bytes
+            request.result_json, field="result_json", max_bytes=self._options.max_result_bytes
         )
         return await self._end_one(self._end(request.id, request.token, outcome))
 
@@ -141,12 +140,15 @@ class WorkerMethods:
         call.change.count = 0
         return await self._end_one(self._end(request.id, request.token, _failed(request)))
 
+    def _poll(self, call: Call) -> LeasePoll:
+        return LeasePoll(self._attempts, lambda: not call.context.done())
+
     def _outcome(self, update: pb.TaskUpdate, path: str) -> Outcome:
         kind = update.WhichOneof("end")
         if kind == "completed":
             result = update.completed.result_json
             field = f"{path}.completed.result_json"
-            return outcomes.completed(result, field=field, max_bytes=self._max_result_bytes)
+            return outcomes.completed(result, field=field, max_bytes=self._options.max_result_bytes)
         if kind == "failed":
             return _failed(update.failed)
         if kind == "snoozed":
@@ -169,23 +171,9 @@ class WorkerMethods:
         return [each for each, runs in zip(held, answers, strict=True) if runs]
 
 
-class _Place:
-    """A place among the live requests."""
-
-    def __init__(self) -> None:
-        self.ended = asyncio.Event()
-
-    def end(self) -> None:
-        """See `LiveRequest`."""
-        self.ended.set()
-
-    def look(self) -> None:
-        """gRPC itself asks whether the client is there."""
-
-
 def _asked(request: Any) -> tuple[str, str]:
     """The executor and the worker."""
-    if not WORKER_NAME.fullmatch(request.worker):
+    if not is_worker_name(request.worker):
         message = f"must be 1 to 64 letters, digits or ._:@-, got {shown(request.worker)}"
         raise _invalid("worker", message)
     return EXECUTOR_NAME.read(request.executor), request.worker
@@ -202,8 +190,8 @@ def _check_count(field: str, given: Sequence[object]) -> None:
         raise _invalid(field, f"has {len(given)} items, at most {_MOST_UPDATES} are allowed")
 
 
-def _invalid(field: str, message: str) -> TaskInvalid:
-    return TaskInvalid([FieldError(field=field, message=message)])
+def _invalid(field: str, message: str) -> LeaseInvalid:
+    return LeaseInvalid([FieldError(field=field, message=message)])
 
 
 def _seconds(duration: Duration) -> float:

@@ -65,18 +65,18 @@ class _UpdateAnswerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UpdateAn
     UPDATE_ANSWER_UNSPECIFIED: _UpdateAnswer.ValueType  # 0
     UPDATE_ANSWER_APPLIED: _UpdateAnswer.ValueType  # 1
     UPDATE_ANSWER_REPEATED: _UpdateAnswer.ValueType  # 2
-    """This attempt was ended with this token before; nothing has changed."""
+    """This attempt was ended so with this token before; nothing has changed."""
     UPDATE_ANSWER_LATE: _UpdateAnswer.ValueType  # 3
-    """The lease was lost; nothing has changed."""
+    """The attempt is over, and the task may go on elsewhere; nothing has changed."""
 
 class UpdateAnswer(_UpdateAnswer, metaclass=_UpdateAnswerEnumTypeWrapper): ...
 
 UPDATE_ANSWER_UNSPECIFIED: UpdateAnswer.ValueType  # 0
 UPDATE_ANSWER_APPLIED: UpdateAnswer.ValueType  # 1
 UPDATE_ANSWER_REPEATED: UpdateAnswer.ValueType  # 2
-"""This attempt was ended with this token before; nothing has changed."""
+"""This attempt was ended so with this token before; nothing has changed."""
 UPDATE_ANSWER_LATE: UpdateAnswer.ValueType  # 3
-"""The lease was lost; nothing has changed."""
+"""The attempt is over, and the task may go on elsewhere; nothing has changed."""
 Global___UpdateAnswer: _TypeAlias = UpdateAnswer  # noqa: Y015
 
 class _ExecutorKind:

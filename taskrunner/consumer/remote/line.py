@@ -15,12 +15,10 @@ from taskrunner.consumer.snoozer import Snoozer
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
 from taskrunner.domain.events import DeliveryDropped, Events, MessageRejected, TaskAdopted, TaskStarted
+from taskrunner.domain.remote_draft import MOST_TASKS
 from taskrunner.domain.remote_lease import LeaseToken, RemoteLease, holder, new_secret, queue_of
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.stores.base import AttemptRef, ClaimAnswer, Claimed, Store
-
-# The most that one call leases, and so the deliveries that this process holds back from others.
-MOST_TASKS = 200
 
 
 class Line:

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from taskrunner.domain.errors import FieldError, TaskInvalid
+from taskrunner.domain.errors import FieldError, LeaseInvalid
 from taskrunner.domain.json_text import JsonUnfit, check_depth, elements
 from taskrunner.domain.masking import masked_text
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
@@ -13,7 +13,7 @@ _NO_SECRETS: frozenset[str] = frozenset()
 
 
 def completed(result: str | None, *, field: str, max_bytes: int) -> Outcome:
-    """A success with a result, a text of JSON. Raises `TaskInvalid` for one that is none, or too long."""
+    """A success with a result, a text of JSON. Raises `LeaseInvalid` for one that is none, or too long."""
     if not result:
         return Outcome(kind=OutcomeKind.OK)
     body = result.encode("utf-8", "surrogatepass")
@@ -75,5 +75,5 @@ def _text(text: str) -> str:
     return masked if len(masked) <= _MAX_ERROR_CHARS else f"{masked[: _MAX_ERROR_CHARS - 1]}…"
 
 
-def _wrong(field: str, message: str) -> TaskInvalid:
-    return TaskInvalid([FieldError(field=field, message=message)])
+def _wrong(field: str, message: str) -> LeaseInvalid:
+    return LeaseInvalid([FieldError(field=field, message=message)])

@@ -11,10 +11,17 @@ from taskrunner.domain import retry
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.events import Events, SettleRefused, TaskSettled
-from taskrunner.domain.outcome import Outcome
+from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.progress import Progress
 from taskrunner.domain.record import Attempt, Record
-from taskrunner.domain.remote_lease import LeaseState, LeaseToken, UpdateAnswer, holder, new_secret
+from taskrunner.domain.remote_lease import (
+    LeaseState,
+    LeaseToken,
+    RemoteLease,
+    UpdateAnswer,
+    holder,
+    new_secret,
+)
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.settlement import RetentionSettings, Settlement, settlement
 from taskrunner.domain.status import CLAIMABLE, Status
@@ -109,11 +116,15 @@ class RemoteAttempts:
         for place, end in enumerate(ends):
             token, record = LeaseToken.read(end.token), records.get(end.id)
             if record is None or token is None or not token.runs(record) or end.id in seen:
-                is_known = record is not None and token is not None and token.holds(record)
-                answer = UpdateAnswer.REPEATED if is_known and _is_over(record, token) else UpdateAnswer.LATE
-                if end.id in seen:
-                    answer = UpdateAnswer.REPEATED
-                answers.append(Ended(answer=answer, status=None if record is None else record.status))
+                is_repeated = end.id in seen or (
+                    record is not None and token is not None and _has_ended_so(record, token, end.outcome)
+                )
+                answers.append(
+                    Ended(
+                        answer=UpdateAnswer.REPEATED if is_repeated else UpdateAnswer.LATE,
+                        status=None if record is None else record.status,
+                    )
+                )
                 continue
             seen.add(end.id)
             verdict, made = self._settlement(record, end.outcome, now)
@@ -128,6 +139,15 @@ class RemoteAttempts:
             if not done:
                 answers[place] = Ended(answer=UpdateAnswer.LATE, status=record.status)
         return answers
+
+    async def give_back(self, leases: Sequence[RemoteLease]) -> None:
+        """End leases of a worker that has gone before it heard of them: they do not count."""
+        outcome = Outcome(
+            kind=OutcomeKind.INTERRUPTED,
+            counted=False,
+            error="the worker was gone before it got the task; this attempt does not count",
+        )
+        await self.end([AttemptEnd(id=each.task.id, token=each.token, outcome=outcome) for each in leases])
 
     async def end_waiting(self, task_id: str, outcome: Outcome, *, by: str) -> Record:
         """End a task that waits, as an operator. Raises `TaskUnknown`, `StateConflict`."""
@@ -201,11 +221,13 @@ def _state(record: Record | None, token: LeaseToken | None, now: datetime) -> Le
     return LeaseState.TIMED_OUT if now >= ends else LeaseState.HELD
 
 
-def _is_over(record: Record | None, token: LeaseToken | None) -> bool:
-    return (
-        record is not None
-        and token is not None
-        and any(each.number == token.attempt and each.finished_at is not None for each in record.attempts)
+def _has_ended_so(record: Record, token: LeaseToken, outcome: Outcome) -> bool:
+    """Whether the attempt has ended in this way: the lease of a lost one ends in another."""
+    return token.holds(record) and any(
+        each.number == token.attempt
+        and each.finished_at is not None
+        and (each.outcome, each.counted) == (outcome.kind, outcome.counted)
+        for each in record.attempts
     )
 
 
