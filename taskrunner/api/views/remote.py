@@ -17,7 +17,7 @@ class LeasedTaskView(View):
     id: str
     attempt: int
     token: str
-    data: msgspec.Raw | None
+    data: msgspec.Raw
     lease_until: AwareDatetime
     timeout: float
     max_attempts: int
@@ -29,7 +29,7 @@ class LeasedTaskView(View):
     @classmethod
     def of(cls, lease: RemoteLease) -> Self:
         task = lease.task
-        data = None if task.body is None else msgspec.Raw(task.body.encode("utf-8", "replace"))
+        data = msgspec.Raw((task.body or "null").encode("utf-8", "replace"))
         return cls.copy(
             task, attempt=lease.attempt, token=lease.token, data=data, lease_until=lease.lease_until
         )
