@@ -10,7 +10,7 @@ PYTEST := $(BIN)/pytest -n 6 --hypothesis-profile=deep
 WITH_SERVERS := tests/contract/brokers tests/contract/stores tests/system \
 	--ignore tests/system/fetch --ignore tests/system/cluster
 WITH_REDIS := tests/contract/stores tests/system/test_faults.py tests/system/test_outages.py
-CODE := $(wildcard taskrunner tests bench scripts examples)
+CODE := $(wildcard taskrunner tests bench scripts)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run run-servers demo check lint format test test-latest test-cluster fuzz chaos bench proto lock upgrade clean
@@ -57,7 +57,7 @@ test-latest: $(STAMP) ## what needs servers, on RabbitMQ 4 and Redis 8, then on 
 test-cluster: $(STAMP) ## a RabbitMQ cluster and Redis under Sentinels, with nodes that die
 	$(BIN)/pytest tests/system/cluster $(ARGS)
 
-fuzz: $(STAMP) ## a thousand examples for each property; schemathesis: every phase, 40 cases for each operation; 5,000 gRPC requests
+fuzz: $(STAMP) ## a thousand examples for each property; nonsense for the API: schemathesis, 5,000 gRPC requests
 	$(BIN)/pytest -n 2 --timeout 0 --hypothesis-profile=fuzz -m hypothesis tests/unit tests/flow $(ARGS)
 	FUZZ_CASES=40 $(BIN)/pytest -n 2 --timeout 0 tests/flow/api/test_schemathesis.py tests/flow/api/grpc/test_fuzz.py $(ARGS)
 

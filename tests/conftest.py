@@ -8,11 +8,16 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from taskrunner.runtime.garbage_collection import collect_less_often
+
 # Somebody waits for `make check`, before each commit; `make test` and `make fuzz` ask for the others.
 settings.register_profile("quick", max_examples=10, deadline=None)
 settings.register_profile("deep", max_examples=50, deadline=None)
 settings.register_profile("fuzz", max_examples=1000, deadline=None)
 settings.load_profile("quick")
+
+# As in our own processes: Python's default costs a quarter of the collection of tests, and a tenth of a test.
+collect_less_often()
 
 # Under `nohup` or in the background of a shell these signals are ignored, also by every program that a test
 # starts: an ignored signal is inherited, one with a handler is not.
@@ -63,11 +68,19 @@ _IN_LINE = (
 
 
 class _InLine(LoadScopeScheduling):  # type: ignore[misc]
-    """Spreads single tests, and groups of tests as a whole, over the workers."""
+    """Spreads tests, each with all its parameters, over the workers, and what runs in line as a whole.
+
+    The largest first. A test with its parameters stays together because the scheduler looks at everything
+    that it has assigned after each test.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0] if nodeid.startswith("tests/system/") else nodeid
-        return next((folder for folder in _IN_LINE if nodeid.startswith(folder)), file)
+        group = nodeid.partition("::" if nodeid.startswith("tests/system/") else "[")[0]
+        return next((folder for folder in _IN_LINE if nodeid.startswith(folder)), group)
+
+
+def pytest_collection_finish() -> None:
+    collect_less_often()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

@@ -51,6 +51,7 @@ from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.operation_admin import OperationAdmin
+from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.queue_admin import QueueAdmin
 from taskrunner.producer.requeuer import Requeuer
@@ -86,6 +87,7 @@ def build_api(
     access: Access,
     keys: KeyAdmin,
     key_watch: KeyWatch,
+    pauses: PauseWatch,
     sessions: Sessions,
     trail: AuditTrail,
     token_keys: PublishedKeys,
@@ -112,7 +114,7 @@ def build_api(
     AttemptRoutes(store, options).add_to(routes)
     ExplanationRoutes(explainer).add_to(routes)
     OperationRoutes(operations, options).add_to(routes)
-    PauseRoutes(store, queues, SystemClock()).add_to(routes)
+    PauseRoutes(store, queues, SystemClock(), pauses.refresh).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)

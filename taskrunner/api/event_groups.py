@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from taskrunner.api.event_stream import EventStream, gap
-from taskrunner.domain.change import Change, ChangeId
+from taskrunner.domain.change import ChangeId, StatusChange
 from taskrunner.domain.codec import encode
 from taskrunner.domain.submitter import namespace_of
 from taskrunner.domain.task_filter import TaskFacts, TaskFilter, task_facts
@@ -78,7 +78,7 @@ class EventGroups:
     def is_empty(self) -> bool:
         return not self._groups
 
-    def wants(self, change: Change) -> bool:
+    def wants(self, change: StatusChange) -> bool:
         if change.task_id in self._unwanted:
             return False
         return "" in self._namespaces or namespace_of(change.task_id) in self._namespaces

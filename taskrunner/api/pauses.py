@@ -1,4 +1,4 @@
-"""The routes for pauses: list, pause, resume. Every process follows within two seconds."""
+"""The routes for pauses: list, pause, resume. This process follows at once, others within two seconds."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Self
@@ -14,6 +14,7 @@ from taskrunner.api.views.view import View
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.task import AwareDatetime
 from taskrunner.producer.queue_admin import QueueAdmin
+from taskrunner.producer.shared_read import Refresh
 from taskrunner.stores.base import OperatorStore
 
 
@@ -49,9 +50,10 @@ _RESUME = Operation(
 class PauseRoutes:
     """`GET /pauses`, `POST /pause`, `POST /resume`; each answers what is paused afterwards."""
 
-    def __init__(self, store: OperatorStore, queues: QueueAdmin, clock: Clock) -> None:
+    def __init__(self, store: OperatorStore, queues: QueueAdmin, clock: Clock, refresh: Refresh) -> None:
         self._store = store
         self._queues = queues
+        self._refresh = refresh
         self._clock = clock
 
     def add_to(self, routes: Routes) -> None:
@@ -66,12 +68,14 @@ class PauseRoutes:
         for scope in _scopes(request, self._queues.declared.names):
             await self._store.pause(scope, now=self._clock.now())
             change_of(request).add(1)
+        await self._refresh()
         return await self._answer()
 
     async def resume(self, request: web.Request) -> web.Response:
         """A scope that is not paused is left alone; a queue may be gone by now."""
         for scope in _scopes(request):
             change_of(request).add(await self._store.resume(scope))
+        await self._refresh()
         return await self._answer()
 
     async def _answer(self) -> web.Response:

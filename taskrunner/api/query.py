@@ -26,6 +26,7 @@ from taskrunner.domain.messages import did_you_mean
 from taskrunner.domain.pauses import read_scopes
 from taskrunner.domain.task_filter import TaskFilter, read_filter
 from taskrunner.domain.validation import MAX_FINDINGS, at_most, shortened
+from taskrunner.stores.base import CursorInvalid
 
 Type = TypeVar("Type")
 
@@ -119,10 +120,10 @@ class Query:
             return []
 
     async def with_cursor(self, ask: Callable[[], Awaitable[Type]]) -> Type:
-        """The answer of `ask`, which raises `ValueError` for a cursor that is not its own."""
+        """The answer of `ask`, which raises `CursorInvalid` for one that is not its own."""
         try:
             return await ask()
-        except ValueError:
+        except CursorInvalid:
             self._wrong(CURSOR.name, BAD_CURSOR)
             self.refuse_if_wrong()
             raise

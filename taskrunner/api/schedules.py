@@ -56,32 +56,32 @@ _PUT = Operation(
     summary="Create a schedule of this name, or change it.",
     answers={200: ScheduleView, 201: ScheduleView},
     takes={_JSON: SCHEDULE_FIELDS},
-    problems=(400, 408, 409, 412, 413, 415, 422, 503),
+    problems=(400, 408, 409, 413, 415, 422, 503),
     tagged=True,
 )
 _PATCH = Operation(
     summary="Change what a JSON merge patch (RFC 7396) names, and keep the rest; null removes a field.",
     answers={200: ScheduleView},
     takes=merge_patch(SCHEDULE_PATCH),
-    problems=(400, 404, 408, 409, 412, 413, 415, 422, 503),
+    problems=(400, 404, 408, 409, 413, 415, 422, 503),
     tagged=True,
 )
 _DELETE = Operation(
     summary="Remove a schedule; its tasks go on.",
     answers={204: None},
-    problems=(400, 404, 409, 412, 503),
+    problems=(404, 409, 503),
     tagged=True,
 )
 _PAUSE = Operation(
     summary="Run no slot until the schedule is resumed.",
     answers={200: ScheduleView},
-    problems=(400, 404, 409, 412, 503),
+    problems=(404, 409, 503),
     tagged=True,
 )
 _RESUME = Operation(
     summary="Continue with the next slot.",
     answers={200: ScheduleView},
-    problems=(400, 404, 409, 412, 503),
+    problems=(404, 409, 503),
     tagged=True,
 )
 _RUN = Operation(

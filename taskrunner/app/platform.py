@@ -105,7 +105,7 @@ class Platform:
             self.task_settings.current.executors,
             self.queues.declare_for_executors,
         )
-        self.pauses = PauseWatch(self.store, self.events, self.executors.source)
+        self.pauses = PauseWatch(self.store, self.events, self.clock, self.executors.source)
         self.hosts = HostAdmin(
             self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
         )
@@ -123,8 +123,10 @@ class Platform:
         self.explainer = Explainer(self.store, broker, declared, self.hosts, self.audit, self.clock)
         self.fleet = Fleet(self.store, broker, self.explainer, declared, self.clock)
         self.queue_admin = QueueAdmin(self.store, broker, self.queues, self.clock)
-        self.key_admin = KeyAdmin(self.store, self.clock, lambda: self.keys.configured, self.storage_quota)
-        self.webhook_admin = WebhookAdmin(self.store, self.clock, self.task_settings)
+        self.key_admin = KeyAdmin(
+            self.store, self.clock, lambda: self.keys.configured, self.storage_quota, self.keys.refresh
+        )
+        self.webhook_admin = WebhookAdmin(self.store, self.clock, self.task_settings, self.webhooks.refresh)
         self.search = Search(self.store)
         self.cancellation = Cancellation(self.store, self.events, self.clock, retention, self.webhooks.source)
         self.executor_admin = ExecutorAdmin(

@@ -100,6 +100,7 @@ async def faces_running(platform: Platform, monitor: Monitor) -> AsyncIterator[F
         ),
         keys=platform.key_admin,
         key_watch=platform.keys,
+        pauses=platform.pauses,
         sessions=platform.sessions,
         trail=platform.audit,
         token_keys=platform.token_keys,

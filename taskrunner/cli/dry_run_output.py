@@ -19,12 +19,16 @@ def print_dry_run(answer: Mapping[str, Any], output: OutputOptions) -> None:
 
 def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
     task, target = answer["task"], answer["target"]
-    yield f"{task['method']} {task['url']}"
+    yield f"{task['method']} {task['url']}" if task["url"] else f"data for {task['executor']}"
     yield _answer(answer)
     if answer["replaces_id"]:
         yield f"would take the dedup key from task {answer['replaces_id']}, cancelled unless it runs"
-    yield f"target {target['host']}:{target['port']} {target['state']}"
-    for each in target["addresses"]:
+    if executor := answer["executor"]:
+        data = "the data fits its schema" if executor["checked"] else "it has no schema"
+        yield f"executor {executor['name']} ({executor['kind']}), version {executor['version']}: {data}"
+    if target is not None:
+        yield f"target {target['host']}:{target['port']} {target['state']}"
+    for each in target["addresses"] if target is not None else ():
         refused = f" refused: {each['refusal']}" if each["refusal"] else ""
         yield f"  {each['address'] or '-'} {each['address_class'] or '-'}{refused}"
     yield f"attempts {task['max_attempts']}, each of {task['timeout']:g} s at most"

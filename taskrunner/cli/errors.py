@@ -14,6 +14,7 @@ import click
 from taskrunner.cli.streams import DISK_FULL, READER_GONE, OutputClosed, discard_output, report_unwritable
 from taskrunner.domain.errors import (
     CallerError,
+    ExecutorUnknown,
     FieldsInvalid,
     HostLimitUnknown,
     KeyUnknown,
@@ -42,6 +43,7 @@ _UNKNOWN = (
     HostLimitUnknown,
     KeyUnknown,
     OperationUnknown,
+    ExecutorUnknown,
     QueueUnknown,
     WebhookUnknown,
 )

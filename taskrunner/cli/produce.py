@@ -95,16 +95,20 @@ def produce_command(
     The ids of the lines of a file derive from its path, the line, its number and the options: the same
     command again submits only lines that it has not submitted before.
     """
-    if (given["url"] is None) == (source is None):
+    if source is not None and given["url"] is not None:
         raise click.UsageError("give either --url or --file")
+    if source is None and (given["url"] is None) == (given["executor"] is None):
+        raise click.UsageError("give --url, --executor or --file")
     if wait_timeout is not None and not wait:
         raise click.UsageError("--wait-timeout needs --wait")
     if again and source is None:
-        raise click.UsageError("--again is for --file; --url always submits a new task")
+        raise click.UsageError("--again is for --file; without it, each command submits a new task")
     if dry_run and wait:
         raise click.UsageError("--dry-run submits nothing that --wait could wait for; leave out one of them")
     if idempotency_key is not None and source is not None:
-        raise click.UsageError("--idempotency-key is for --url; lines of --file can have one each, in JSON")
+        raise click.UsageError(
+            "--idempotency-key is for one task; lines of --file can have one each, in JSON"
+        )
     if api and config_path is not None:
         raise click.UsageError("--config has no effect on --api ($TASKRUNNER_API_URL); leave out one of them")
     if key and not api and click.get_current_context().get_parameter_source("key") is _ON_COMMAND_LINE:

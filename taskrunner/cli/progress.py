@@ -14,7 +14,7 @@ _REDRAW = 0.1
 _ERASE = "\r\x1b[K"
 
 
-class Progress:
+class SubmitProgress:
     """Shows how many lines of `source` are done, with the percentage of a regular file and the rate.
 
     Shows nothing if `stream` is not a terminal.

@@ -66,7 +66,7 @@ def schedule_options(function: Any) -> Any:
 @config_option
 @click.argument("name")
 @click.option("--cron", required=True, metavar="EXPRESSION", help="Five cron fields, or @hourly, @daily, ...")
-@click.option("--url", required=True, help="The URL to fetch.")
+@click.option("--url", help="The URL to fetch.")
 @schedule_options
 @task_options
 @json_option
@@ -232,6 +232,7 @@ def _line(schedule: Schedule, masking: Masking, *, as_json: bool) -> str:
     if as_json:
         return encode(ScheduleView.of(schedule, masking)).decode()
     when = "paused" if schedule.next_at is None else f"next {schedule.next_at:%Y-%m-%dT%H:%M:%SZ}"
-    url = masked_url(json.loads(members(schedule.task, opaque="body")["url"]))
+    task = members(schedule.task, opaque="body")
+    url = masked_url(json.loads(task.get("url") or task["executor"]))
     words = [schedule.name, schedule.cron, schedule.time_zone, when, url]
     return "  ".join([*words, *([f"({schedule.error})"] if schedule.error else [])])

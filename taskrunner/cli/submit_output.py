@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import click
 import orjson
 
-from taskrunner.cli.progress import Progress
+from taskrunner.cli.progress import SubmitProgress
 from taskrunner.domain.codec import encode
 from taskrunner.domain.masking import masked_url
 from taskrunner.domain.status import Status
@@ -48,7 +48,7 @@ class SubmitSummary:
     source: BinaryIO
     output: OutputOptions
     repeatable: bool
-    progress: Progress
+    progress: SubmitProgress
     ids: list[str] = field(default_factory=list)
     lines: int = 0
     accepted: int = 0
@@ -165,8 +165,10 @@ def _summary(resource: Mapping[str, Any]) -> Iterator[str]:
     yield resource["status"]
     result = resource["result"]
     if result is not None:
-        yield f"{result['status_code']} {result['content_type'] or '-'} {result['size']} B"
-        yield f"{result['timings']['total']:.3f} s"
+        status = [] if result["status_code"] is None else [str(result["status_code"])]
+        yield " ".join([*status, result["content_type"] or "-", f"{result['size']} B"])
+        if result["timings"] is not None:
+            yield f"{result['timings']['total']:.3f} s"
     yield f"attempt {resource['attempt']}"
     if resource["error"]:
         yield f"({resource['error']})"

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, TypeVar
 from taskrunner.cli.api_client import ACCEPTED_STATUSES, ApiClient
 from taskrunner.cli.dry_run_output import print_dry_run
 from taskrunner.cli.line_ids import LineIds
-from taskrunner.cli.progress import Progress
+from taskrunner.cli.progress import SubmitProgress
 from taskrunner.cli.submit_output import (
     EXIT_REFUSED,
     OutputOptions,
@@ -63,7 +63,7 @@ def submit_file(
 
     Each line gets its id here, so that a request whose response was lost can be repeated.
     """
-    progress = Progress(source)
+    progress = SubmitProgress(source)
     summary = SubmitSummary(source, output, line_ids is not None, progress)
     make_id = (lambda number, line: new_task_id()) if line_ids is None else line_ids.id_of
     with summary.reporting():

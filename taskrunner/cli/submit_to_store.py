@@ -13,7 +13,7 @@ from taskrunner.api.views.task import TaskView
 from taskrunner.app.platform import Platform
 from taskrunner.cli.dry_run_output import print_dry_run
 from taskrunner.cli.line_ids import LineIds
-from taskrunner.cli.progress import Progress
+from taskrunner.cli.progress import SubmitProgress
 from taskrunner.cli.submit_output import (
     EXIT_REFUSED,
     OutputOptions,
@@ -77,7 +77,7 @@ async def submit_file(
     batch_submit = BatchSubmit(
         platform.intake, base, patience=_PATIENCE, make_id=make_id, dry_run=output.dry_run
     )
-    progress = Progress(source)
+    progress = SubmitProgress(source)
     summary = SubmitSummary(source, output, line_ids is not None, progress)
     unpublished = 0
     with summary.reporting():

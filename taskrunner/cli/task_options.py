@@ -1,6 +1,7 @@
 """The options that describe a task, for `produce` and `schedule`."""
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +27,10 @@ _OPTIONS = (
     click.option(
         "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A request header; repeatable."
     ),
-    click.option("--data", help="The request body; @FILE reads it from a file."),
+    click.option("--executor", metavar="NAME", help="The executor that runs the task, in place of a URL."),
+    click.option(
+        "--data", help="The request body, or the JSON for the executor; @FILE reads a file, - standard input."
+    ),
     click.option("--queue", metavar="NAME", help="The queue to wait in: medium (default), or another one."),
     click.option("--priority", help="high, medium or low: picks the queue of this name."),
     click.option("--max-attempts", type=int, help="Attempts in total."),
@@ -111,14 +115,17 @@ def task_fields(given: dict[str, Any]) -> dict[str, Any]:
     if dedup := _group(given, _DEDUP_FIELDS, "--dedup"):
         fields["dedup"] = dedup
     if given["headers"]:
-        fields["headers"] = _pairs(given["headers"], ":", "--header")
+        fields["headers"] = pairs(given["headers"], ":", "--header")
     if given["labels"]:
-        fields["labels"] = _pairs(given["labels"], "=", "--label")
+        fields["labels"] = pairs(given["labels"], "=", "--label")
     if given["rules"] is not None:
         fields["rules"] = _json(given["rules"], "--rules")
     if given["data"] is not None:
-        fields["body"] = _content(given["data"], "--data")
-        fields.setdefault("method", "POST")
+        if given["executor"] is not None:
+            fields["data"] = _json(given["data"], "--data")
+        else:
+            fields["body"] = content(given["data"], "--data")
+            fields.setdefault("method", "POST")
     return fields
 
 
@@ -130,7 +137,7 @@ def _group(given: dict[str, Any], names: Mapping[str, str], option: str) -> dict
     return found
 
 
-def _pairs(texts: Sequence[str], separator: str, option: str) -> dict[str, str]:
+def pairs(texts: Sequence[str], separator: str, option: str) -> dict[str, str]:
     pairs = [_pair(text, separator, option) for text in texts]
     for name, count in Counter(name for name, _ in pairs).items():
         if count > 1:
@@ -145,19 +152,29 @@ def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _json(text: str, option: str) -> Any:
+def json_text(text: str, option: str) -> str:
+    """JSON as it is spelt in an option, or where it points to."""
+    given = content(text, option)
     try:
-        return json.loads(_content(text, option))
+        json.loads(given)
     except json.JSONDecodeError as exc:
         raise TaskInvalid([FieldError(field=option, message=f"is not JSON: {exc}")]) from exc
+    return given
 
 
-def _content(text: str, option: str) -> str:
-    """The text itself, or for `@FILE` the content of the file."""
-    if not text.startswith("@"):
+def _json(text: str, option: str) -> Any:
+    return json.loads(json_text(text, option))
+
+
+def content(text: str, option: str) -> str:
+    """The text itself; for `@FILE` the content of the file, for `-` that of standard input."""
+    if text != "-" and not text.startswith("@"):
         return text
     try:
+        if text == "-":
+            return sys.stdin.buffer.read().decode()
         return Path(text[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         why = exc.strerror if isinstance(exc, OSError) else "is not UTF-8 text"
-        raise TaskInvalid([FieldError(field=option, message=f"cannot read {text[1:]!r}: {why}")]) from exc
+        what = "standard input" if text == "-" else repr(text[1:])
+        raise TaskInvalid([FieldError(field=option, message=f"cannot read {what}: {why}")]) from exc

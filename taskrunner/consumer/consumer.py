@@ -81,7 +81,14 @@ class Consumer:
         hosts = HostStatsTable()
         self._host_states = SharedHostStates(store, clock, settings, hosts)
         self._host_watch = HostWatch(
-            store, events, clock, settings, hosts=hosts, states=self._host_states, in_flight=self._in_flight
+            store,
+            events,
+            clock,
+            settings,
+            hosts=hosts,
+            states=self._host_states,
+            in_flight=self._in_flight,
+            executors=task_settings.current.executors,
         )
         gate = HostGate(clock, settings, hosts=hosts, states=self._host_states, watch=self._host_watch)
         self._claimer = self._make_claimer(store, gate)

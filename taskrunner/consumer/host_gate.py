@@ -21,7 +21,6 @@ from taskrunner.consumer.slow_hosts import overflow, slow_host_workers
 from taskrunner.consumer.snoozer import PendingSnooze
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.host_admission import SLOW, Admission, wait_reason
-from taskrunner.domain.host_name import host_of
 
 # For this long after a task had to wait, the claimer looks further into the backlog than it has room.
 _LOOK_FURTHER = 0.5
@@ -98,11 +97,10 @@ class HostGate:
         free: list[WaitingDelivery] = []
         asking: dict[HostStats, list[WaitingDelivery]] = {}
         for waiting in batch:
-            url = waiting.envelope.task.url
-            if url is None:
-                free.append(waiting)  # it is no request, so no host restricts it
+            stats = waiting.host_stats = self._hosts.of(waiting.envelope.task)
+            if stats is None:
+                free.append(waiting)
                 continue
-            stats = waiting.host_stats = self._hosts.get(host_of(url))
             if stats is not self._last_host:
                 self._note_host(stats)
             if stats.unrestricted:

@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from taskrunner.domain.circuit_breaker import CircuitPhase
+from taskrunner.domain.executor_limits import EXECUTOR
 from taskrunner.domain.host_limit import AppliedLimit, HostLimits
+from taskrunner.domain.host_name import host_of
 from taskrunner.domain.host_state import HostState
+from taskrunner.domain.task import Task
 
 # The weight of the newest attempt in the running mean.
 _SMOOTHING = 0.2
@@ -68,15 +71,25 @@ class HostStats:
 
 
 class HostStatsTable:
-    """All hosts seen lately; `slow` holds the slow ones."""
+    """All hosts seen lately; `slow` holds the slow ones.
+
+    An executor that has limits counts as a host of its own, in place of that of its tasks' URL.
+    """
 
     def __init__(self) -> None:
         self._by_host: dict[str, HostStats] = {}
         self._limits = HostLimits()
+        self._limited_executors: frozenset[str] = frozenset()
         self.slow: set[HostStats] = set()
 
     def __iter__(self) -> Iterator[HostStats]:
         return iter(self._by_host.values())
+
+    def of(self, task: Task) -> HostStats | None:
+        """What decides whether the task may start; None if nothing does."""
+        if task.executor is not None and task.executor in self._limited_executors:
+            return self.get(f"{EXECUTOR}{task.executor}")
+        return None if task.url is None else self.get(host_of(task.url))
 
     def get(self, host: str) -> HostStats:
         """The stats of a host, made if there are none."""
@@ -90,6 +103,8 @@ class HostStatsTable:
         if limits.limits == self._limits.limits:
             return
         self._limits = limits
+        names = (each.removeprefix(EXECUTOR) for each in limits.limits if each.startswith(EXECUTOR))
+        self._limited_executors = frozenset(names)
         for stats in self:
             stats.update(limits.find(stats.host), stats.state)
 

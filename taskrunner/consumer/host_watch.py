@@ -21,6 +21,8 @@ from taskrunner.domain.events import (
     HostLimitsChanged,
     HostSlowedDown,
 )
+from taskrunner.domain.executor_limits import executor_limits
+from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.host_limit import HostLimit, HostLimits, read_limits
 from taskrunner.domain.host_settings import HostSignal, host_signal
 from taskrunner.domain.host_state import HostState
@@ -50,6 +52,7 @@ class HostWatch(Service):
         hosts: HostStatsTable,
         states: SharedHostStates,
         in_flight: InFlight,
+        executors: ExecutorSource,
     ) -> None:
         super().__init__("host watch", events)
         self._store = store
@@ -62,12 +65,13 @@ class HostWatch(Service):
         self._renew_from = 0.0
         self._stored_limits: Mapping[str, bytes] = {}
         self._configured_limits = settings.host_limits
-        hosts.apply_limits(HostLimits(self._configured_limits))
+        self._executors = executors
+        self._apply_limits()
 
     def configure(self, limits: Mapping[str, HostLimit]) -> None:
         """Replace the limits of the configuration."""
         self._configured_limits = limits
-        self._hosts.apply_limits(HostLimits(limits, read_limits(self._stored_limits)))
+        self._apply_limits()
 
     async def turn(self) -> float:
         self.measure_running()
@@ -87,6 +91,8 @@ class HostWatch(Service):
         settings = self._host_settings
         if attempt.elapsed:
             self._hosts.measure(stats, attempt.elapsed, settings.slow)
+        if attempt.task.url is None:
+            return  # what a function raises says nothing of its next call
         said = host_signal(attempt.task, outcome)
         if said is HostSignal.THROTTLED and not settings.back_pressure:
             said = HostSignal.ANSWERED
@@ -148,8 +154,13 @@ class HostWatch(Service):
         stored = await self._store.host_limits()
         if stored != self._stored_limits:
             self._stored_limits = stored
-            self._hosts.apply_limits(HostLimits(self._configured_limits, read_limits(stored)))
             self._events.emit(HostLimitsChanged(patterns=tuple(sorted(stored))))
+        self._apply_limits()
+
+    def _apply_limits(self) -> None:
+        known = self._executors.known or {}
+        given = {**read_limits(self._stored_limits), **executor_limits(known.values())}
+        self._hosts.apply_limits(HostLimits(self._configured_limits, given))
 
     def _change(self, stats: HostStats, change: Change) -> None:
         """Change the shared state of a host and emit an event for each circuit or slowdown that changes.

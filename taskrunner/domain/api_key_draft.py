@@ -9,15 +9,15 @@ from taskrunner.domain.api_key import NAME_PATTERN, ApiKey, Scope
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, KeyInvalid
 from taskrunner.domain.host_limit import BURST_NEEDS_RATE, Count, Rate
-from taskrunner.domain.json_fields import OrNull
+from taskrunner.domain.json_fields import OrNull, WholeNumber
 from taskrunner.domain.json_text import JsonUnfit, decode, members
 from taskrunner.domain.moment import Moment
 from taskrunner.domain.validation import field_errors
 
 # Deploying a new secret everywhere takes no longer.
 LONGEST_GRACE = 30 * 86_400.0
-LiveTasks = Annotated[int, Field(ge=1, le=1_000_000_000)]
-StoredBytes = Annotated[int, Field(ge=1, le=2**50)]
+LiveTasks = Annotated[WholeNumber, Field(ge=1, le=1_000_000_000)]
+StoredBytes = Annotated[WholeNumber, Field(ge=1, le=2**50)]
 
 
 class _Draft(BaseModel):

@@ -95,7 +95,7 @@ class RequeueSample(Value):
     failed: int = 0
 
 
-class Progress(Value):
+class OperationProgress(Value):
     """`matched` is the sum of `done`, `skipped` (changed meanwhile) and `failed`, unless it is a dry run."""
 
     matched: int = 0
@@ -132,7 +132,7 @@ class BulkOperation(Value):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     error: str | None = None
-    progress: Progress = Progress()
+    progress: OperationProgress = OperationProgress()
     runner: str | None = None
     leased_at: datetime | None = None
     lease_until: datetime | None = None

@@ -14,7 +14,7 @@ class ChangeId(NamedTuple):
     minor: int
 
 
-class Change(Value):
+class StatusChange(Value):
     """`status` is what the task came to; None if it was deleted."""
 
     id: ChangeId
@@ -32,5 +32,5 @@ class ChangeLog(Value):
 class Changes(Value):
     """A part of the log. `lost`: the log does not reach back to where this part should begin."""
 
-    changes: Sequence[Change]
+    changes: Sequence[StatusChange]
     lost: bool = False

@@ -37,8 +37,8 @@ class DataSchema:
             raise ValueError(f"is {len(text.encode())} bytes long, at most {MAX_SCHEMA_BYTES} are allowed")
         try:
             check_depth(text.encode(), MAX_SCHEMA_DEPTH)
-            check_distinct(text)
             schema = orjson.loads(text)
+            check_distinct(text, schema)
         except JsonUnfit as exc:
             raise ValueError(str(exc)) from exc
         except orjson.JSONDecodeError as exc:
@@ -62,8 +62,8 @@ class DataSchema:
             message = f"{values} values in {len(text)} characters are too many for a schema of this size"
             return [FieldError(field="data", message=message)]
         try:
-            check_distinct(text)
             value = orjson.loads(text)
+            check_distinct(text, value)
         except JsonUnfit as exc:
             return [FieldError(field=f"data.{exc.path}".rstrip("."), message=exc.reason)]
         except orjson.JSONDecodeError as exc:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from taskrunner.domain.address import AddressClass
+from taskrunner.domain.executor import Executor
 from taskrunner.domain.ssrf_policy import DialRefusal
 from taskrunner.domain.task import AwareDatetime, Task
 from taskrunner.domain.value import Value
@@ -62,7 +63,7 @@ class DryRun(Value):
     """What a submit would do. `existing_id` is the task that would be the answer, None for a new one.
 
     `deduplicated`: since it holds the dedup key. `replaces_id` is the task that would lose its dedup key.
-    `target` is None for a task that is no request.
+    `target` is None for a task that is no request. `executor` is that of the task; the data fits its schema.
     """
 
     task: Task
@@ -72,6 +73,7 @@ class DryRun(Value):
     replaces_id: str | None
     attempts: Sequence[PlannedAttempt]
     target: TargetVerdict | None
+    executor: Executor | None = None
 
 
 def planned_attempts(task: Task) -> list[PlannedAttempt]:

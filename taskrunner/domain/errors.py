@@ -14,6 +14,7 @@
     │   │   ├── KeyInvalid          an API key breaks a rule
     │   │   ├── QueueInvalid        a queue breaks a rule
     │   │   ├── OperationInvalid    an operation breaks a rule
+    │   │   ├── ExecutorInvalid     an executor breaks a rule
     │   │   └── HandlersInvalid     modules of handlers cannot be imported, or break a rule
     │   ├── EnvelopeUnreadable      a message is not a task
     │   ├── TaskUnknown             no task (or dead letter) has this id
@@ -27,8 +28,10 @@
     │   ├── SessionUnknown          no session of the console has this id
     │   ├── OperationUnknown        no operation has this id
     │   ├── QueueUnknown            no queue has this name
+    │   ├── ExecutorUnknown         no executor has this name
     │   ├── BatchRefused            an atomic batch has tasks that cannot be accepted
     │   └── StateConflict           the task's status does not allow this
+    │       ├── ExecutorDisabled    new tasks of an executor are refused
     │       ├── KeyReused           an Idempotency-Key came with another request before
     │       └── DedupKeyHeld        another task holds the dedup key
     ├── OutsideError                a service failed: retry, HTTP 503, exit 3
@@ -40,6 +43,7 @@
     └── SetupError                  a service is reachable, but not usable: exit 3
         ├── TopologyConflict        a queue or exchange exists with other arguments
         ├── StoreUnfit              the store's version, schema or settings cannot keep our promises
+        ├── RecordUnreadable        what the store has of a task is damaged, or of an unknown version
         └── ApiUnfit                something else than a taskrunner API answers
 
 A message names the thing, the value, what was expected and the next step. It never holds a secret.
@@ -275,6 +279,10 @@ class TopologyConflict(SetupError):
 
 class StoreUnfit(SetupError):
     """The store's version, schema or settings cannot keep our promises."""
+
+
+class RecordUnreadable(SetupError):
+    """What the store has of a task is damaged, or of a version that this program does not know."""
 
 
 class ApiUnfit(SetupError):

@@ -29,10 +29,9 @@ from taskrunner.domain.executor import (
     ManagedBy,
 )
 from taskrunner.domain.host_limit import BURST_NEEDS_RATE, Count, Rate
-from taskrunner.domain.json_fields import OrNull, WholeNumber
+from taskrunner.domain.json_fields import OrNull, QueueName, WholeNumber
 from taskrunner.domain.json_text import BOM, JsonUnfit, decode, join, members, merge, set_any_aside
 from taskrunner.domain.messages import shown
-from taskrunner.domain.queue import QUEUE_NAME, check_declared
 from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.task_limits import TaskLimits
@@ -89,7 +88,7 @@ class ExecutorDraft(BaseModel):
     retry: RetryDraft | None = None
     max_attempts: WholeNumber | None = Field(default=None, ge=1)
     timeout: Duration | None = Field(default=None, gt=0)
-    queue: Annotated[str, Field(json_schema_extra={"pattern": f"^{QUEUE_NAME.pattern}$"})] | None = None
+    queue: QueueName | None = None
     write_concern: WriteConcern | None = None
     concurrency: Count | None = None
     rate: Rate | None = None
@@ -180,7 +179,7 @@ class ExecutorDraft(BaseModel):
     @field_validator("queue")
     @classmethod
     def _queue(cls, value: str | None, info: ValidationInfo) -> str | None:
-        return value if value is None else check_declared(value, limits_of(info).queues)
+        return value if value is None else task_fields.check_queue(value, limits_of(info))
 
     @field_validator("write_concern", "kind", mode="before")
     @classmethod

@@ -54,6 +54,8 @@ def complete(fields: dict[str, Any], given: Collection[str], name: str, settings
     """
     executor = settings.executors.for_new_task(name)
     data = fields.pop("data")
+    fields["retention"] = executor.retention
+    fields["is_dead_letter"] = executor.dead_letters.enabled
     # Neither the codec nor the parser takes subclasses of str.
     fields["body"] = text = None if data is None else str(data)
     if executor.kind is ExecutorKind.HTTP:

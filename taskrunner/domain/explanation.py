@@ -20,7 +20,7 @@ from taskrunner.domain.host_admission import (
 )
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.host_view import HostCondition, HostView
-from taskrunner.domain.pauses import ALL, Pauses
+from taskrunner.domain.pauses import ALL, EXECUTOR, Pauses
 from taskrunner.domain.record import BY_BROKER, Record
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.value import Value
@@ -205,7 +205,8 @@ def _paused(situation: Situation) -> Iterator[Reason]:
             continue
         by = pause.by if situation.sees_all else None
         what = "Everything" if pause.scope == ALL else f"The {pause.scope.replace(':', ' ', 1)}"
-        text = f"{what} has been paused since {_time(pause.since)}{f' by {by}' if by else ''}."
+        how = "disabled" if pause.scope.startswith(EXECUTOR) else "paused"
+        text = f"{what} has been {how} since {_time(pause.since)}{f' by {by}' if by else ''}."
         yield Reason(code=ReasonCode.PAUSED, text=text, since=pause.since, scope=pause.scope, by=by)
 
 

@@ -103,9 +103,17 @@ def _is_distinct(raw: bytes) -> bool:
     return len({*names}) == len(names) and b"\\" not in b"".join(names)
 
 
-def check_distinct(text: str) -> None:
-    """Raises `JsonUnfit` for an object that has a member twice: readers disagree on which of them counts."""
-    if _is_distinct(text.encode("utf-8", "surrogatepass")):
+def check_distinct(text: str, value: Any) -> None:
+    """Raises `JsonUnfit` for an object that has a member twice: readers disagree on which of them counts.
+
+    `value` is the text, parsed.
+    """
+    count = _members_in(value)
+    # If no name is followed by a blank, there are at most so many: some may stand in strings.
+    if text.count('":') == count and not any(blank in text for blank in ('" ', '"\n', '"\t', '"\r')):
+        return
+    names = [name for name, colon in _STRING.findall(text.encode("utf-8", "surrogatepass")) if colon]
+    if len(names) == count:
         return
     try:
         _OURS.decode(text)
@@ -113,6 +121,19 @@ def check_distinct(text: str) -> None:
         raise JsonUnfit(_TWICE, exc.name) from exc
     except (ValueError, RecursionError) as exc:
         raise JsonUnfit(f"is not JSON: {exc}") from exc
+
+
+def _members_in(value: Any) -> int:
+    """How many members all objects in a parsed value have."""
+    count, waiting = 0, [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            count += len(each)
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+    return count
 
 
 def _cut(raw: bytes, name: str, depth: int) -> bytes | None:

@@ -66,6 +66,7 @@ _NAMED_VALUE = re.compile(r"[A-Za-z0-9._,:+%~ -]{0,64}")
 # RFC 8288 section 3; RFC 3986 3.3 for the parameters of a path.
 _LINK_TARGET = re.compile(r"<([^>]*)>?")
 _REFRESH = re.compile(r"""(\s*[0-9.]*\s*[;,]?\s*(?:url\s*=\s*)?["']?)(.*)""", re.IGNORECASE | re.DOTALL)
+_PLACEHOLDER = re.compile(r"\{[\w.-]+\}")
 _PATH_PARAMETER = re.compile(r";[^;/=]*=[^;/]*")
 _URL_USER = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)[^/?#]*@")
 # Up to the last @, since a password that is not percent-encoded can hold any character.
@@ -141,6 +142,18 @@ def masked_url(url: str | None) -> str | None:
         route, question, parameters = fragment.rpartition("?")
         fragment = f"{route}{question}{_masked_parameters(parameters)}"
     return f"{place}{mark}{query}{hash_mark}{fragment}"
+
+
+def masked_template(template: str) -> str:
+    """As `masked_url`, of a URL template: a value that is a placeholder is none yet, and is shown."""
+    given = template.partition("#")[0].partition("?")[2]
+    rest, hash_mark, fragment = masked_url(template).partition("#")
+    place, mark, query = rest.partition("?")
+    parameters = (
+        before if _PLACEHOLDER.fullmatch(before.partition("=")[2]) else after
+        for before, after in zip(given.split("&"), query.split("&"), strict=True)
+    )
+    return f"{place}{mark}{'&'.join(parameters)}{hash_mark}{fragment}"
 
 
 def masked_condition(condition: str) -> str:

@@ -85,6 +85,7 @@ class DeadLetter(Value):
     queue: str | None = None
     url: str | None = None
     executor: str | None = None
+    is_listed: bool = True
     attempt: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
     outcome: OutcomeKind | None = None
@@ -106,6 +107,7 @@ def dead_task(failed: Record) -> DeadLetter:
         queue=failed.task.queue,
         url=failed.task.url,
         executor=failed.task.executor,
+        is_listed=failed.task.is_dead_letter,
         attempt=failed.attempt,
         labels=failed.task.labels,
         outcome=last,

@@ -107,7 +107,8 @@ def settlement(
 
 
 def kept_for(task: Task, now: datetime, seconds: float) -> float:
-    """The retention of a task that ends `now`: `seconds`, or longer if the task must be kept longer."""
+    """The retention of a task that ends `now`: its own or `seconds`, or longer if it must be kept longer."""
+    seconds = seconds if task.retention is None else task.retention
     until = task.keep_until
     if task.dedup is not None and task.dedup.ttl is not None:
         # The record is what holds the key.

@@ -76,6 +76,8 @@ class Task(Value):
     - `auth`: the name of the credential that each attempt sends.
     - `validators`: fetch only if the target has a newer version.
     - `keep_until`: the record is kept at least until then.
+    - `retention`: the seconds for which its record is kept once it has ended; None for those of its status.
+    - `is_dead_letter`: whether it is one if it fails.
     - `signed_by`: the name of the secret that signs the request; only our own callbacks have one.
     - `is_report`: it reports the end of another task; only our own callbacks do.
     - `created_by`: the API key that it was submitted with; None for the command line, and without keys.
@@ -109,6 +111,8 @@ class Task(Value):
     callback: Callback | None = None
     validators: Validators | None = None
     keep_until: AwareDatetime | None = None
+    retention: float | None = None
+    is_dead_letter: bool = True
     signed_by: str | None = None
     is_report: bool = False
     created_by: str | None = None

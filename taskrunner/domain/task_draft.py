@@ -21,18 +21,17 @@ from pydantic_core import PydanticCustomError
 from taskrunner.domain import task_fields
 from taskrunner.domain.callback_draft import CallbackDraft, ProfileName
 from taskrunner.domain.codec import encode
-from taskrunner.domain.credential import CredentialUse, check_credential
+from taskrunner.domain.credential import check_credential
 from taskrunner.domain.dedup_draft import DedupDraft
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.executor_fields import REQUEST_OR_EXECUTOR, ExecutorFields
 from taskrunner.domain.executor_use import complete, settings_for
-from taskrunner.domain.json_fields import OrNull, QueueName, UrlText, WholeNumber
+from taskrunner.domain.json_fields import Labels, OrNull, QueueName, UrlText, WholeNumber
 from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_any_aside, set_aside
 from taskrunner.domain.moment import Moment
 from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, RulesUnreadable, Statuses
-from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.task import Priority, Redirects, Task
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_schemas import BODY_SCHEMA, HEADERS_SCHEMA, ID_SCHEMA, METHOD_SCHEMA
@@ -40,9 +39,7 @@ from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import TRACEPARENT_PATTERN, read_traceparent
 from taskrunner.domain.url import Url, parse_url
-from taskrunner.domain.url_pattern import ANY_HOST
-from taskrunner.domain.validation import excess, field_errors, limits_of
-from taskrunner.domain.value import replace
+from taskrunner.domain.validation import excess, field_errors, limits_of, task_finding
 from taskrunner.domain.write_concern import WriteConcern
 
 # Error messages do not show the values of these fields: they may be secret.
@@ -96,7 +93,7 @@ class TaskDraft(ExecutorFields):
     rules: Annotated[Rules, Field(max_length=MAX_RULES), OrNull()] = ()
     rules_unreadable: Annotated[RulesUnreadable, OrNull()] = RulesUnreadable.RETRY
     write_concern: WriteConcern | None = None
-    labels: Annotated[dict[str, str], OrNull()] = Field(default_factory=dict)
+    labels: Annotated[Labels, OrNull()] = Field(default_factory=dict)
     tls: ProfileName = None
     auth: str | None = None
     callback: CallbackDraft | None = None
@@ -139,14 +136,12 @@ class TaskDraft(ExecutorFields):
 
     @classmethod
     def base(cls, fields: Mapping[str, Any], limits: TaskLimits) -> Self:
-        """The fields that many tasks share, checked without a URL; `with_url` adds one."""
-        anywhere = dict.fromkeys(limits.tls_profiles, ())
-        uses = {
-            name: CredentialUse(hosts=(ANY_HOST,), headers=use.headers)
-            for name, use in limits.credentials.items()
-        }
-        lenient = replace(limits, ssrf_policy=SsrfPolicy(), tls_profiles=anywhere, credentials=uses)
-        return cls.from_fields({**fields, "url": "https://example.com/"}, lenient)
+        """The fields that many tasks share, checked without a URL; `with_url` adds one.
+
+        With an executor there is none to add.
+        """
+        sample = {} if "executor" in fields else {"url": "https://example.com/"}
+        return cls.from_fields({**fields, **sample}, limits.without_targets())
 
     @classmethod
     def from_message(cls, raw: bytes, limits: TaskLimits) -> Self:
@@ -155,6 +150,9 @@ class TaskDraft(ExecutorFields):
 
     def with_url(self, url: str, limits: TaskLimits) -> Self:
         """This draft with another URL. Raises `TaskInvalid`."""
+        if self.executor is not None:
+            message = f"is not for a task of an executor, {self.executor}; give a JSON object with its data"
+            raise TaskInvalid([FieldError(field="url", message=message)])
         try:
             checked = task_fields.check_url(url, limits)
         except ValueError as exc:
@@ -163,19 +161,15 @@ class TaskDraft(ExecutorFields):
         if self.callback is not None:
             self._check_profile("callback.tls", self.callback.tls, parse_url(self.callback.url), limits)
         if self.auth is not None:
-            try:
+            with task_finding("auth"):
                 check_credential(self.auth, checked, self.headers, limits.credentials)
-            except ValueError as exc:
-                raise TaskInvalid([FieldError(field="auth", message=str(exc))]) from exc
         return self.model_copy(update={"url": checked.text})
 
     @staticmethod
     def _check_profile(field: str, name: str | None, url: Url, limits: TaskLimits) -> None:
-        try:
-            if name is not None:
+        if name is not None:
+            with task_finding(field):
                 check_profile(name, url, limits.tls_profiles)
-        except ValueError as exc:
-            raise TaskInvalid([FieldError(field=field, message=str(exc))]) from exc
 
     @field_validator("id")
     @classmethod
@@ -310,7 +304,11 @@ class TaskDraft(ExecutorFields):
         for name in _DEFAULTED:
             if fields[name] is None:
                 fields[name] = getattr(defaults, name)
-        fields["queue"] = self._queue_of_task(settings.limits, defaults.queue)
+        fields["queue"] = str(self.queue or self.priority or defaults.queue)
+        if self.queue or self.executor:
+            # The draft, or the executor, may be older than the settings.
+            with task_finding("queue"):
+                task_fields.check_queue(fields["queue"], settings.limits)
         fields["headers"], fields["body"] = self._content()
         if self.executor is None:
             del fields["data"]
@@ -323,15 +321,6 @@ class TaskDraft(ExecutorFields):
         fields["dedup"] = self.dedup.resolve() if self.dedup else None
         fields["callback"] = self.callback.resolve(defaults.callback) if self.callback else None
         return Task(**fields)
-
-    def _queue_of_task(self, limits: TaskLimits, default: str) -> str:
-        """The draft, and the executor with its default, may be older than the declared queues."""
-        if self.queue is None and self.priority is not None:
-            return self.priority.value
-        try:
-            return task_fields.check_queue(self.queue or default, limits)
-        except ValueError as exc:
-            raise TaskInvalid([FieldError(field="queue", message=str(exc))]) from exc
 
     def _run_at(self, limits: TaskLimits, now: datetime) -> datetime | None:
         run_at = now + timedelta(seconds=self.delay) if self.delay else self.run_at

@@ -161,7 +161,8 @@ def dead_letter_facts(letter: DeadLetter) -> TaskFacts:
         created_by=letter.created_by,
         status=None,
         queue=letter.queue,
-        executor=letter.executor,
+        # An unreadable message has neither.
+        executor=letter.executor or (BUILT_IN if letter.url is not None else None),
         labels=letter.labels,
         hosts=_hosts(letter.url),
         outcome=letter.outcome,

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-from taskrunner.domain.credential import CredentialUses
+from taskrunner.domain.credential import CredentialUse, CredentialUses
 from taskrunner.domain.queue import DEFAULT_QUEUES
 from taskrunner.domain.ssrf_policy import SsrfPolicy
 from taskrunner.domain.tls_profile import ProfileHosts
-from taskrunner.domain.value import Value, field
+from taskrunner.domain.url_pattern import ANY_HOST
+from taskrunner.domain.value import Value, field, replace
 
 # The hosts of each secret of callbacks, by its name.
 SecretHosts = Mapping[str, tuple[str, ...]]
@@ -40,3 +41,12 @@ class TaskLimits(Value):
     callback_secrets: SecretHosts = field(default_factory=dict)
     tls_profiles: ProfileHosts = field(default_factory=dict)
     credentials: CredentialUses = field(default_factory=dict)
+
+    def without_targets(self) -> "TaskLimits":
+        """The limits of fields whose URL is not known yet."""
+        uses = {
+            name: CredentialUse(hosts=(ANY_HOST,), headers=use.headers)
+            for name, use in self.credentials.items()
+        }
+        anywhere = dict.fromkeys(self.tls_profiles, ())
+        return replace(self, ssrf_policy=SsrfPolicy(), tls_profiles=anywhere, credentials=uses)

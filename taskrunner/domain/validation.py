@@ -1,7 +1,8 @@
 """Validation: turns pydantic's findings into field errors, with suggestions for misspelt names."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -9,7 +10,7 @@ import orjson
 from pydantic import ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 
-from taskrunner.domain.errors import FieldError, FieldsInvalid
+from taskrunner.domain.errors import FieldError, FieldsInvalid, TaskInvalid
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.task_limits import TaskLimits
 
@@ -51,6 +52,15 @@ def field_errors(
     details = exc.errors(include_url=False)
     found = [_field_error(detail, names, hidden) for detail in islice(details, MAX_FINDINGS)]
     return at_most(found, len(details))
+
+
+@contextmanager
+def task_finding(field: str) -> Iterator[None]:
+    """A `ValueError` inside is the finding about this field of a task."""
+    try:
+        yield
+    except ValueError as exc:
+        raise TaskInvalid([FieldError(field=field, message=str(exc))]) from exc
 
 
 def findings_of(exc: FieldsInvalid) -> int:

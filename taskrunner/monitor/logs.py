@@ -242,6 +242,8 @@ def _settled(event: TaskSettled) -> dict[str, Any]:
         "status": verdict.status.value,
         "elapsed": round(event.elapsed, 4),
     }
+    if task.executor is not None:
+        fields["executor"] = task.executor
     if verdict.due is not None:
         fields["due"] = verdict.due
     if outcome.error is not None:

@@ -21,7 +21,7 @@ from taskrunner.stores.base import AttemptRef, Store
 from taskrunner.stores.values import seen_state
 
 # A task that changes status between our read and our write is read again; each time it has moved on.
-_TRIES = 10
+_MAX_TRIES = 10
 _ERROR = "cancelled by request"
 _OUTCOME = Outcome(kind=OutcomeKind.CANCELLED, error="cancelled by request while it ran")
 _VERDICT = Verdict(status=Status.CANCELLED, reason="cancelled")
@@ -55,7 +55,7 @@ class Cancellation:
 
         Raises `TaskUnknown`, `StateConflict` (it has succeeded or failed), `StoreUnavailable`.
         """
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             record = await self._store.get(task_id)
             if record is None:
                 raise TaskUnknown.of(task_id)
@@ -67,7 +67,7 @@ class Cancellation:
                 return record
             if await self.cancel_all([record], seen=seen_state(record) if check else None):
                 check = None
-        raise StateConflict(f"task {task_id} changed its status {_TRIES} times meanwhile; try again")
+        raise StateConflict(f"task {task_id} changed its status {_MAX_TRIES} times meanwhile; try again")
 
     async def cancel_all(self, records: Sequence[Record], *, seen: str | None = None) -> list[str]:
         """Cancel the tasks whose attempts are still those of these records; returns their ids.
@@ -78,20 +78,22 @@ class Cancellation:
         """
         now = self._clock.now()
         webhooks = self._webhooks.in_force
-        waiting = [
-            waiting_ref(record, now, webhooks, error=_ERROR)
-            for record in records
-            if record.status in CLAIMABLE
-        ]
-        running = [self._cancelled_attempt(record) for record in records if record.status is Status.RUNNING]
         keep = self._retention.keep(Status.CANCELLED)
-        answers = [
-            *(await self._store.cancel(waiting, now=now, error=_ERROR, retention=keep, seen=seen)),
-            *(await self._store.settle(running, now=now)),
-        ]
+        waiting: dict[float, list[AttemptRef]] = {}
+        for record in records:
+            if record.status in CLAIMABLE:
+                seconds = keep if record.task.retention is None else record.task.retention
+                waiting.setdefault(seconds, []).append(waiting_ref(record, now, webhooks, error=_ERROR))
+        running = [self._cancelled_attempt(record) for record in records if record.status is Status.RUNNING]
+        ids: list[str] = []
+        answers: list[bool] = []
+        for seconds, refs in waiting.items():
+            answers += await self._store.cancel(refs, now=now, error=_ERROR, retention=seconds, seen=seen)
+            ids += [ref.id for ref in refs]
+        answers += await self._store.settle(running, now=now)
+        ids += [item.id for item in running]
         if any(answers):
             self._events.emit(TasksCancelled(count=sum(answers)))
-        ids = [*(ref.id for ref in waiting), *(item.id for item in running)]
         return [task_id for task_id, done in zip(ids, answers, strict=True) if done]
 
     async def delete(self, task_id: str, *, check: TaskCheck | None = None) -> None:
@@ -99,7 +101,7 @@ class Cancellation:
 
         `check` sees the state that is deleted.
         """
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             seen = None
             if check is not None:
                 record = await self._store.get(task_id)
@@ -111,7 +113,7 @@ class Cancellation:
                 return
             if check is None:
                 raise TaskUnknown.of(task_id)
-        raise StateConflict(f"task {task_id} changed {_TRIES} times meanwhile; try again")
+        raise StateConflict(f"task {task_id} changed {_MAX_TRIES} times meanwhile; try again")
 
     async def delete_all(
         self, ids: Sequence[str], *, status: Status | None = None, seen: str | None = None

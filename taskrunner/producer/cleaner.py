@@ -79,14 +79,20 @@ class Cleaner(Service):
         keep = self._retention.failed
         usual: list[_Expired] = []
         longer: list[_Expired] = []
+        own: dict[float, list[_Expired]] = {}
         longest = keep
         for due, task in expired:
             seconds = keep if task is None else kept_for(task, now, keep)
+            if task is not None and task.retention is not None:
+                own.setdefault(seconds, []).append((due, task))
+                continue
             (longer if seconds > keep else usual).append((due, task))
             longest = max(longest, seconds)
         await self._fail(usual, now, keep)
-        # Two calls at most: some of these are kept longer than they must be.
+        # One call: some of these are kept longer than they must be.
         await self._fail(longer, now, longest)
+        for seconds, group in own.items():
+            await self._fail(group, now, seconds)
         return len(expired)
 
     async def _fail(self, expired: Sequence[_Expired], now: datetime, keep: float) -> None:

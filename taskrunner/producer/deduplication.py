@@ -15,7 +15,7 @@ from taskrunner.producer.cancellation import waiting_ref
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 
 # Each time, another task has taken the key, or the holder has moved on.
-_TRIES = 10
+_MAX_TRIES = 10
 _ERROR = "replaced by a task with the same dedup key"
 
 
@@ -36,7 +36,7 @@ class Deduplication:
         self._retention = retention
         self._webhooks = webhooks
 
-    async def settle(self, batch: Sequence[NewTask], answers: Sequence[Accepted]) -> Sequence[Accepted]:
+    async def resolve(self, batch: Sequence[NewTask], answers: Sequence[Accepted]) -> Sequence[Accepted]:
         """`answers` of the store, with each task that may replace the holder of its key in its place.
 
         A task stays `HELD` if others took its key again and again.
@@ -50,7 +50,7 @@ class Deduplication:
         ]
 
     async def _replace(self, new: NewTask, answer: Accepted) -> Accepted:
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             record = await self._store.get(answer.id)
             if record is None:
                 (answer,) = await self._store.accept([new])

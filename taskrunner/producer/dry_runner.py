@@ -24,6 +24,7 @@ class DryRunner:
     def __init__(self, intake: Intake, check_target: CheckTarget) -> None:
         self._intake = intake
         self._check_target = check_target
+        self._executors = intake.task_settings.executors
         self._room = asyncio.Semaphore(_MAX_CHECKS)
 
     async def run(
@@ -40,6 +41,7 @@ class DryRunner:
             existing_id=None if foreseen.created else foreseen.id,
             deduplicated=foreseen.deduplicated,
             replaces_id=foreseen.replaces,
+            executor=None if draft.executor is None else self._executors.find(draft.executor),
             attempts=planned_attempts(new.task),
             target=None if new.task.url is None else await self._check(parse_url(new.task.url)),
         )

@@ -124,7 +124,7 @@ class Intake:
             await self._replication.check()
         accepted = await self._accepting.submit(new)
         if accepted.answer is AcceptAnswer.HELD:
-            (accepted,) = await self._deduplication.settle([new], [accepted])
+            (accepted,) = await self._deduplication.resolve([new], [accepted])
         (refusal,) = await self._refusals([new], [accepted])
         if refusal is not None:
             raise refusal
@@ -194,7 +194,7 @@ class Intake:
     async def accept(self, batch: Sequence[NewTask]) -> Sequence[Accepted]:
         """The first half of `submit_many`. Of two with the same id or key, that of the first call wins."""
         await self._check_replicas(batch)
-        return await self._deduplication.settle(batch, await self._accept(batch))
+        return await self._deduplication.resolve(batch, await self._accept(batch))
 
     async def complete(self, batch: Sequence[NewTask], answers: Sequence[Accepted]) -> list[Submitted]:
         """The second half: publish what is new, and find out what the other answers mean."""

@@ -12,6 +12,7 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import FieldError, KeyInvalid, KeyUnknown, StateConflict
 from taskrunner.domain.submitter import namespace_for
 from taskrunner.domain.value import Value, replace
+from taskrunner.producer.shared_read import Refresh, no_refresh
 from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.stores.base import KnownKey, Store
 
@@ -44,8 +45,10 @@ class KeyAdmin:
         clock: Clock,
         configured: Callable[[], Sequence[ApiKey]] = tuple,
         storage: StorageQuota | None = None,
+        refresh: Refresh = no_refresh,
     ) -> None:
-        """Without `storage`, nobody is told how much is stored."""
+        """Without `storage`, nobody is told how much is stored. `refresh` is called after each change."""
+        self._refresh = refresh
         self._store = store
         self._clock = clock
         self._storage = storage
@@ -86,6 +89,7 @@ class KeyAdmin:
                 f"there is a key {name!r} already, and tasks name it for ever: rotate that one, or choose "
                 "another name"
             )
+        await self._refresh()
         return NewKey(key=key, secret=secret)
 
     async def list(self) -> Sequence[KnownKey]:
@@ -159,7 +163,10 @@ class KeyAdmin:
                 raise _unknown(name)
             check(known)
             changed = change(known.key)
-            if changed is known.key or await self._store.save_api_key(changed, expected=known.key):
+            if changed is known.key:
+                return known
+            if await self._store.save_api_key(changed, expected=known.key):
+                await self._refresh()
                 return replace(known, key=changed)
         raise StateConflict(f"key {name!r} is being changed by others; try again")
 

@@ -83,6 +83,10 @@ class KeyWatch(Service):
             self._uses.noted[key.name] = self._clock.now()
         return key
 
+    async def refresh(self) -> None:
+        """What this process has changed is in force from now on."""
+        await self._reads.refresh()
+
     async def turn(self) -> float:
         await self._reads.run()
         await self._uses.write_if_due()

@@ -15,7 +15,7 @@ from taskrunner.stores.base import OperationStore, Page, StoredOperation
 
 # Live operations of one isolated key, or of all that see everything; and of all together.
 _MOST_LIVE = 10
-_TRIES = 10
+_MAX_TRIES = 10
 
 
 class OperationAdmin:
@@ -65,7 +65,7 @@ class OperationAdmin:
 
         Raises `OperationUnknown`, `StateConflict` (it has ended), `StoreUnavailable`.
         """
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             stored = await self._find(operation_id, namespace)
             operation = stored.operation
             if operation.status is OperationStatus.ABORTING:
@@ -76,11 +76,11 @@ class OperationAdmin:
             written = StoredOperation.of(aborting, new_version())
             if await self._store.save_operation(written, expected=stored.version):
                 return aborting
-        raise StateConflict(f"operation {operation_id} changed {_TRIES} times meanwhile; try again")
+        raise StateConflict(f"operation {operation_id} changed {_MAX_TRIES} times meanwhile; try again")
 
     async def _refuse_if_full(self, namespace: str) -> None:
         live = await self._store.live_operations(limit=MOST_RUNS)
-        own = sum(each.operation.filter.namespace == namespace for each in live)
+        own = sum((each.namespace or "") == namespace for each in live)
         if own >= _MOST_LIVE or len(live) >= MOST_RUNS:
             whose = f"{own} of your operations" if own >= _MOST_LIVE else "too many operations"
             raise StateConflict(f"{whose} have not ended yet: wait until one has, or abort one")

@@ -11,8 +11,8 @@ from taskrunner.domain.bulk_operation import (
     MOST_REASONS,
     BulkOperation,
     OperationAction,
+    OperationProgress,
     OperationStatus,
-    Progress,
     RequeueSample,
 )
 from taskrunner.domain.clock import Clock
@@ -247,7 +247,7 @@ def _size(operation: BulkOperation) -> int:
     return min(sizes)
 
 
-def _after(operation: BulkOperation, step: Step) -> Progress:
+def _after(operation: BulkOperation, step: Step) -> OperationProgress:
     progress = operation.progress
     refused, done = len(step.refused), len(step.done)
     sample = progress.sample

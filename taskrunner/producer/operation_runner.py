@@ -68,10 +68,13 @@ class OperationRunner(Service):
         for stored in live:
             run = self._taken.get(stored.id)
             if run is not None:
-                run.notice(stored)
+                await self._kept_apart(stored.id, self._notice(run, stored), None)
             elif len(self._taken) < MOST_TAKEN and not self._pauses(stored.id):
                 await self._kept_apart(stored.id, self._take(stored), None)
         return _LOOK
+
+    async def _notice(self, run: OperationRun, stored: StoredOperation) -> None:
+        run.notice(stored)
 
     async def _take(self, stored: StoredOperation) -> None:
         taken = await self._runs.take(stored)

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events, PausesChanged
 from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.pauses import Pauses, with_disabled
+from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import OperatorStore
 
@@ -16,10 +18,11 @@ INTERVAL = 1.0
 class PauseWatch(Service):
     """`current` is what the last read found, with disabled executors; subscribers hear of every change."""
 
-    def __init__(self, store: OperatorStore, events: Events, executors: ExecutorSource) -> None:
+    def __init__(self, store: OperatorStore, events: Events, clock: Clock, executors: ExecutorSource) -> None:
         super().__init__("pause watch", events)
         self._store = store
         self._executors = executors
+        self._reads = SharedRead("the pauses", self._read, clock)
         self._listeners: list[Callable[[Pauses], None]] = []
         self.since: Mapping[str, datetime] = {}
         self.current = Pauses()
@@ -34,6 +37,14 @@ class PauseWatch(Service):
         return dict(sorted(self.since.items()))
 
     async def turn(self) -> float:
+        await self._reads.run()
+        return INTERVAL
+
+    async def refresh(self) -> None:
+        """What this process has changed is in force from now on."""
+        await self._reads.refresh()
+
+    async def _read(self) -> None:
         known = self._executors.known or {}
         self.since = with_disabled(await self._store.pauses(), known.values())
         pauses = Pauses(self.since)
@@ -42,4 +53,3 @@ class PauseWatch(Service):
             self._events.emit(PausesChanged(scopes=tuple(sorted(pauses.scopes))))
             for listener in self._listeners:
                 listener(pauses)
-        return INTERVAL

@@ -103,6 +103,9 @@ class QueueAdmin:
         schedule = await self._schedule_into(name)
         if schedule is not None:
             raise StateConflict(f"schedule {schedule!r} submits to the queue {name}; change it, or delete it")
+        for executor in await self._store.executors():
+            if executor.queue == name:
+                raise StateConflict(f"executor {executor.name} has the queue {name}; change it, or delete it")
         ready = await self._ready(name)
         if ready:
             raise StateConflict(f"the queue {name} has {ready} messages in the broker; let them be consumed")

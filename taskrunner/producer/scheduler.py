@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import ExecutorDisabled, TaskInvalid
-from taskrunner.domain.events import Events, ScheduleFailed, TasksAccepted
+from taskrunner.domain.events import Events, ScheduleFailed, TasksAccepted, TasksDeleted
 from taskrunner.domain.record import Record
 from taskrunner.domain.schedule import (
     Overlap,
@@ -21,7 +21,7 @@ from taskrunner.domain.schedule import (
     slot_task_id,
 )
 from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.status import TERMINAL
+from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.submitter import stored_dedup_key
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_settings import TaskSettingsSource
@@ -59,6 +59,7 @@ class Scheduler(Service):
         self._clock = clock
         self._task_settings = task_settings
         self._settings = settings
+        self._retention = retention
         self._deduplication = Deduplication(store, events, clock, retention, webhooks)
 
     async def turn(self) -> float:
@@ -75,38 +76,51 @@ class Scheduler(Service):
             await self._put_off(found, exc, now)
             return
         tasks: list[NewTask] = []
+        created: list[str] = []
         try:
             planned = await self._plan(schedule, now)
             planned_tasks = await self._tasks(schedule, planned, now)
             tasks = [each for each in planned_tasks if each.dedup_key is None]
-            accepted = await self._accept([each for each in planned_tasks if each.dedup_key is not None])
+            accepted, created = await self._accept(
+                [each for each in planned_tasks if each.dedup_key is not None]
+            )
             schedule = _advanced(schedule, planned, [*accepted, *tasks])
         except (TaskInvalid, ExecutorDisabled) as exc:
             schedule = self._failed(schedule, str(exc), next_at=schedule.timetable.after(now))
         except ValueError as exc:
             # This machine does not know the time zone: an operator must fix that and resume the schedule.
             schedule = replace(self._failed(schedule, str(exc), next_at=None), paused=True)
-        if (
-            await self._store.save_schedule(stored_form(schedule), expected=found.version, tasks=tasks)
-            and tasks
-        ):
-            self._events.emit(TasksAccepted(count=len(tasks)))
+        if await self._store.save_schedule(stored_form(schedule), expected=found.version, tasks=tasks):
+            if tasks:
+                self._events.emit(TasksAccepted(count=len(tasks)))
+        elif created and await self._store.schedule(found.name) is None:
+            await self._take_back(created, now)
 
-    async def _accept(self, tasks: Sequence[NewTask]) -> list[NewTask]:
-        """Accept tasks with a dedup key before their schedule advances; those that are there then.
+    async def _take_back(self, created: Sequence[str], now: datetime) -> None:
+        """The schedule was deleted before its tasks were accepted: no slot of it may start any more."""
+        keep = self._retention.keep(Status.CANCELLED)
+        done = await self._store.delete(created, now=now, retention=keep, status=Status.SCHEDULED)
+        if any(done):
+            self._events.emit(TasksDeleted(count=sum(done)))
+
+    async def _accept(self, tasks: Sequence[NewTask]) -> tuple[list[NewTask], list[str]]:
+        """Accept tasks with a dedup key before their schedule advances.
+
+        Answers those that are there then, and the ids of those that were not there before.
 
         Their ids are those of their slots: a scheduler that dies in between, or a second one, accepts none
         twice.
         """
         if not tasks:
-            return []
+            return [], []
         answers = await self._store.accept(tasks)
         created = sum(each.answer is AcceptAnswer.CREATED for each in answers)
         if created:
             self._events.emit(TasksAccepted(count=created))
-        answers = await self._deduplication.settle(tasks, answers)
+        answers = await self._deduplication.resolve(tasks, answers)
         there = {each.id for each in answers if each.answer in {AcceptAnswer.CREATED, AcceptAnswer.EXISTS}}
-        return [new for new in tasks if new.id in there]
+        made = [each.id for each in answers if each.answer is AcceptAnswer.CREATED]
+        return [new for new in tasks if new.id in there], made
 
     async def _plan(self, schedule: Schedule, now: datetime) -> SlotPlan:
         planned = plan(schedule, now=now, grace=self._settings.grace, catch_up=self._settings.catch_up)

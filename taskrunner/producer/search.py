@@ -69,7 +69,7 @@ class Search:
             lambda size, cursor: self._store.list_dead_letters(
                 limit=size, cursor=cursor, namespace=namespace
             ),
-            lambda letter: task_filter.matches(dead_letter_facts(letter)),
+            lambda letter: letter.is_listed and task_filter.matches(dead_letter_facts(letter)),
             lambda letter: Place.of_dead_letter(letter).cursor(namespace),
             limit=limit,
             cursor=cursor,

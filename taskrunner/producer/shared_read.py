@@ -2,12 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError, StoreUnavailable
 
 # Reads for those who miss something are at least this many seconds apart: whoever guesses waits.
 _LOOK_AGAIN = 0.2
+
+# Called after a change that this process has made.
+Refresh = Callable[[], Awaitable[None]]
+
+
+async def no_refresh() -> None:
+    """For a process in which nothing has to follow a change."""
 
 
 class SharedRead:
@@ -26,6 +34,11 @@ class SharedRead:
         """Read now."""
         async with self._reading:
             await self._run()
+
+    async def refresh(self) -> None:
+        """Read what this process has just changed. Where that fails, the next read finds it."""
+        with suppress(OutsideError):
+            await self.run()
 
     async def run_again(self) -> None:
         """A read that begins after this call, be it one for others. Raises `StoreUnavailable`."""

@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
-from taskrunner.domain.change import Change, ChangeId, Changes
+from taskrunner.domain.change import ChangeId, Changes, StatusChange
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events, LoopFailed
@@ -38,7 +38,7 @@ READY_PATIENCE = 5.0
 class TaskNews(Value):
     """A change, and the record of its task as it is now; None for a task that is gone."""
 
-    change: Change
+    change: StatusChange
     record: Record | None
 
 
@@ -57,7 +57,7 @@ class TaskWatcher(Protocol):
 class FeedListener(Protocol):
     """Watches all tasks."""
 
-    def wants(self, change: Change) -> bool:
+    def wants(self, change: StatusChange) -> bool:
         """Whether the record is worth a look."""
 
     def tell(self, news: Sequence[TaskNews]) -> Iterable[Callable[[], None]]:
@@ -141,35 +141,36 @@ class TaskFeed(Service):
             self._guests -= 1
 
     async def replay(
-        self, after: ChangeId, wants: Callable[[Change], bool]
+        self, after: ChangeId, wants: Callable[[StatusChange], bool]
     ) -> AsyncIterator[tuple[Sequence[TaskNews], ChangeId]]:
         """What watchers were told after that place, in parts, each with the place behind it.
 
         When it ends, all up to `place` has been answered, and no other coroutine has run since. Raises
         `ChangesLost`, `StoreUnavailable`.
         """
-        give_up_at: float | None = None
+        await self._wait_for(after)
         while after != self.place:
             async with self._replaying:
                 end = self.place
                 part = await self._store.changes(after, limit=_PART)
                 if part.lost:
                     raise ChangesLost
-                if after > end:
-                    # Another process, which told the client, has read on sooner. Or the newest changes were
-                    # lost in a fail-over of the store, and this place may never come again.
-                    now = self._clock.monotonic()
-                    give_up_at = now + READY_PATIENCE if give_up_at is None else give_up_at
-                    if now >= give_up_at:
-                        raise ChangesLost
-                    await asyncio.sleep(INTERVAL)
-                    continue
                 changes = [change for change in part.changes if change.id <= end]
                 is_last = len(part.changes) < _PART or len(changes) < len(part.changes)
                 found = [change for change in changes if wants(change)]
                 records = await self._store.get_many(list({change.task_id for change in found}))
             after = end if is_last else changes[-1].id
             yield [TaskNews(change=each, record=records.get(each.task_id)) for each in found], after
+
+    async def _wait_for(self, place: ChangeId) -> None:
+        """Until the log was read up to there. Raises `ChangesLost`, `StoreUnavailable`."""
+        give_up_at = self._clock.monotonic() + READY_PATIENCE
+        while place > self.place:
+            # Another process, which told the client, has read on sooner. Or the newest changes were lost in a
+            # fail-over of the store, and this place may never come again.
+            if self._clock.monotonic() >= give_up_at:
+                raise ChangesLost
+            await asyncio.sleep(INTERVAL)
 
     async def turn(self) -> float:
         if not (self._watchers or self._listeners or self._guests):

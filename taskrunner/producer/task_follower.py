@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from taskrunner.domain.change import Change, ChangeId
+from taskrunner.domain.change import ChangeId, StatusChange
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.producer.task_feed import TaskNews
@@ -32,7 +32,7 @@ class TaskFollower(ABC):
             self.lose(place)
         self._has_begun = True
         status = self._began_as = None if record is None else record.status
-        change = Change(id=place, task_id=self.task_id, status=status)
+        change = StatusChange(id=place, task_id=self.task_id, status=status)
         self._pass_on(TaskNews(change=change, record=record))
 
     def go_on(self, missed: Sequence[TaskNews]) -> None:

@@ -14,6 +14,7 @@ from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.value import replace
 from taskrunner.domain.webhook import MAX_WEBHOOKS, Webhook
 from taskrunner.domain.webhook_draft import WebhookDraft
+from taskrunner.producer.shared_read import Refresh, no_refresh
 from taskrunner.stores.base import WebhookStore
 
 # Each try failed because another change came between our read and our write.
@@ -29,10 +30,16 @@ def _allow(_: Webhook | None) -> None:
 
 
 class WebhookAdmin:
-    """Every method may raise `StoreUnavailable`. `name` is that of the store."""
+    """Every method may raise `StoreUnavailable`. `name` is that of the store.
 
-    def __init__(self, store: WebhookStore, clock: Clock, settings: TaskSettingsSource) -> None:
+    `refresh` is called after each change: it is in force in this process when the method returns.
+    """
+
+    def __init__(
+        self, store: WebhookStore, clock: Clock, settings: TaskSettingsSource, refresh: Refresh = no_refresh
+    ) -> None:
         self._store = store
+        self._refresh = refresh
         self._clock = clock
         self._settings = settings
 
@@ -59,6 +66,7 @@ class WebhookAdmin:
             raise StateConflict(
                 f"there is a webhook {without_namespace(name)!r} already; change it, or delete it first"
             )
+        await self._refresh()
         return webhook
 
     async def put(
@@ -78,6 +86,7 @@ class WebhookAdmin:
             else:
                 webhook = self._changed(known, draft)
             if await self._store.save_webhook(webhook, expected=known):
+                await self._refresh()
                 return webhook, known is None
         raise _contended(name)
 
@@ -88,6 +97,7 @@ class WebhookAdmin:
             check(known)
             webhook = self._changed(known, WebhookDraft.patched(known, patch, self.limits))
             if await self._store.save_webhook(webhook, expected=known):
+                await self._refresh()
                 return webhook
         raise _contended(name)
 
@@ -100,6 +110,7 @@ class WebhookAdmin:
             known = await self.get(name)
             check(known)
             if await self._store.delete_webhook(known):
+                await self._refresh()
                 return
         raise _contended(name)
 

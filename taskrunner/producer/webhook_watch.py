@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events
 from taskrunner.domain.webhook import Webhook, WebhookSource
+from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import Store
 
@@ -23,14 +24,22 @@ class WebhookWatch(Service):
         super().__init__("webhook watch", events)
         self._store = store
         self._clock = clock
+        self._reads = SharedRead("the webhooks", self._read, clock)
         self.source = WebhookSource()
 
     async def turn(self) -> float:
+        await self._reads.run()
+        return INTERVAL
+
+    async def refresh(self) -> None:
+        """What this process has changed is in force from now on."""
+        await self._reads.refresh()
+
+    async def _read(self) -> None:
         webhooks = await self._store.webhooks()
         if any(each.created_by is not None for each in webhooks):
             webhooks = await self._of_good_keys(webhooks)
         self.source.set(webhooks)
-        return INTERVAL
 
     async def _of_good_keys(self, webhooks: Sequence[Webhook]) -> Sequence[Webhook]:
         now = self._clock.now()

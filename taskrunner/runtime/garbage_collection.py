@@ -7,6 +7,6 @@ _THRESHOLDS = (50_000, 20, 50)
 
 
 def collect_less_often() -> None:
-    """Call this after the imports: the collector no longer looks at the objects that exist by then."""
+    """Nor does the collector look at the objects that exist by now: call this again after the imports."""
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)

@@ -43,6 +43,7 @@ from taskrunner.stores.schedule_store import StoredSchedule as StoredSchedule
 from taskrunner.stores.session_store import KnownSession as KnownSession
 from taskrunner.stores.session_store import SessionStore as SessionStore
 from taskrunner.stores.values import AttemptRef as AttemptRef
+from taskrunner.stores.values import CursorInvalid as CursorInvalid
 from taskrunner.stores.values import Due as Due
 from taskrunner.stores.values import Page as Page
 from taskrunner.stores.webhook_store import WebhookStore as WebhookStore

@@ -3,6 +3,8 @@
 from taskrunner.domain.clock import from_ms
 from taskrunner.domain.codec import Decoder
 from taskrunner.domain.envelope import decode_task
+from taskrunner.domain.errors import EnvelopeUnreadable, RecordUnreadable
+from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.progress import Progress
 from taskrunner.domain.record import Attempt, Record
@@ -30,7 +32,16 @@ class StoredRecord(Value):
     kept_until_ms: float | None
 
     def decode(self, attempts: list[bytes]) -> Record:
-        """The record; `attempts` are in JSON, in order. A terminal record last changed when it finished."""
+        """The record; `attempts` are in JSON, in order. A terminal record last changed when it finished.
+
+        Raises `RecordUnreadable`: whoever asked for it has done nothing wrong.
+        """
+        try:
+            return self._decoded(attempts)
+        except (EnvelopeUnreadable, ValueError) as exc:
+            raise RecordUnreadable(f"the stored task {shown(self.encoded)} cannot be read: {exc}") from exc
+
+    def _decoded(self, attempts: list[bytes]) -> Record:
         terminal = self.status in TERMINAL
         updated_at = from_ms(self.updated_ms)
         return Record(

@@ -45,6 +45,10 @@ class Due(StoredTask):
     running: Attempt | None = None
 
 
+class CursorInvalid(ValueError):
+    """A cursor that this list never gave out; no fault of what is stored."""
+
+
 class Place(Value):
     """A place in a list, which is ordered by a time, then by `kind`, then by `id`.
 
@@ -57,13 +61,13 @@ class Place(Value):
 
     @classmethod
     def of_cursor(cls, cursor: str, *, namespace: str = "", letters: bool = False) -> Self:
-        """The inverse of `cursor`. Raises `ValueError` for a foreign cursor.
+        """The inverse of `cursor`. Raises `CursorInvalid` for a foreign cursor.
 
         In the list of a namespace every cursor leads to a place of that namespace, wherever it came from.
         """
         found = (_LETTER_PLACE if letters else _TASK_PLACE).fullmatch(cursor)
         if found is None:
-            raise ValueError(f"no cursor of a list: {cursor!r}")
+            raise CursorInvalid(f"no cursor of a list: {cursor!r}")
         return cls(ms=int(found[1]), kind=found[2], id=namespace + found[3])
 
     @classmethod

@@ -129,7 +129,6 @@ class LocalRunner:
             self.task_settings.current.executors,
         )
         self.target = Target()
-        self.task_settings = TaskSettingsSource()
         self.webhooks = WebhookWatch(store, self.events, self.clock)
         self.webhooks.source.set(())
         self.publisher = self.make_publisher(store)
@@ -143,7 +142,7 @@ class LocalRunner:
         self.consumers: list[Consumer] = []
 
     def make_pauses(self) -> PauseWatch:
-        return PauseWatch(self.store, self.events, self.task_settings.current.executors)
+        return PauseWatch(self.store, self.events, self.clock, self.task_settings.current.executors)
 
     def make_publisher(self, store: Store) -> Publisher:
         return Publisher(self.broker, store, self.events, self.clock, forgotten_after=FORGOTTEN)

@@ -19,6 +19,7 @@ from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.producer.executor_admin import ExecutorAdmin
 from taskrunner.producer.executor_watch import ExecutorWatch
@@ -190,3 +191,40 @@ async def test_a_message_waits_until_the_executors_are_known(
     source.known = known
     await runner.heard(TaskSettled)
     assert runner.target.runs("m") == 1
+
+
+async def test_limits_of_an_executor_hold_its_tasks_back(runner: LocalRunner, admin: ExecutorAdmin) -> None:
+    """One attempt at a time, although there are more workers; tasks of others, and plain ones, go on."""
+    await make(admin, concurrency=1)
+    await make(admin, "other")
+    runner.target.gate.clear()
+    await runner.consumer(workers=4)
+    mine = [(await submit(runner)).id for _ in range(3)]
+    others = [(await submit(runner, executor="other")).id, (await runner.submit()).id]
+    await runner.until_runs(3)
+    assert {task_id for task_id, _ in runner.target.ledger} >= {*others}
+    assert sum(runner.target.runs(each) for each in mine) == 1
+    runner.target.gate.set()
+    await runner.heard(TaskSettled, 5)
+    assert [runner.target.runs(each) for each in mine] == [1, 1, 1]
+
+
+async def test_a_failed_task_need_not_be_a_dead_letter(runner: LocalRunner, admin: ExecutorAdmin) -> None:
+    """It is a failed task all the same, and kept as long as its executor says."""
+    await make(admin, dead_letters={"enabled": False}, retention="1m", max_attempts=1)
+    await make(admin, "other", max_attempts=1)
+    runner.target.script(http_error(503))
+    await runner.consumer()
+    hidden, listed = await submit(runner), await submit(runner, executor="other")
+    await runner.heard(TaskSettled, 2)
+    record = await runner.record(hidden.id)
+    assert record.status is Status.FAILED
+    assert record.kept_until is not None
+    assert (record.kept_until - runner.clock.now()).total_seconds() == pytest.approx(60, abs=1)
+    letters = await Search(runner.store).dead_letters(TaskFilter(), limit=10, cursor=None)
+    assert [each.id for each in letters.items] == [listed.id]
+    waiting = await submit(runner, delay=60)
+    await runner.cancellation.cancel(waiting.id)
+    kept_until = (await runner.record(waiting.id)).kept_until
+    assert kept_until is not None
+    assert (kept_until - runner.clock.now()).total_seconds() == pytest.approx(60, abs=1)

@@ -47,7 +47,14 @@ def one_each(runner: LocalRunner) -> Parts:
     hosts, in_flight = HostStatsTable(), InFlight()
     states = SharedHostStates(runner.store, runner.clock, settings, hosts)
     watch = HostWatch(
-        runner.store, runner.events, runner.clock, settings, hosts=hosts, states=states, in_flight=in_flight
+        runner.store,
+        runner.events,
+        runner.clock,
+        settings,
+        hosts=hosts,
+        states=states,
+        in_flight=in_flight,
+        executors=runner.task_settings.current.executors,
     )
     gate = HostGate(runner.clock, settings, hosts=hosts, states=states, watch=watch)
     return Parts(gate, states, watch, in_flight)

@@ -13,6 +13,7 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.producer.queue_admin import QueueAdmin
 from tests.flow.local_runner import FORGOTTEN, HOLD, OK, LocalRunner, http_error
+from tests.tools.executors import executor
 
 
 def admin_of(runner: LocalRunner) -> QueueAdmin:
@@ -75,6 +76,13 @@ async def test_a_queue_that_a_schedule_names_is_not_deleted(runner: LocalRunner)
     limits = runner.task_settings.current.limits
     await runner.schedules.create("daily", ScheduleDraft.from_fields(fields, limits))
     with pytest.raises(StateConflict, match="schedule 'daily' submits to the queue reports"):
+        await admin_of(runner).delete("reports")
+
+
+async def test_a_queue_that_an_executor_names_is_not_deleted(runner: LocalRunner) -> None:
+    await declare(runner, "reports")
+    await runner.store.save_executor(executor("resize", queue="reports"), expected=None)
+    with pytest.raises(StateConflict, match="executor resize has the queue reports"):
         await admin_of(runner).delete("reports")
 
 

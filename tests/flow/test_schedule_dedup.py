@@ -105,3 +105,41 @@ async def test_many_schedulers_race(runner: LocalRunner) -> None:
     counts = await runner.store.counts()
     assert (counts[Status.SCHEDULED], counts[Status.CANCELLED]) == (1, 5)
     assert sum(event.count for event in runner.log if isinstance(event, TasksAccepted)) == 6
+
+
+@pytest.mark.parametrize("mode", ["return", "replace"])
+async def test_a_schedule_that_was_deleted_starts_nothing(
+    runner: LocalRunner, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it was read before, and its task was accepted after: that one is taken back."""
+    scheduler = await hourly(runner, mode)
+    runner.clock.advance(HOUR)
+    accept = runner.store.accept
+
+    async def accept_late(*args: Any, **options: Any) -> Any:
+        await runner.schedules.delete("report")
+        return await accept(*args, **options)
+
+    monkeypatch.setattr(runner.store, "accept", accept_late)
+    await scheduler.turn()
+    assert await made(runner) == []
+    assert sum((await runner.store.counts()).values()) == 0
+
+
+async def test_a_slot_that_ran_before_the_deletion_stays(
+    runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another scheduler has made its task, and then the schedule was deleted: its tasks go on."""
+    scheduler = await hourly(runner)
+    runner.clock.advance(HOUR)
+    accept = runner.store.accept
+
+    async def accept_later(*args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(runner.store, "accept", accept)
+        await runner.make_scheduler().turn()
+        await runner.schedules.delete("report")
+        return await accept(*args, **options)
+
+    monkeypatch.setattr(runner.store, "accept", accept_later)
+    await scheduler.turn()
+    assert await made(runner) == ids(13)

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from taskrunner.domain.change import Change, ChangeId
+from taskrunner.domain.change import ChangeId, StatusChange
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Event, Events, LoopFailed
 from taskrunner.domain.record import Record
@@ -51,6 +51,27 @@ async def test_a_client_may_come_back_to_a_process_that_is_behind(store: Store) 
         assert not coming_back.done()
         await behind.turn()
         assert await coming_back == []
+
+
+async def test_who_is_ahead_keeps_nobody_waiting(store: Store) -> None:
+    """Only those that read the log take one of the few places for it."""
+    behind, ahead = feed_of(store), feed_of(store)
+    with behind.kept_running(), ahead.kept_running():
+        await behind.turn()
+        await ahead.turn()
+        begun = behind.place
+        await store.accept(entries(1))
+        await behind.turn()
+        await store.accept(entries(1))
+        while ahead.place == begun or ahead.place <= behind.place:
+            await ahead.turn()
+        coming_back = [asyncio.create_task(replayed(behind, ahead.place)) for _ in range(20)]
+        await asyncio.sleep(0)
+        async with in_time("another client is told what it missed"):
+            assert len(await replayed(behind, begun)) == 1
+        assert not any(each.done() for each in coming_back)
+        await behind.turn()
+        assert await asyncio.gather(*coming_back) == [[]] * 20
 
 
 async def test_a_place_that_never_comes_is_lost(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +130,7 @@ class _Listener:
         self.unshown = unshown
         self.heard: list[str | ChangeId] = []
 
-    def wants(self, change: Change) -> bool:
+    def wants(self, change: StatusChange) -> bool:
         return True
 
     def tell(self, news: Sequence[TaskNews]) -> Iterable[Callable[[], None]]:

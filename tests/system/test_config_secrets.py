@@ -11,8 +11,9 @@ from servers.ports import free_ports
 
 from taskrunner.config import Config
 from taskrunner.config.values import Secret
+from tests.system.harness import command_line, process
 from tests.system.harness.http import Client
-from tests.system.harness.process import TaskrunnerProcess, run
+from tests.system.harness.process import TaskrunnerProcess
 from tests.system.harness.target import Target
 from tests.tools.waiting import wait_for
 
@@ -53,13 +54,8 @@ SERVICES: dict[str, Settings] = {
         "STORE__URL": f"postgresql://{AWAY}/db?user=me&password={MARK}&sslpassword={MARK}",
     },
 }
-COMMANDS = (
-    ("config", "show"),
-    ("config", "show", "--json"),
-    ("config", "check"),
-    ("doctor",),
-    ("produce", "--url", "http://a.test/"),
-)
+COMMANDS = (("config", "show"), ("config", "show", "--json"), ("config", "check"))
+WAITING = (("doctor",), ("produce", "--url", "http://a.test/"))
 
 
 def in_every_form(text: str) -> bool:
@@ -86,10 +82,11 @@ def everything(client: Client) -> Iterator[tuple[str, str]]:
 
 
 def printed(folder: Path, settings: Settings) -> Iterator[tuple[object, str]]:
-    """What each command prints; they wait for services that are away, so side by side."""
-    with ThreadPoolExecutor(len(COMMANDS)) as pool:
-        done = list(pool.map(lambda words: run(folder, settings, *words), COMMANDS))
-    for words, each in zip(COMMANDS, done, strict=True):
+    """What each command prints; those that wait for services that are away run side by side."""
+    done = [command_line.run(folder, settings, *words) for words in COMMANDS]
+    with ThreadPoolExecutor(len(WAITING)) as pool:
+        done += pool.map(lambda words: process.run(folder, settings, *words), WAITING)
+    for words, each in zip((*COMMANDS, *WAITING), done, strict=True):
         yield words, each.stdout + each.stderr
 
 
@@ -160,7 +157,7 @@ def test_what_runs_shows_no_secret(tmp_path: Path, port: int, target: Target) ->
         "FETCH__PROXY": f"http://me:{MARK}@{AWAY}",
         "LOGGER__LEVEL": "debug",
     }
-    assert run(tmp_path, settings, "db", "upgrade").returncode == 0
+    assert command_line.run(tmp_path, settings, "db", "upgrade").returncode == 0
     running = TaskrunnerProcess("all", port=port, log=tmp_path / "all.log", settings=settings)
     shown: list[tuple[object, str]] = []
     try:

@@ -244,7 +244,7 @@ async def accept_until(store: SqlStore, stop: asyncio.Event, told: list[str]) ->
         try:
             told += [answer.id for answer in await store.accept(tasks)]
         except StoreUnavailable:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # as the intake would: not thousands of tries while it is away
 
 
 async def refused(url: str, reason: str) -> None:

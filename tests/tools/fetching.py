@@ -1,7 +1,6 @@
 """Fetches as tests need them: a task from a URL, and many at once in a process whose memory is watched."""
 
 import threading
-import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,10 +37,9 @@ def make_task(url: str, **fields: Any) -> Task:
 
 @dataclass(frozen=True, kw_only=True)
 class ConcurrentFetches:
-    """The result of many concurrent fetches: counts by kind, seconds of the slowest, memory."""
+    """The result of many concurrent fetches: counts by kind, memory."""
 
     kinds: Counter[OutcomeKind]
-    slowest: float
     growth_bytes: int
 
 
@@ -54,16 +52,13 @@ def fetch_concurrently(task: Task, warm_url: str, count: int, **settings: Any) -
     policy = FetchSettings(limits=LOOPBACK, store_body_bytes=1024, **settings)
     warm, go = threading.Barrier(count + 1), threading.Barrier(count + 1)
     kinds: list[OutcomeKind] = []
-    seconds: list[float] = []
 
     def work() -> None:
         handler = HttpHandler(policy, watch, network)
         handler.run(AttemptContext(task=make_task(warm_url, timeout=30.0), number=1))
         warm.wait(60)
         go.wait(60)
-        started = time.monotonic()
         outcome = handler.run(AttemptContext(task=task, number=1))
-        seconds.append(time.monotonic() - started)
         kinds.append(outcome.kind)
         handler.close()
 
@@ -78,9 +73,7 @@ def fetch_concurrently(task: Task, warm_url: str, count: int, **settings: Any) -
     for thread in threads:
         thread.join()
     watch.stop()
-    return ConcurrentFetches(
-        kinds=Counter(kinds), slowest=max(seconds), growth_bytes=_memory_bytes("VmHWM") - before
-    )
+    return ConcurrentFetches(kinds=Counter(kinds), growth_bytes=_memory_bytes("VmHWM") - before)
 
 
 def _forget_peak() -> None:

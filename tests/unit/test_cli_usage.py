@@ -16,7 +16,7 @@ ONE = ["produce", "--url", "http://h/"]
         (["config", "chek"], 'did you mean "check"?'),
         (["db", "upgrad"], 'did you mean "upgrade"?'),
         (["produce", "--ulr", "x"], "'--url'"),
-        (["produce"], "give either --url or --file"),
+        (["produce"], "give --url, --executor or --file"),
         (
             [*ONE, "--header", "A: 1", "--header", "A: 2"],
             "--header: 'A' is given more",
@@ -37,7 +37,7 @@ ONE = ["produce", "--url", "http://h/"]
         ([*ONE, "--wait", "--wait-timeout", "soon"], "must be seconds, or a duration such as 30s"),
         ([*ONE, "--dry-run", "--wait"], "--dry-run submits nothing that --wait could wait for"),
         ([*ONE, "--idempotency-key", " k"], "--idempotency-key: must be 1 to 255 visible ASCII"),
-        (["produce", "--file", "-", "--idempotency-key", "k"], "--idempotency-key is for --url"),
+        (["produce", "--file", "-", "--idempotency-key", "k"], "--idempotency-key is for one task"),
         ([*ONE, "--dedup-ttl", "1m"], "the other options that begin with --dedup need --dedup"),
         ([*ONE, "--dedup", "k", "--dedup-ttl", "31d"], "dedup.ttl: must be"),
         ([*ONE, "--callback-tls", "x"], "the other options that begin with --callback need --callback"),

@@ -58,6 +58,8 @@ TASK = Task(
     ),
     signed_by="s",
     is_report=True,
+    retention=5.0,
+    is_dead_letter=False,
     created_by="k",
     tls="t",
     auth="a",

@@ -72,7 +72,17 @@ def test_data_that_is_left_out_is_null() -> None:
     assert schema(True).findings("5") == []
 
 
-@pytest.mark.parametrize("data", ['{"a":1,"a":2}', '{"x":{"a":1,"\\u0061":2}}', "1e999", '"\\ud800"'])
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"a":1,"a":2}',
+        '{"a":1,"b":2,"a" :3}',
+        '{"a":1,"b":2,"a"\n:3}',
+        '{"x":{"a":1,"\\u0061":2}}',
+        "1e999",
+        '"\\ud800"',
+    ],
+)
 def test_data_that_readers_take_differently_is_refused(data: str) -> None:
     """Another member than the one that was checked could be the one that counts."""
     assert [each.field.partition(".")[0] for each in schema({}).findings(data)] == ["data"]

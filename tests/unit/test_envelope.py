@@ -146,7 +146,7 @@ def test_a_foreign_message_is_a_draft() -> None:
         (b'{"url":"http://h/","run_at":"0001-01-01T00:00:00+14:00"}', "run_at: must lie between"),
         (b'{"v":1}', "missing required field `attempt`"),
         (b'{"v":1,"attempt":"one","task":{}}', "attempt: Expected `int`, got `str`"),
-        (b'{"v":1,"attempt":1,"task":{"id":"x"}}', "task: Object missing required field `url`"),
+        (b'{"v":1,"attempt":1,"task":{"id":"x"}}', "task: Object missing required field `timeout`"),
         (b'{"v":1,"attempt":1,"task":', "Input data was truncated"),
     ],
 )

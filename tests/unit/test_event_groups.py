@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from taskrunner.api.event_groups import EventGroups
 from taskrunner.api.event_stream import EventStream
-from taskrunner.domain.change import Change, ChangeId
+from taskrunner.domain.change import ChangeId, StatusChange
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
@@ -57,7 +57,7 @@ def told_news(draw: Any) -> list[TaskNews]:
     chosen = draw(st.lists(st.tuples(st.sampled_from(ids), st.sampled_from(Status) | st.none()), max_size=9))
     return [
         TaskNews(
-            change=Change(id=ChangeId(number, 0), task_id=task_id, status=status),
+            change=StatusChange(id=ChangeId(number, 0), task_id=task_id, status=status),
             record=None if status is None else record_of(tasks[task_id], status),
         )
         for number, (task_id, status) in enumerate(chosen)
@@ -112,12 +112,12 @@ def test_streams_get_what_they_select(selections: list[TaskFilter], told: list[T
         groups.remove(stream, selection, "")
     assert groups.is_empty
     assert gone.got == []
-    assert not groups.wants(Change(id=ChangeId(1, 0), task_id="a", status=None))
+    assert not groups.wants(StatusChange(id=ChangeId(1, 0), task_id="a", status=None))
 
 
 def of(*statuses: Status) -> list[TaskNews]:
     return [
-        TaskNews(change=Change(id=ChangeId(number, 0), task_id="a", status=status), record=None)
+        TaskNews(change=StatusChange(id=ChangeId(number, 0), task_id="a", status=status), record=None)
         for number, status in enumerate(statuses)
     ]
 

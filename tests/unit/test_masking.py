@@ -11,6 +11,7 @@ from taskrunner.domain.masking import (
     logged_url,
     mask_user_info,
     masked_setting,
+    masked_template,
     masked_url,
     strip_urls,
 )
@@ -142,3 +143,17 @@ def test_urls_in_a_text_are_cut() -> None:
     """Each of them, and the rest of the text stays."""
     assert strip_urls("a http://u:p@h/x?y=1 b 'amqps://u@i:1/#z', c") == "a http://h/x b 'amqps://i:1/', c"
     assert strip_urls("no url: a@b?c") == "no url: a@b?c"
+
+
+@pytest.mark.parametrize(
+    ("template", "shown"),
+    [
+        ("http://h/{a}?q={q}&token={user.token}", "http://h/{a}?q={q}&token={user.token}"),
+        ("http://h/?token=s3cret&q={q}", "http://h/?token=***&q={q}"),
+        ("http://h/?token=s3{q}cret", "http://h/?token=***"),
+        ("http://h/{a}", "http://h/{a}"),
+        ("http://u:s3cret@h/?q={q}#x", "http://***@h/?q={q}#x"),
+    ],
+)
+def test_a_placeholder_is_no_secret(template: str, shown: str) -> None:
+    assert masked_template(template) == shown

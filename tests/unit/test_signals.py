@@ -19,7 +19,7 @@ async def main():
     signals = Signals(abort_within=5)
     for name in {names}:
         os.kill(os.getpid(), getattr(signal, name))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # otherwise the kernel would merge signals of one kind
     print(signals.first.is_set(), signals.second.is_set(), signals.exit_code, flush=True)
     os._exit(0)
 

@@ -79,7 +79,7 @@ UNMET = [
     {"label_text": "team=red"},
     {"host": "example"},
     {"host": "target.example:8080"},
-    {"handler": "smtp"},
+    {"executor": "smtp"},
     {"outcome": "ok"},
     {"reason": "rejected"},
     {"created_by": "we"},

@@ -6,8 +6,26 @@ from typing import Self
 from taskrunner.api.views.task import TaskView
 from taskrunner.api.views.view import View
 from taskrunner.domain.dry_run import DryRun, PlannedAttempt, TargetVerdict
+from taskrunner.domain.executor import DeadLetterPolicy, Executor, ExecutorKind
 from taskrunner.domain.masking import Masking
 from taskrunner.domain.write_concern import WriteConcern
+
+
+class DryRunExecutor(View):
+    """The executor of the task, whose policies `task` has. `checked`: the data fits its schema."""
+
+    name: str
+    kind: ExecutorKind
+    version: int
+    checked: bool
+    concurrency: int | None
+    rate: float | None
+    retention: float | None
+    dead_letters: DeadLetterPolicy
+
+    @classmethod
+    def of(cls, executor: Executor) -> Self:
+        return cls.copy(executor, checked=executor.schema is not None)
 
 
 class DryRunView(View):
@@ -28,8 +46,10 @@ class DryRunView(View):
     write_concern: WriteConcern
     attempts: Sequence[PlannedAttempt]
     target: TargetVerdict | None
+    executor: DryRunExecutor | None
 
     @classmethod
     def of(cls, found: DryRun, masking: Masking) -> Self:
         task = TaskView.of_accepted(found.task, masking, published=False)
-        return cls.copy(found, created=found.existing_id is None, task=task)
+        executor = None if found.executor is None else DryRunExecutor.of(found.executor)
+        return cls.copy(found, executor=executor, created=found.existing_id is None, task=task)

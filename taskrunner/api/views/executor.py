@@ -7,7 +7,7 @@ import msgspec
 
 from taskrunner.api.views.view import View
 from taskrunner.domain.executor import DeadLetterPolicy, Executor, ExecutorKind, ManagedBy
-from taskrunner.domain.masking import Masking, masked_url
+from taskrunner.domain.masking import Masking, masked_template
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.task import AwareDatetime
 from taskrunner.domain.write_concern import WriteConcern
@@ -50,7 +50,7 @@ class ExecutorView(View):
         return cls.copy(
             executor,
             schema=None if executor.schema is None else msgspec.Raw(executor.schema.encode()),
-            url=masked_url(executor.url),
+            url=None if executor.url is None else masked_template(executor.url),
             method=executor.method if is_http else None,
             headers=masking.headers(executor.headers) if is_http else None,
         )

@@ -44,7 +44,7 @@ class HeaderView(View):
 class ResponseView(View):
     """A target's answer, without its body. `unchanged`: the target has nothing newer (304).
 
-    The result of a handler is JSON and has no `status_code`.
+    What a handler returned is JSON: it has no `status_code`, `url`, `http_version` or timings.
 
     `undecodable`: the body is as it came, since its Content-Encoding is wrong, cut, unknown or partial (206).
     `headers_truncated`: there were more headers than are kept.
@@ -59,9 +59,9 @@ class ResponseView(View):
     truncated: bool
     undecodable: bool
     headers_truncated: bool
-    url: str
+    url: str | None
     redirects: int
-    http_version: str
+    http_version: str | None
 
     @classmethod
     def of(cls, response: Response, masking: Masking, **more: Any) -> Self:
@@ -74,7 +74,8 @@ class ResponseView(View):
             status_code=response.status,
             headers=headers,
             size=response.size_bytes,
-            url=masked_url(response.url),
+            url=masked_url(response.url) or None,
+            http_version=response.http_version or None,
             **more,
         )
 
@@ -84,12 +85,12 @@ class ResultView(ResponseView):
 
     body: str | None
     body_url: str
-    timings: TimingsView
+    timings: TimingsView | None
 
     @classmethod
     def of_final(cls, response: Response, masking: Masking, *, body_url: str, body: bytes | None) -> Self:
         text = None if body is None else as_text(body, cut=response.truncated)
-        timings = TimingsView.of(response.timings)
+        timings = None if response.status is None else TimingsView.of(response.timings)
         return cls.of(response, masking, body=text, body_url=body_url, timings=timings)
 
 

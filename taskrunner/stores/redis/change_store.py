@@ -3,7 +3,7 @@
 import secrets
 from datetime import datetime
 
-from taskrunner.domain.change import Change, ChangeId, ChangeLog, Changes
+from taskrunner.domain.change import ChangeId, ChangeLog, Changes, StatusChange
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.status import Status
 from taskrunner.stores.change_store import SECRET_BYTES, ChangeStore
@@ -22,7 +22,7 @@ class RedisChangeStore(RedisPart, ChangeStore):
             return Changes(changes=(), lost=True)
         return Changes(
             changes=[
-                Change(
+                StatusChange(
                     id=_id(place),
                     task_id=task_id.decode(),
                     status=Status(status.decode()) if status else None,

@@ -74,7 +74,8 @@ RECORD = HashFields(StoredRecord)
 SCHEDULE = HashFields(StoredSchedule)
 OPERATION = HashFields(StoredOperation)
 DEAD_MESSAGE = HashFields(
-    DeadLetter, without={"id", "kind", "labels", "outcome", "created_at", "created_by", "raw"}
+    DeadLetter,
+    without={"id", "kind", "executor", "is_listed", "labels", "outcome", "created_at", "created_by", "raw"},
 )
 
 # The names that are written out for Lua: the place of each argument of an item, and the fields to read.

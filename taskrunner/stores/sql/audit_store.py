@@ -8,14 +8,12 @@ from sqlalchemy import Executable, Select, delete, insert, literal, select
 from taskrunner.domain.audit import AuditEntry, first_audit_id
 from taskrunner.domain.codec import encode
 from taskrunner.stores.audit_store import AuditStore, decode_audit_entry
+from taskrunner.stores.sql.fields import LAST_ID
 from taskrunner.stores.sql.session import Session, ids
 from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query, statement
 from taskrunner.stores.sql.tables import audit
 from taskrunner.stores.values import Page
-
-# Sorts after every id.
-_LAST = "~"
 
 
 class SqlAuditStore(SqlPart, AuditStore):
@@ -24,7 +22,7 @@ class SqlAuditStore(SqlPart, AuditStore):
         await self._connection.write(lambda session: session.run(_insert, **written))
 
     async def audit_entries(self, *, limit: int, cursor: str | None) -> Page[AuditEntry]:
-        last = _LAST if cursor is None else cursor
+        last = LAST_ID if cursor is None else cursor
         rows = await self._connection.read(lambda session: session.fetch(_before, last=last, limit=limit + 1))
         found = [decode_audit_entry(row[1].encode()) for row in sorted(rows, key=tuple, reverse=True)]
         page = found[:limit]
@@ -33,7 +31,7 @@ class SqlAuditStore(SqlPart, AuditStore):
     async def prune_audit(self, *, before: datetime, most: int, limit: int) -> int:
         def prune(session: Session) -> int:
             beyond = session.first(_place, place=most)
-            first_kept = max(first_audit_id(before), "" if beyond is None else f"{beyond[0]}{_LAST}")
+            first_kept = max(first_audit_id(before), "" if beyond is None else f"{beyond[0]}{LAST_ID}")
             rows = session.fetch(_lock_old, first=first_kept, limit=limit)
             return session.run(_delete, ids(row[0] for row in rows)) if rows else 0
 

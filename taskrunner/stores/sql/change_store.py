@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from datetime import datetime
 
-from taskrunner.domain.change import Change, ChangeId, ChangeLog, Changes
+from taskrunner.domain.change import ChangeId, ChangeLog, Changes, StatusChange
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.status import Status
@@ -40,7 +40,7 @@ class SqlChangeStore(SqlPart, ChangeStore):
             return Changes(changes=(), lost=True)
         return Changes(
             changes=[
-                Change(
+                StatusChange(
                     id=ChangeId(major, minor),
                     task_id=task_id,
                     status=None if status is None else Status(status),

@@ -10,8 +10,8 @@ from taskrunner.domain.record import DeadLetter, DeadLetterKind, dead_task
 from taskrunner.domain.status import Status
 from taskrunner.stores.dead_letter_store import DeadLetterStore
 from taskrunner.stores.fields import retention_ms
-from taskrunner.stores.sql.fields import TableFields, pack, text
-from taskrunner.stores.sql.operator_store import LAST_ID, read_record
+from taskrunner.stores.sql.fields import LAST_ID, LATEST, TableFields, pack, text
+from taskrunner.stores.sql.operator_store import read_record
 from taskrunner.stores.sql.session import Session, ids
 from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import INT, TEXT, IncomingRows, packed_bytes, parameter, query, statement
@@ -19,7 +19,6 @@ from taskrunner.stores.sql.tables import dead_messages, encoded_tasks, tasks
 from taskrunner.stores.sql.task_lists import RECORD_COLUMNS, of_namespace, record
 from taskrunner.stores.values import Page, Place
 
-_LATEST = 2**62
 _MESSAGE = TableFields(DeadLetter, dead_messages, without={"raw"})
 
 
@@ -41,7 +40,7 @@ class SqlDeadLetterStore(SqlPart, DeadLetterStore):
     async def list_dead_letters(
         self, *, limit: int, cursor: str | None, namespace: str = ""
     ) -> Page[DeadLetter]:
-        place = Place(ms=_LATEST, kind="t", id=LAST_ID)
+        place = Place(ms=LATEST, kind="t", id=LAST_ID)
         if cursor is not None:
             place = Place.of_cursor(text(cursor), namespace=namespace, letters=True)
         # Among those that died in the same millisecond, tasks come before messages.

@@ -14,6 +14,9 @@ from taskrunner.stores.fields import Convert, StoredFields
 from taskrunner.stores.sql.session import Row, Rows
 
 V = TypeVar("V", bound=Value)
+# Sorts behind every id, in UTF-8 as in code points; and behind every time in ms.
+LAST_ID = "\U0010ffff"
+LATEST = 2**62
 
 
 def text(value: str) -> str:

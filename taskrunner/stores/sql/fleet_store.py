@@ -12,6 +12,7 @@ from taskrunner.domain.figures import KEPT
 from taskrunner.domain.status import Status
 from taskrunner.domain.worker_report import WorkerReport
 from taskrunner.stores.fleet_store import FleetStore, StoredFigures, decode_figures, decode_worker_report
+from taskrunner.stores.sql.fields import LAST_ID
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query, statement
@@ -20,8 +21,6 @@ from taskrunner.stores.sql.tables import tasks, worker_reports
 
 # Void rows that one report removes.
 _PRUNED = 500
-# Sorts behind every process.
-_LAST = "~"
 
 
 class SqlFleetStore(SqlPart, FleetStore):
@@ -54,7 +53,7 @@ class SqlFleetStore(SqlPart, FleetStore):
         return sorted((decode_worker_report(row[0].encode()) for row in rows), key=lambda each: each.id)
 
     async def figures(self, *, seconds: int, first: int, last: int) -> Sequence[StoredFigures]:
-        between = {"first": _place(seconds, first), "last": f"{_place(seconds, last)}{_LAST}"}
+        between = {"first": _place(seconds, first), "last": f"{_place(seconds, last)}{LAST_ID}"}
         rows = await self._connection.read(lambda session: session.fetch(_figures_between, **between))
         return [
             StoredFigures(

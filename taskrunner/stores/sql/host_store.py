@@ -8,7 +8,7 @@ from sqlalchemy import Executable, Select, delete, insert, select, tuple_, updat
 
 from taskrunner.domain.clock import to_ms
 from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry, HostStore
-from taskrunner.stores.sql.fields import TableFields, text
+from taskrunner.stores.sql.fields import LATEST, TableFields, text
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import TEXT, IncomingRows, Statement, parameter, query, statement
@@ -17,7 +17,6 @@ from taskrunner.stores.values import Place
 
 _HOST = TableFields(HostEntry, hosts)
 _PLACE = hosts.c.until_ms, hosts.c.host
-_LATEST = 2**62
 
 
 class SqlHostStore(SqlPart, HostStore):
@@ -34,7 +33,7 @@ class SqlHostStore(SqlPart, HostStore):
     async def live_hosts(
         self, *, now: datetime, limit: int, after: Place | None = None
     ) -> Sequence[HostEntry]:
-        begin = {"ms": _LATEST, "begin": ""} if after is None else {"ms": after.ms, "begin": text(after.id)}
+        begin = {"ms": LATEST, "begin": ""} if after is None else {"ms": after.ms, "begin": text(after.id)}
         rows = await self._connection.read(
             lambda session: session.fetch(_live, now=to_ms(now), limit=limit, **begin)
         )

@@ -8,7 +8,7 @@ from sqlalchemy import Executable, Select, delete, insert, literal, select, upda
 
 from taskrunner.domain.clock import to_ms
 from taskrunner.stores.operation_store import OperationStore, StoredOperation
-from taskrunner.stores.sql.fields import TableFields
+from taskrunner.stores.sql.fields import LAST_ID, TableFields
 from taskrunner.stores.sql.session import Session, ids
 from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query, statement
@@ -16,8 +16,6 @@ from taskrunner.stores.sql.tables import operations
 from taskrunner.stores.values import Page
 
 _OPERATION = TableFields(StoredOperation, operations)
-# Sorts after every id.
-_LAST = "~"
 
 
 class SqlOperationStore(SqlPart, OperationStore):
@@ -43,7 +41,7 @@ class SqlOperationStore(SqlPart, OperationStore):
     async def list_operations(
         self, *, limit: int, cursor: str | None, namespace: str = ""
     ) -> Page[StoredOperation]:
-        place = {"last": _LAST if cursor is None else cursor, "limit": limit + 1}
+        place = {"last": LAST_ID if cursor is None else cursor, "limit": limit + 1}
         rows = await self._connection.read(
             lambda session: (
                 session.fetch(_own_before, namespace=namespace, **place)

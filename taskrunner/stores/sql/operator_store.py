@@ -23,7 +23,7 @@ from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.operator_store import ANY_TIME, OperatorStore
 from taskrunner.stores.sql.consumer_store import end_waiting, ending
 from taskrunner.stores.sql.counts import read_counts
-from taskrunner.stores.sql.fields import text
+from taskrunner.stores.sql.fields import LATEST, text
 from taskrunner.stores.sql.locked_task import (
     DELETED,
     delete_bodies,
@@ -38,10 +38,6 @@ from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query
 from taskrunner.stores.sql.tables import bodies, encoded_tasks, pauses, tasks
 from taskrunner.stores.sql.task_lists import RECORD_COLUMNS, TASK_LISTS, record
 from taskrunner.stores.values import AttemptRef, Created, Due, Page, Place
-
-# Sorts behind every id, in UTF-8 as in code points.
-LAST_ID = "\U0010ffff"
-_LATEST = 2**62
 
 
 class SqlOperatorStore(SqlPart, OperatorStore):
@@ -74,7 +70,7 @@ class SqlOperatorStore(SqlPart, OperatorStore):
     ) -> Page[Record]:
         newest_first = order is TaskOrder.NEWEST
         place = created.place(order) if cursor is None else Place.of_cursor(text(cursor), namespace=namespace)
-        end = _LATEST if newest_first else -_LATEST
+        end = LATEST if newest_first else -LATEST
         place = place or Place(ms=end, id="")
         chosen = {} if status is None else {"status": status.value}
         if namespace:

@@ -290,7 +290,7 @@ async def test_restart_under_load_loses_nothing_confirmed(rabbit: RabbitBackend,
             try:
                 answers = await broker.publish([letter])
             except BrokerUnavailable:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # as a publisher would: not thousands of tries while it is away
                 continue
             if answers[0] is CONFIRMED:
                 confirmed.add(letter.body)

@@ -57,6 +57,7 @@ from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_run import OperationRuns
 from taskrunner.producer.operation_runner import OperationRunner
+from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.queue_admin import QueueAdmin
@@ -69,6 +70,7 @@ from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.producer.task_quota import TaskQuota
 from taskrunner.producer.webhook_admin import WebhookAdmin
+from taskrunner.producer.webhook_watch import WebhookWatch
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.api.harness import Api
@@ -168,7 +170,9 @@ async def api(
         "reconnects": reconnects(broker, store),
     }
     requeue = Requeuer(store, intake, publisher, clock, hold=10)
-    cancellation = Cancellation(store, events, clock, RetentionSettings(), WebhookSource(()))
+    webhook_watch = WebhookWatch(store, events, clock)
+    await webhook_watch.turn()
+    cancellation = Cancellation(store, events, clock, RetentionSettings(), webhook_watch.source)
     watch = QueueWatch(
         store, broker, events, intake_settings, DeclaredQueues(), intake_settings.current.executors
     )
@@ -176,6 +180,7 @@ async def api(
     await keys.turn()
     executors = ExecutorWatch(store, events, intake_settings.current.executors, watch.declare_for_executors)
     await executors.turn()
+    pauses = PauseWatch(store, events, clock, executors.source)
     sessions = Sessions(store, keys, events, clock)
     quota, storage = TaskQuota(store, keys, events, clock), StorageQuota(store, keys, events, clock)
     hosts = HostAdmin(store, events, clock, {"*.config.test": HostLimit(rate=2.5)}, HostSettings())
@@ -208,10 +213,11 @@ async def api(
         executors=ExecutorAdmin(store, Search(store), cancellation, clock, intake_settings, executors),
         work=work,
         attempts=attempts,
-        webhooks=WebhookAdmin(store, clock, intake_settings),
+        webhooks=WebhookAdmin(store, clock, intake_settings, webhook_watch.refresh),
         access=Access(keys, access_settings, KeyLimiter(store, clock), sessions, KeyQuotas(quota, storage)),
-        keys=KeyAdmin(store, clock, storage=storage),
+        keys=KeyAdmin(store, clock, storage=storage, refresh=keys.refresh),
         key_watch=keys,
+        pauses=pauses,
         sessions=sessions,
         trail=trail,
         options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"]), **api_options),
@@ -237,6 +243,7 @@ async def api(
             sessions,
             quota,
             storage,
+            pauses,
             feed,
             executors,
             work,

@@ -35,6 +35,7 @@ from taskrunner.producer.intake import Intake
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_watch import KeyWatch
+from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.sessions import Sessions
 from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.producer.task_feed import TaskFeed
@@ -75,6 +76,7 @@ class Api:
     sessions: Sessions
     quota: TaskQuota
     storage: StorageQuota
+    pauses: PauseWatch
     feed: TaskFeed
     executors: ExecutorWatch
     work: RemoteWork

@@ -18,7 +18,7 @@ HTTP = {
     "enabled": True,
     "description": "Orders to the shop",
     "schema": {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]},
-    "url": "https://shop.test/orders/{id}?key={key}",
+    "url": "https://shop.test/orders/{id}?key={key}&token=s3cret",
     "method": "PUT",
     "headers": {"Authorization": "secret", "Accept": "b"},
     "tls": None,
@@ -59,7 +59,7 @@ async def test_all_can_be_said_and_sent_back(api: Api) -> None:
     made = await api.ask("POST", "/executors", json=HTTP)
     shown = {name: made.json[name] for name in HTTP}
     assert shown == {**HTTP, "headers": {"Authorization": "***", "Accept": "b"}, "url": shown["url"]}
-    assert shown["url"] == "https://shop.test/orders/{id}?key=***"
+    assert shown["url"] == "https://shop.test/orders/{id}?key={key}&token=***"
     again = await api.ask("PUT", "/executors/send_order", json={**shown, "url": HTTP["url"], "headers": {}})
     assert (again.status, again.json["version"]) == (200, 2)
     masked = await api.refusal(422, "executor_invalid", "PUT", "/executors/send_order", json=shown)
@@ -299,3 +299,40 @@ async def test_a_task_of_an_executor_has_no_request(api: Api) -> None:
     archive = (await api.get(f"/tasks/{task_id}/attempts?format=har")).json
     assert archive["log"]["entries"] == []
     await api.refusal(404, "task_unknown", "GET", f"/tasks/{task_id}/attempts/1?format=curl")
+
+
+async def test_a_dry_run_tells_the_executor_and_its_policies(api: Api) -> None:
+    """What the task would have, and that the data fits; nothing is stored."""
+    await api.make_executor(schema={"type": "object"}, timeout=9, concurrency=2)
+    task = {"executor": "resize_image", "data": {}}
+    found = (await api.ask("POST", "/tasks?dry_run=true", json=task)).json
+    assert found["executor"] == {
+        "name": "resize_image",
+        "kind": "python",
+        "version": 1,
+        "checked": True,
+        "concurrency": 2,
+        "rate": None,
+        "retention": None,
+        "dead_letters": {"enabled": True},
+    }
+    assert (found["task"]["timeout"], found["target"]) == (9, None)
+    assert not (await api.get("/tasks")).json["tasks"]
+    wrong = {"executor": "resize_image", "data": []}
+    await api.refusal(422, "task_invalid", "POST", "/tasks?dry_run=true", json=wrong)
+    assert (await api.ask("POST", "/tasks?dry_run=true", json={"url": "http://example.com/"})).json[
+        "executor"
+    ] is None
+
+
+async def test_a_task_of_a_disabled_executor_says_why_it_waits(api: Api) -> None:
+    """With who disabled it, as for pauses."""
+    await api.make_executor()
+    made = await api.ask("POST", "/tasks", json={"executor": "resize_image"})
+    await api.queued(made.json["id"])
+    boss = bearer(await api.make_key("boss", Scope.ADMIN))
+    await api.ask("PATCH", "/executors/resize_image", json={"enabled": False}, headers=boss)
+    reasons = (await api.ask("GET", f"/tasks/{made.json['id']}/explain", headers=boss)).json["reasons"]
+    (paused,) = [each for each in reasons if each["code"] == "paused"]
+    assert (paused["scope"], paused["by"]) == ("executor:resize_image", "boss")
+    assert paused["text"].startswith("The executor resize_image has been disabled since ")

@@ -21,7 +21,6 @@ from taskrunner.domain.status import Status
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer
 
-
 OF_WORKERS = ("/executors/{executor}/lease", "/tasks/{id}/heartbeat", "/tasks/{id}/status")
 
 

@@ -4,11 +4,13 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urljoin
 
+import fakeredis
 import pytest
 
 from taskrunner.api.views.task_part import BASIC_FIELDS, TASK_FIELDS
 from taskrunner.domain.api_key import Scope
 from taskrunner.domain.clock import SystemClock
+from taskrunner.domain.events import RequestFailed
 from taskrunner.domain.host_state import HostState, encode_state
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.status import Status
@@ -242,3 +244,16 @@ async def test_nothing_of_others_is_found(api: Api) -> None:
                 told = " ".join(f"{page.content.decode()} {page.headers.get('Link', '')}" for page in pages)
                 assert "theirs" not in told.replace(query.partition("&")[0], "")
                 assert "~" not in told
+
+
+@pytest.mark.parametrize(
+    "path", ["/tasks", "/tasks?limit=1", "/tasks/a", "/tasks?cursor=5:x&sort=created_at"]
+)
+async def test_a_record_that_cannot_be_read_is_no_fault_of_the_client(api: Api, path: str) -> None:
+    """500, with the id of the error under which the log tells more: no cursor was wrong."""
+    await api.submit(id="a")
+    await fakeredis.FakeAsyncRedis(server=api.redis).hset("{taskrunner}:task:a", "encoded", "{broken")
+    problem = await api.refusal(500, "internal_error", "GET", path)
+    assert problem["instance"].startswith("urn:uuid:")
+    assert [event for event in api.events if isinstance(event, RequestFailed)]
+    await api.refusal(400, "bad_query", "GET", "/tasks?cursor=nonsense")

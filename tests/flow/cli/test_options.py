@@ -34,6 +34,7 @@ from tests.flow.cli.command_cases import (
     schedule_url,
     watch,
 )
+from tests.flow.cli.executor_cases import EXECUTOR_CASES
 from tests.flow.cli.fleet_cases import FLEET_CASES
 from tests.flow.cli.harness import ALL, Case, Cli, lines
 from tests.flow.cli.key_cases import KEY_CASES
@@ -65,7 +66,7 @@ CHOSEN: Mapping[str, tuple[str, set[str]]] = {
     "--label": ("team=red", {"red", "new"}),
     "--label-text": ("RE", {"red", "new"}),
     "--host": ("a.test", {"red", "new"}),
-    "--handler": ("other", set()),
+    "--executor": ("other", set()),
     "--outcome": ("http_error", {"red"}),
     "--reason": ("timeout", {"pale"}),
     "--created-by": ("web", {"red", "new"}),
@@ -139,6 +140,9 @@ def named(command: str) -> tuple[str, ...]:
     needed |= {f"schedule {name}": "s" for name in ("update", "show", "delete", "pause", "resume", "run")}
     needed |= {"keys create": "web --scope read", "keys revoke": "first", "keys rotate": "first"}
     needed |= {f"operations {name}": UNKNOWN for name in ("show", "abort")}
+    needed |= {f"executors {name}": "e" for name in ("show", "enable", "disable", "delete")}
+    needed |= {"executors create": "e --kind python", "executors update": "e --timeout 5"}
+    needed |= {"executors check": "tests.tools.hostile_handlers"}
     needed |= {"keys limit": "first --rate 5/s"}
     needed |= {f"queues {name}": "reports" for name in ("declare", "delete")}
     needed |= {"webhooks put": " ".join(PUT[2:]), "webhooks show": "ends", "webhooks delete": "ends"}
@@ -241,6 +245,7 @@ def cases() -> dict[str, Case]:
         **selecting_cases(),
         **task_cases(),
         **KEY_CASES,
+        **EXECUTOR_CASES,
         **WEBHOOK_CASES,
         **AUDIT_CASES,
         **OPERATION_CASES,

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from servers.ports import free_ports
 
+from tests.system.harness import process
 from tests.system.harness.command_line import run
 from tests.system.harness.http import Client
 from tests.system.harness.process import TaskrunnerProcess
@@ -101,9 +102,11 @@ class Deployment:
         return str(answer.json["id"])
 
     def submit_many(self, urls: list[str], **options: str) -> list[str]:
-        """Hand in tasks by `produce --file -`; returns their ids."""
+        """Hand in tasks by `produce --file -`, in a process beside this one; returns their ids."""
         words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
-        done = self.run("produce", "--file", "-", *words, given="\n".join(urls).encode())
+        done = process.run(
+            self.folder, self.settings, "produce", "--file", "-", *words, given="\n".join(urls)
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout.split()
 

@@ -1,6 +1,6 @@
 -- ARGV: webhooks or executors, name, value ('' to remove it), the value that it replaces ('' for none). Answers 1 if it was written, or stands there already.
 
-local hash = ARGV[1] == 'webhooks' and WEBHOOKS or EXECUTORS
+local hash = ({ webhooks = WEBHOOKS, executors = EXECUTORS })[ARGV[1]]
 local found = call('HGET', hash, ARGV[2]) or ''
 
 if found ~= ARGV[3] then

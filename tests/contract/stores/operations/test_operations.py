@@ -10,8 +10,8 @@ from taskrunner.domain.audit import Actor, AuditSource, new_audit_id
 from taskrunner.domain.bulk_operation import (
     BulkOperation,
     OperationAction,
+    OperationProgress,
     OperationStatus,
-    Progress,
     Refusal,
     RequeueSample,
     Resource,
@@ -75,7 +75,7 @@ async def test_there_may_be_none(store: Store) -> None:
         {"rate": 0.5, "limit": 7, "stop_at": StopAt(percent=2.5), "dry_run": True},
         {"status": OperationStatus.RUNNING, "started_at": NOW, "runner": "r", "lease_until": NOW + SECOND},
         {
-            "progress": Progress(
+            "progress": OperationProgress(
                 matched=3,
                 done=1,
                 skipped=1,

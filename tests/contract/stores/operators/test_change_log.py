@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from taskrunner.domain.change import Change, ChangeId
+from taskrunner.domain.change import ChangeId, StatusChange
 from taskrunner.domain.progress import Progress
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import replace
@@ -21,7 +21,7 @@ from tests.contract.stores.harness import KEEP, NOW, Backend, bring, entries, en
 from tests.tools.waiting import eventually
 
 KEPT = timedelta(minutes=5)
-# As `Change` has it.
+# As `StatusChange` has it.
 Shown = list[tuple[str, Status | None]]
 
 
@@ -29,9 +29,9 @@ async def begin(store: Store, now: datetime = NOW) -> ChangeId:
     return (await store.log_changes(now=now, until=now + KEPT)).end
 
 
-async def read(store: Store, after: ChangeId, *, least: int, limit: int = 1000) -> Sequence[Change]:
+async def read(store: Store, after: ChangeId, *, least: int, limit: int = 1000) -> Sequence[StatusChange]:
     """The changes after that place, once there are `least`; a foreign open transaction delays them."""
-    found: list[Change] = []
+    found: list[StatusChange] = []
 
     async def are_there() -> bool:
         answer = await store.changes(after, limit=limit)
@@ -43,7 +43,7 @@ async def read(store: Store, after: ChangeId, *, least: int, limit: int = 1000) 
     return found
 
 
-def shown(found: Sequence[Change]) -> Shown:
+def shown(found: Sequence[StatusChange]) -> Shown:
     return [(change.task_id, change.status) for change in found]
 
 
@@ -143,7 +143,7 @@ async def test_parts_have_each_change_once(store: Store, limit: int) -> None:
     made = entries(30)
     await store.accept(made)
     await read(store, place, least=30)
-    found: list[Change] = []
+    found: list[StatusChange] = []
     while part := (await store.changes(found[-1].id if found else place, limit=limit)).changes:
         assert len(part) <= limit
         found += part
