@@ -267,7 +267,7 @@ class ConnectionServer(web.Server):
         """Called by aiohttp when the head of a request is complete."""
         if isinstance(protocol, ClientConnection):
             protocol.begin(payload)
-            self.places.busy(protocol)
+            self.places.idle.pop(protocol, None)
             protocol.foreign_version = message.version.major != 1
         if message is ERROR or message.version.major != 1:
             # The parser marks its errors as HTTP/1.0; we answer in the version that we speak.
@@ -290,7 +290,7 @@ class ConnectionServer(web.Server):
             if isinstance(protocol, ClientConnection):
                 protocol.handling = False
                 if protocol.transport is not None:
-                    self.places.idle(protocol)
+                    self.places.idle[protocol] = None
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:

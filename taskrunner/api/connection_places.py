@@ -28,13 +28,14 @@ class Placed(Protocol):
 
 
 class ConnectionPlaces:
-    """Counts connections, and knows which of them have no request in progress."""
+    """Counts connections, and closes one that is idle where there is no place."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._open: set[Placed] = set()
-        # The one that has been idle longest comes first.
-        self._idle: dict[Placed, None] = {}
+        # Those without a request in progress, the one that has been idle longest first. Who begins and ends
+        # requests keeps it: each request passes there.
+        self.idle: dict[Placed, None] = {}
         self._all_closed = asyncio.Event()
 
     @property
@@ -54,22 +55,14 @@ class ConnectionPlaces:
         self._open.add(connection)
         if self.are_taken:
             self._make_room_for(connection)
-        self._idle[connection] = None
+        self.idle[connection] = None
 
     def give_back(self, connection: Placed) -> None:
         """The connection is closed. Safe to repeat."""
         self._open.discard(connection)
-        self._idle.pop(connection, None)
+        self.idle.pop(connection, None)
         if not self._open:
             self._all_closed.set()
-
-    def busy(self, connection: Placed) -> None:
-        """A request begins."""
-        self._idle.pop(connection, None)
-
-    def idle(self, connection: Placed) -> None:
-        """A request has ended."""
-        self._idle[connection] = None
 
     async def wait_closed(self, seconds: float) -> None:
         """Wait up to `seconds` until all are closed."""
@@ -81,9 +74,9 @@ class ConnectionPlaces:
                 await self._all_closed.wait()
 
     def _make_room_for(self, connection: Placed) -> None:
-        idlest = next(iter(self._idle), None)
+        idlest = next(iter(self.idle), None)
         if idlest is not None:
-            del self._idle[idlest]
+            del self.idle[idlest]
             idlest.force_close()
         elif len(self._open) <= self._limit + _PROBE_PLACES:
             connection.only_probes = True

@@ -10,7 +10,7 @@ from taskrunner.domain.codec import encode
 from taskrunner.domain.submitter import namespace_of
 from taskrunner.domain.task_filter import TaskFacts, TaskFilter, task_facts
 from taskrunner.domain.value import replace
-from taskrunner.producer.task_feed import TaskNews
+from taskrunner.producer.change_reader import TaskNews
 
 # How a caller is shown an event.
 Show = Callable[[TaskNews], bytes]

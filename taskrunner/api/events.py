@@ -24,7 +24,8 @@ from taskrunner.domain.change import ChangeId
 from taskrunner.domain.errors import OutsideError, TaskUnknown
 from taskrunner.domain.status import TERMINAL
 from taskrunner.domain.task_filter import TaskFilter
-from taskrunner.producer.task_feed import ChangesLost, TaskFeed, TaskNews
+from taskrunner.producer.change_reader import ChangesLost, TaskNews
+from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.stores.base import Store
 
 # The type of the event of a task that was deleted; that of the others is the status.

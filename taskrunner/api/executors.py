@@ -1,5 +1,7 @@
 """The routes for executors: create, list, read, change, delete. All keys share them."""
 
+import asyncio
+
 from aiohttp import web
 
 from taskrunner.api.audited import change_of
@@ -119,7 +121,10 @@ class ExecutorRoutes:
         return empty_response()
 
     async def _draft(self, request: web.Request) -> ExecutorDraft:
-        return ExecutorDraft.from_json(await self._body(request), self._executors.limits)
+        # To check the largest schemas takes a second.
+        return await asyncio.to_thread(
+            ExecutorDraft.from_json, await self._body(request), self._executors.limits
+        )
 
     async def _body(self, request: web.Request) -> bytes:
         return await read_json_body(request, limit=_MAX_REQUEST_BYTES, timeout=self._options.request_timeout)

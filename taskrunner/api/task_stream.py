@@ -6,7 +6,7 @@ from aiohttp import web
 
 from taskrunner.api.event_stream import EventStream, gap
 from taskrunner.domain.change import ChangeId
-from taskrunner.producer.task_feed import TaskNews
+from taskrunner.producer.change_reader import TaskNews
 from taskrunner.producer.task_follower import TaskFollower
 
 

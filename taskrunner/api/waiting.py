@@ -14,7 +14,8 @@ from taskrunner.domain.change import ChangeId
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import TERMINAL
 from taskrunner.domain.value import Value
-from taskrunner.producer.task_feed import TaskFeed, TaskNews
+from taskrunner.producer.change_reader import TaskNews
+from taskrunner.producer.task_feed import TaskFeed
 
 
 class Waited(Value):

@@ -18,7 +18,8 @@ from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.masking import Masking
 from taskrunner.domain.status import Status
-from taskrunner.producer.task_feed import TaskFeed, TaskNews
+from taskrunner.producer.change_reader import TaskNews
+from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.producer.task_follower import TaskFollower
 
 

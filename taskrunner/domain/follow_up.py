@@ -101,6 +101,7 @@ def _payload(end: End, known_as: str) -> dict[str, Any]:
         "data": {
             "id": known_as,
             "status": end.status,
+            "executor": task.executor,
             "url": masked_url(task.url),
             "method": task.method,
             "queue": task.queue,

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from taskrunner.api.problems import RequestRefused, refuse
 from taskrunner.domain.change import ChangeId
-from taskrunner.producer.task_feed import TaskNews
+from taskrunner.producer.change_reader import TaskNews
 from taskrunner.producer.task_follower import TaskFollower
 
 Item = TypeVar("Item")

@@ -242,8 +242,6 @@ def _settled(event: TaskSettled) -> dict[str, Any]:
         "status": verdict.status.value,
         "elapsed": round(event.elapsed, 4),
     }
-    if task.executor is not None:
-        fields["executor"] = task.executor
     if verdict.due is not None:
         fields["due"] = verdict.due
     if outcome.error is not None:
@@ -268,10 +266,8 @@ def _plain(event: Event) -> dict[str, Any]:
 
 def _target(task: Task) -> dict[str, Any]:
     """What runs the task, or where it goes."""
-    executor = {} if task.executor is None else {"executor": task.executor}
-    if task.url is None:
-        return executor
-    return {**executor, "method": task.method, "url": logged_url(task.url)}
+    request = {} if task.url is None else {"method": task.method, "url": logged_url(task.url)}
+    return request if task.executor is None else {"executor": task.executor, **request}
 
 
 def _readable(value: Any) -> Any:

@@ -3,7 +3,8 @@
 Each change is conditional on the version that it was made from.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import ExecutorInvalid, ExecutorUnknown, FieldError, StateConflict
@@ -100,11 +101,13 @@ class ExecutorAdmin:
         To enable or disable an executor does not take it from the code that registered it.
         """
 
-        def changed(known: Executor) -> Executor:
-            made = self._made(name, ExecutorDraft.patched(known, patch, self.limits))
+        async def changed(known: Executor) -> Executor:
+            # To check the largest schemas takes a second.
+            draft = await asyncio.to_thread(ExecutorDraft.patched, known, patch, self.limits)
+            made = self._made(name, draft)
             alike = replace(_following(known, made), enabled=known.enabled, managed_by=known.managed_by)
             is_switched = replace(alike, version=known.version, updated_at=known.updated_at) == known
-            if is_switched and b"managed_by" not in patch:
+            if is_switched and draft.managed_by is None:
                 made = replace(made, managed_by=known.managed_by)
             return made
 
@@ -144,7 +147,7 @@ class ExecutorAdmin:
                 f"executor {name!r} has tasks that have not ended; wait for them, or give cancel=true"
             )
         if known.enabled and cancel:
-            known = await self._change(name, lambda each: replace(each, enabled=False), check)
+            known = await self._change(name, _disabled, check)
         cancelled = await self._cancel_all(name, give_up) if cancel else 0
         if not await self._store.delete_executor(known):
             raise _contended(name)
@@ -188,12 +191,12 @@ class ExecutorAdmin:
         return cancelled
 
     async def _change(
-        self, name: str, change: Callable[[Executor], Executor], check: ExecutorCheck
+        self, name: str, change: Callable[[Executor], Awaitable[Executor]], check: ExecutorCheck
     ) -> Executor:
         for _ in range(_MAX_TRIES):
             known = await self.get(name)
             check(known)
-            executor = _following(known, replace(change(known), updated_at=self._clock.now()))
+            executor = _following(known, replace(await change(known), updated_at=self._clock.now()))
             if await self._save(executor, known):
                 return executor
         raise _contended(name)
@@ -224,6 +227,10 @@ class ExecutorAdmin:
 def _following(known: Executor, changed: Executor) -> Executor:
     """`changed` as the version after `known`."""
     return replace(changed, version=known.version + 1, created_at=known.created_at)
+
+
+async def _disabled(executor: Executor) -> Executor:
+    return replace(executor, enabled=False)
 
 
 def _contended(name: str) -> StateConflict:

@@ -10,7 +10,8 @@ from taskrunner.domain.bulk_operation_draft import BulkOperationDraft
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OperationUnknown, StateConflict
 from taskrunner.domain.value import replace
-from taskrunner.producer.operation_run import LEASE, MOST_RUNS, new_version
+from taskrunner.producer.operation_lease import LEASE, new_version
+from taskrunner.producer.operation_run import MOST_RUNS
 from taskrunner.stores.base import OperationStore, Page, StoredOperation
 
 # Live operations of one isolated key, or of all that see everything; and of all together.

@@ -1,12 +1,8 @@
 """The run of an operation: the process that holds its lease does one step after the other.
 
-Law: a step is saved before the next one begins, and only in place of what this process saved before.
+Law: a step is saved before the next one begins.
 """
 
-import secrets
-from datetime import timedelta
-
-from taskrunner.domain.audit import AuditEntry, audit_id_of
 from taskrunner.domain.bulk_operation import (
     MOST_REASONS,
     BulkOperation,
@@ -22,10 +18,10 @@ from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.value import replace
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions, Step
+from taskrunner.producer.operation_lease import OperationLease
 from taskrunner.stores.base import Store, StoredOperation
 
-# Seconds. Another process goes on this long after the one that held the lease died.
-LEASE = 30.0
+# Seconds between two renewals of the lease.
 _RENEW = 3.0
 # Operations that may be live, and those of them that one process runs at a time.
 MOST_RUNS = 200
@@ -36,11 +32,6 @@ _WAVE = 100
 # Requeued tasks that are watched, and those that are looked at before each step.
 _MOST_WATCHED = 1000
 _MOST_READS = 200
-
-
-def new_version() -> str:
-    """For each change of a stored operation."""
-    return secrets.token_hex(8)
 
 
 class OperationRuns:
@@ -69,7 +60,7 @@ class OperationRuns:
         if not operation.is_live or not operation.is_free(self.clock.now()):
             return None
         run = OperationRun(self, stored)
-        return run if await run.save(run.operation) else None
+        return run if await run.renew() else None
 
 
 class OperationRun:
@@ -77,18 +68,23 @@ class OperationRun:
 
     def __init__(self, runs: OperationRuns, stored: StoredOperation) -> None:
         self._runs = runs
-        self._version: str | None = stored.version
-        self._unsaved: StoredOperation | None = None
-        self.lost: AuditLost | None = None
-        self._saved_at = self._next_at = runs.clock.monotonic()
-        self.operation = stored.operation
+        self._lease = OperationLease(runs.store, runs.trail, runs.clock, stored, runs.name)
+        self._next_at = runs.clock.monotonic()
+
+    @property
+    def operation(self) -> BulkOperation:
+        return self._lease.operation
+
+    @property
+    def lost(self) -> AuditLost | None:
+        return self._lease.lost
 
     async def advance(self) -> float | None:
         """Do the next step if its time has come; the seconds until the next one, None if there is none.
 
         Raises `OutsideError`; then the same call goes on.
         """
-        if self._unsaved is not None and not await self._write(self._unsaved):
+        if not await self._lease.save_again():
             return None
         if not self.operation.is_live:
             return None
@@ -96,66 +92,31 @@ class OperationRun:
         if self._is_aborting():
             following = self._ended(self.operation, OperationStatus.ABORTED)
         elif now < self._next_at:
-            if now - self._saved_at >= _RENEW and not await self.save(self.operation):
+            if now - self._lease.saved_at >= _RENEW and not await self.renew():
                 return None
             return min(self._next_at - now, _RENEW)
-        elif now - self._saved_at >= _RENEW and not await self.save(self.operation):
+        elif now - self._lease.saved_at >= _RENEW and not await self.renew():
             return None  # the steps of others took as long as the lease
         elif self._is_aborting():
             return 0.0
         else:
             following = await self._stepped()
-        if not await self.save(following) or not self.operation.is_live:
+        if not await self._lease.save(following) or not self.operation.is_live:
             return None
         return min(max(0.0, self._next_at - self._runs.clock.monotonic()), _RENEW)
 
     def notice(self, stored: StoredOperation) -> None:
         """What another process has written: it may have asked for the end."""
-        found = stored.operation
-        if (
-            self._unsaved is None
-            and found.runner == self._runs.name
-            and found.status is OperationStatus.ABORTING
-        ):
-            self._version = stored.version
-            self.operation = replace(self.operation, status=OperationStatus.ABORTING)
+        self._lease.notice(stored)
 
     async def release(self) -> None:
         """Let another process go on at once."""
         if self.operation.is_live:
-            await self.save(self.operation, release=True)
+            await self._lease.save(self.operation, release=True)
 
-    async def save(self, operation: BulkOperation, *, release: bool = False) -> bool:
-        """Write the operation, with the lease renewed while it is live; False if the lease was lost."""
-        now = self._runs.clock.now()
-        if operation.is_live and not release:
-            until = now + timedelta(seconds=LEASE)
-            operation = operation.leased(self._runs.name, now=now, until=until)
-        elif operation.is_live:
-            operation = operation.released()
-        return await self._write(StoredOperation.of(operation, new_version()))
-
-    async def _write(self, stored: StoredOperation) -> bool:
-        """A write whose answer is lost is repeated by the next call of `advance`."""
-        self._unsaved = stored
-        if not stored.operation.is_live:
-            # Before the end is saved: a crash in between must not leave an operation without its entry.
-            self.lost = await self._audit(stored.operation, self.operation.target)
-        while not await self._runs.store.save_operation(stored, expected=self._version):
-            found = await self._runs.store.operation(stored.id)
-            if found is None or found.operation.status is not OperationStatus.ABORTING:
-                return False
-            if found.operation.runner != self._runs.name:
-                return False
-            # Somebody asked for its end meanwhile: the step that was under way counts.
-            self._version = found.version
-            if stored.operation.is_live:
-                aborting = replace(stored.operation, status=OperationStatus.ABORTING)
-                self._unsaved = stored = StoredOperation.of(aborting, new_version())
-        self._version, self._unsaved = stored.version, None
-        self._saved_at = self._runs.clock.monotonic()
-        self.operation = stored.operation
-        return True
+    async def renew(self) -> bool:
+        """False if the lease was lost."""
+        return await self._lease.save(self.operation)
 
     async def _stepped(self) -> BulkOperation:
         """The operation after the next step. An unexpected error ends it: others must not wait for it."""
@@ -168,7 +129,7 @@ class OperationRun:
             step = await self._runs.bulk_actions.step(operation, size) if size else Step(matched=0)
         except OutsideError:
             # It may have taken effect all the same.
-            self.operation = self.operation.repeating()
+            self._lease.operation = self.operation.repeating()
             raise
         except Exception as exc:  # noqa: BLE001 - the boundary of an operation
             self._runs.events.emit(LoopFailed(service=f"operation {operation.id}", error=exc))
@@ -213,28 +174,6 @@ class OperationRun:
         self, operation: BulkOperation, status: OperationStatus, error: str | None = None
     ) -> BulkOperation:
         return operation.ended(status, self._runs.clock.now(), error)
-
-    async def _audit(self, operation: BulkOperation, target: str) -> AuditLost | None:
-        """As if the action had been a request of its own; a dry run changed nothing.
-
-        Repeated with its end, it is the same entry. `target` is from before the end, which takes the ids
-        away.
-        """
-        if not operation.progress.done or operation.ended_at is None:
-            return None
-        actor = operation.actor
-        entry = AuditEntry(
-            id=audit_id_of(operation.id, operation.ended_at),
-            at=operation.ended_at,
-            source=actor.source,
-            key=actor.key,
-            origin=actor.origin,
-            action=f"{operation.resource}.{operation.action}",
-            target=target,
-            count=operation.progress.done,
-            request_id=actor.request_id,
-        )
-        return await self._runs.trail.append(entry)
 
 
 def _size(operation: BulkOperation) -> int:

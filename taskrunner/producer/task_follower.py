@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from taskrunner.domain.change import ChangeId, StatusChange
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import TERMINAL, Status
-from taskrunner.producer.task_feed import TaskNews
+from taskrunner.producer.change_reader import TaskNews
 
 
 class TaskFollower(ABC):

@@ -11,7 +11,7 @@ from taskrunner.domain.events import AuditLost, TaskSettled
 from taskrunner.domain.status import Status
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.operation_admin import OperationAdmin
-from taskrunner.producer.operation_run import LEASE
+from taskrunner.producer.operation_lease import LEASE
 from taskrunner.producer.operation_runner import OperationRunner
 from tests.flow.local_runner import HOLD, LocalRunner
 from tests.flow.operations import (

@@ -10,8 +10,9 @@ from taskrunner.domain.change import ChangeId, StatusChange
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Event, Events, LoopFailed
 from taskrunner.domain.record import Record
-from taskrunner.producer import task_feed
-from taskrunner.producer.task_feed import ChangesLost, TaskFeed, TaskNews
+from taskrunner.producer import change_reader
+from taskrunner.producer.change_reader import ChangesLost, TaskNews
+from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import FakeRedisBackend, entries
 from tests.tools.waiting import in_time
@@ -76,7 +77,7 @@ async def test_who_is_ahead_keeps_nobody_waiting(store: Store) -> None:
 
 async def test_a_place_that_never_comes_is_lost(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client does not wait for ever for a feed that stays behind."""
-    monkeypatch.setattr(task_feed, "READY_PATIENCE", 0.1)
+    monkeypatch.setattr(change_reader, "READY_PATIENCE", 0.1)
     behind, ahead = feed_of(store), feed_of(store)
     with behind.kept_running(), ahead.kept_running():
         await behind.turn()

@@ -13,7 +13,7 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_filter import TaskFilter, task_facts
 from taskrunner.domain.value import replace
-from taskrunner.producer.task_feed import TaskNews
+from taskrunner.producer.change_reader import TaskNews
 from taskrunner.producer.task_follower import news_after
 from tests.contract.stores.harness import NOW, make_task
 

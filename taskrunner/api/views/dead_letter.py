@@ -23,6 +23,7 @@ class DeadLetterView(View):
     error: str | None
     died_at: AwareDatetime
     queue: str | None
+    executor: str | None
     url: str | None
     attempt: int | None
     outcome: OutcomeKind | None

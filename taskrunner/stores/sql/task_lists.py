@@ -1,5 +1,6 @@
 """The records of tasks in rows, and the statements that list them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import FromClause, Select, literal, select, tuple_, union_all
@@ -33,11 +34,12 @@ def record(row: Row) -> Record:
 
 
 def _page(status: Any, order: TaskOrder, *, own: bool) -> "Select[Any]":
-    """The ids of a part of the index by status and creation: that of all tasks, or of a namespace.
+    """The places of a part of the index by status and creation: that of all tasks, or of a namespace.
 
-    Ids alone: after a burst of tasks, until it has new statistics, PostgreSQL sorts all that the index names.
+    Nothing else: after a burst of tasks, until it has new statistics, PostgreSQL sorts all that the index
+    names.
     """
-    found = select(tasks.c.id)
+    found = select(*_PLACE)
     if own:
         found = found.where(of_namespace())
     place, here = tuple_(*_PLACE), tuple_(parameter("ms"), parameter("begin", TEXT))
@@ -49,15 +51,15 @@ def _page(status: Any, order: TaskOrder, *, own: bool) -> "Select[Any]":
     return found.order_by(*_ordered(order)).limit(parameter("limit"))
 
 
-def _ordered(order: TaskOrder) -> list[Any]:
-    return [each.desc() if order is TaskOrder.NEWEST else each for each in _PLACE]
+def _ordered(order: TaskOrder, place: Iterable[Any] = _PLACE) -> list[Any]:
+    return [each.desc() if order is TaskOrder.NEWEST else each for each in place]
 
 
 def _list_of(order: TaskOrder, *, of_status: bool, own: bool) -> Statement:
     def listed(_: IncomingRows) -> "Select[Any]":
         if of_status:
             return _records_of(_page(parameter("status", TEXT), order, own=own).subquery("page"))
-        return _records_of(_merged(order, own=own)).order_by(*_ordered(order)).limit(parameter("limit"))
+        return _records_of(_merged(order, own=own))
 
     return query(listed)
 
@@ -73,10 +75,15 @@ def of_namespace() -> Any:
 
 
 def _merged(order: TaskOrder, *, own: bool) -> FromClause:
-    """The pages of all statuses: an index for this list alone would cost each change of a status."""
+    """One page of those of all statuses: an index for this list alone would cost each change of a status.
+
+    Only what is in this page is joined with its task.
+    """
     names = [literal(status.value, literal_execute=True) for status in Status]
     pages = [_page(name, order, own=own).subquery() for name in names]
-    return union_all(*(select(page.c.id) for page in pages)).subquery("latest")
+    places = union_all(*(select(page.c.created_at_ms, page.c.id) for page in pages)).subquery("places")
+    page = select(places.c.id).order_by(*_ordered(order, places.c)).limit(parameter("limit"))
+    return page.subquery("latest")
 
 
 # By whether there is one status, whether there is a namespace, and the order.

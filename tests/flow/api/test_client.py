@@ -11,7 +11,7 @@ import pytest
 from taskrunner.cli.api_client import ApiClient
 from taskrunner.cli.errors import exit_code
 from taskrunner.domain.api_key import Scope, new_secret
-from taskrunner.domain.errors import CallerError
+from taskrunner.domain.errors import CallerError, TaskInvalid
 from tests.flow.api.harness import Api
 
 URL = "http://example.com/"
@@ -96,3 +96,22 @@ async def test_a_submit_that_makes_no_task_says_so(api: Api) -> None:
     assert (holder["created"], other["created"], other["id"]) == (True, False, holder["id"])
     (item,) = await asyncio.to_thread(client.submit_lines, [json.dumps(fields).encode()])
     assert (item["status"], item["created"], item["id"]) == (200, False, holder["id"])
+
+
+async def test_a_task_of_an_executor_is_submitted(api: Api) -> None:
+    """It has no URL; what does not fit the schema is told with its place."""
+    await api.make_executor("resize_image", schema={"type": "object"})
+    task = {"executor": "resize_image", "data": {"width": 80}}
+    client = client_of(api)
+    answer = await asyncio.to_thread(client.submit, task)
+    assert (answer["url"], answer["created"]) == (None, True)
+    found = await asyncio.to_thread(client.task, answer["id"])
+    assert found is not None
+    assert found["data"] == {"width": 80}
+    (item, wrong) = await asyncio.to_thread(
+        client.submit_lines, [json.dumps(task).encode(), json.dumps({**task, "data": 5}).encode()]
+    )
+    assert (item["status"], wrong["errors"][0]["field"]) == (202, "data")
+    assert (await asyncio.to_thread(client.dry_run, task))["target"] is None
+    with pytest.raises(TaskInvalid, match=r"^data: "):
+        await asyncio.to_thread(client.submit, {**task, "data": 5})

@@ -9,7 +9,7 @@ import pytest
 from taskrunner.domain.api_key import Scope
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.status import Status
-from taskrunner.producer import task_feed
+from taskrunner.producer import change_reader
 from tests.flow.api.events_reader import events_of
 from tests.flow.api.harness import Api
 from tests.tools.waiting import eventually
@@ -64,7 +64,7 @@ async def test_a_wait_outlives_an_outage(api: Api, monkeypatch: pytest.MonkeyPat
 
 async def test_no_stream_begins_without_the_store(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """503, as for every request that needs the store."""
-    monkeypatch.setattr(task_feed, "READY_PATIENCE", 0.2)
+    monkeypatch.setattr(change_reader, "READY_PATIENCE", 0.2)
     failing(api, monkeypatch, "log_changes")
     await api.refusal(503, "store_unavailable", "GET", "/events")
     assert api.live.streams == 0
