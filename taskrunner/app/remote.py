@@ -18,16 +18,6 @@ class Remote:
 def make_remote(platform: Platform) -> Remote:
     """Its `work` is to be started."""
     config = platform.config
-    work = RemoteWork(
-        platform.store,
-        platform.broker,
-        platform.events,
-        platform.clock,
-        platform.task_settings,
-        platform.executors.source,
-        lease=config.workers.lease,
-        hold=config.relay.hold,
-    )
     attempts = RemoteAttempts(
         platform.store,
         platform.events,
@@ -35,6 +25,17 @@ def make_remote(platform: Platform) -> Remote:
         config.retention_settings(),
         platform.webhooks.source,
         lease=config.workers.lease,
+    )
+    work = RemoteWork(
+        platform.store,
+        platform.broker,
+        platform.events,
+        platform.clock,
+        platform.task_settings,
+        platform.executors.source,
+        attempts.give_back,
+        lease=config.workers.lease,
+        hold=config.relay.hold,
     )
     platform.pauses.subscribe(work.apply_pauses)
     return Remote(work, attempts)

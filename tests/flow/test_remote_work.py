@@ -34,6 +34,7 @@ class Remote:
     def __init__(self, runner: LocalRunner) -> None:
         self.runner = runner
         executors = runner.task_settings.current.executors
+        self.attempts = self.make_attempts()
         self.work = RemoteWork(
             runner.store,
             runner.broker,
@@ -41,10 +42,10 @@ class Remote:
             runner.clock,
             runner.task_settings,
             executors,
+            self.attempts.give_back,
             lease=LEASE,
             hold=HOLD,
         )
-        self.attempts = self.make_attempts()
 
     def make_attempts(self) -> RemoteAttempts:
         """Those of another process have nothing but the store in common."""
@@ -263,6 +264,31 @@ async def test_who_waits_gets_nothing_when_the_process_stops(remote: Remote) -> 
     remote.work.close()
     assert await waiting == []
     assert await remote.lease() == []
+
+
+async def test_a_client_that_goes_during_the_claim_gives_the_task_back(
+    runner: LocalRunner, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempt does not count, and the next client has the task at once."""
+    claiming, go_on, claim = asyncio.Event(), asyncio.Event(), type(runner.store).claim
+
+    async def slow_claim(*args: Any, **fields: Any) -> Any:
+        claiming.set()
+        await go_on.wait()
+        return await claim(*args, **fields)
+
+    monkeypatch.setattr(type(runner.store), "claim", slow_claim)
+    task_id = await remote.submit()
+    gone = asyncio.ensure_future(remote.lease())
+    await claiming.wait()
+    gone.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    record = await runner.record(task_id)
+    assert (record.status, record.attempts[0].counted) == (Status.RETRYING, False)
+    await runner.later(1)
+    assert (await remote.one()).attempt == 2
 
 
 async def test_what_cannot_be_leased_is_told(remote: Remote) -> None:

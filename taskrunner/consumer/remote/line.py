@@ -5,7 +5,7 @@ A delivery is acknowledged once its lease is in the store: the due index then ho
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker, Delivery
@@ -20,6 +20,8 @@ from taskrunner.domain.remote_lease import LeaseToken, RemoteLease, holder, new_
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.stores.base import AttemptRef, ClaimAnswer, Claimed, Store
 
+GiveBack = Callable[[Sequence[RemoteLease]], Awaitable[None]]
+
 
 class Line:
     """Owned by `RemoteWork`."""
@@ -33,6 +35,7 @@ class Line:
         clock: Clock,
         task_settings: TaskSettingsSource,
         snoozer: Snoozer,
+        give_back: GiveBack,
         *,
         lease: float,
         hold: float,
@@ -44,6 +47,7 @@ class Line:
         self._clock = clock
         self._task_settings = task_settings
         self._snoozer = snoozer
+        self._give_back = give_back
         self._lease = timedelta(seconds=lease)
         self._hold = hold
         self._waiting: deque[WaitingDelivery] = deque()
@@ -70,8 +74,7 @@ class Line:
         try:
             while not self._closed:
                 if batch := self._take(most):
-                    # A client that goes away meanwhile has them until the lease ends.
-                    if leases := await asyncio.shield(self._claim(batch, worker)):
+                    if leases := await self._claim_for(worker, batch):
                         return leases
                     continue
                 left = give_up - self._clock.monotonic()
@@ -146,6 +149,16 @@ class Line:
                 keys.add(waiting.key)
                 taken.append(waiting)
         return self._snoozer.without_paused(taken)
+
+    async def _claim_for(self, worker: str, batch: Sequence[WaitingDelivery]) -> list[RemoteLease]:
+        """As `_claim`; if the client goes away meanwhile, its leases are given back."""
+        claiming = asyncio.ensure_future(self._claim(batch, worker))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            if leases := await claiming:
+                await self._give_back(leases)
+            raise
 
     async def _claim(self, batch: Sequence[WaitingDelivery], worker: str) -> list[RemoteLease]:
         secret, now = new_secret(), self._clock.now()

@@ -1,7 +1,7 @@
 """Remote work: leases the tasks of remote executors to whoever asks this process."""
 
 from taskrunner.brokers.base import Broker
-from taskrunner.consumer.remote.line import Line
+from taskrunner.consumer.remote.line import GiveBack, Line
 from taskrunner.consumer.snoozer import Snoozer
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import ExecutorUnknown, StateConflict
@@ -20,7 +20,10 @@ _LOOK = 0.5
 
 
 class RemoteWork(Service):
-    """`lease` is how long a worker may be silent, in seconds."""
+    """`lease` is how long a worker may be silent, in seconds.
+
+    `give_back` ends leases of a client that has gone before it heard of them.
+    """
 
     def __init__(
         self,
@@ -30,6 +33,7 @@ class RemoteWork(Service):
         clock: Clock,
         task_settings: TaskSettingsSource,
         executors: ExecutorSource,
+        give_back: GiveBack,
         *,
         lease: float,
         hold: float,
@@ -40,6 +44,7 @@ class RemoteWork(Service):
         self._clock = clock
         self._task_settings = task_settings
         self._executors = executors
+        self._give_back = give_back
         self._snoozer = Snoozer(store, broker, events, clock, hold=hold, executors=frozenset())
         self._hold = hold
         self._lines: dict[str, Line] = {}
@@ -108,6 +113,7 @@ class RemoteWork(Service):
             self._clock,
             self._task_settings,
             self._snoozer,
+            self._give_back,
             lease=self.lease,
             hold=self._hold,
         )

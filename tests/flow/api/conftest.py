@@ -187,8 +187,18 @@ async def api(
     trail = AuditTrail(store, events, clock)
     feed = TaskFeed(store, events, clock)
     await feed.start()
-    work = RemoteWork(store, broker, events, clock, intake_settings, executors.source, lease=30.0, hold=10.0)
     attempts = RemoteAttempts(store, events, clock, RetentionSettings(), WebhookSource(()), lease=30.0)
+    work = RemoteWork(
+        store,
+        broker,
+        events,
+        clock,
+        intake_settings,
+        executors.source,
+        attempts.give_back,
+        lease=30.0,
+        hold=10.0,
+    )
     explainer = Explainer(store, broker, watch.declared, hosts, trail, clock)
     bulk_actions = BulkActions(store, Search(store), cancellation, requeue)
     runner = OperationRunner(OperationRuns(store, bulk_actions, trail, events, clock, name="api"))
