@@ -89,6 +89,15 @@ async def test_a_lost_lease_is_a_conflict(remote: Api) -> None:
     assert "it is cancelled now" in refusal["detail"]
 
 
+async def test_why_a_task_waits_is_told(remote: Api) -> None:
+    """Nobody asks for it; its queue is none that anybody declares."""
+    await submit(remote, id="t1")
+    await remote.queued("t1")
+    (reason,) = (await remote.get("/tasks/t1/explain")).json["reasons"]
+    assert (reason["code"], reason["text"]) == ("no_consumer", "No worker asks for the tasks of resize now.")
+    assert (await remote.get("/tasks?queue=remote.resize")).json["tasks"][0]["id"] == "t1"
+
+
 async def test_who_waits_gets_the_next_task(remote: Api) -> None:
     """And nothing, if nothing comes in time."""
     assert (await lease(remote, wait=0)).json == {"tasks": []}
