@@ -16,10 +16,10 @@ from taskrunner.api.views.remote import HeartbeatView, LeasedTasks, LeasedTaskVi
 from taskrunner.consumer.remote import outcomes
 from taskrunner.consumer.remote.remote_attempts import AttemptEnd, Heartbeat, RemoteAttempts
 from taskrunner.consumer.remote.remote_work import RemoteWork
-from taskrunner.domain.errors import FieldError, LeaseInvalid, StateConflict
+from taskrunner.domain.errors import StateConflict
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.remote_draft import EndStatus, HeartbeatDraft, LeaseDraft, StatusDraft
-from taskrunner.domain.remote_lease import LeaseToken, UpdateAnswer
+from taskrunner.domain.remote_lease import UpdateAnswer
 
 _JSON = "application/json"
 _LEASE = Operation(
@@ -63,7 +63,7 @@ class RemoteRoutes:
         asked = LeaseDraft.from_json(await self._body(request))
         poll = LeasePoll(self._attempts, lambda: _is_there(request))
         with self._live.waiting(request, poll, OPERATE_SHARED) as admitted:
-            wait = min(asked.wait, self._options.max_wait) if admitted else 0.0
+            wait = min(asked.wait or 0.0, self._options.max_wait) if admitted else 0.0
             leases = await poll.lease(self._work.next(name, asked.worker, most=asked.max_tasks, wait=wait))
         return json_response(LeasedTasks(tasks=[LeasedTaskView.of(each) for each in leases]))
 
@@ -72,7 +72,7 @@ class RemoteRoutes:
         progress = said.progress
         beat = Heartbeat(
             id=stored_id(request),
-            token=_checked(said.token),
+            token=said.token,
             fraction=None if progress is None else progress.fraction,
             message="" if progress is None else progress.message,
         )
@@ -89,7 +89,7 @@ class RemoteRoutes:
             record = await self._attempts.end_waiting(task_id, outcome, by=by)
             change_of(request).count = 1
             return json_response(StatusView(id=task_id, answer=UpdateAnswer.APPLIED, status=record.status))
-        end = AttemptEnd(id=task_id, token=_checked(said.token), outcome=outcome)
+        end = AttemptEnd(id=task_id, token=said.token, outcome=outcome)
         (found,) = await self._attempts.end([end])
         if found.answer is UpdateAnswer.LATE:
             status = "is gone" if found.status is None else f"is {found.status} now"
@@ -111,12 +111,6 @@ class RemoteRoutes:
     async def _body(self, request: web.Request) -> bytes:
         options = self._options
         return await read_json_body(request, limit=options.max_request_bytes, timeout=options.request_timeout)
-
-
-def _checked(token: str) -> str:
-    if LeaseToken.read(token) is None:
-        raise LeaseInvalid([FieldError(field="token", message="is not one that this API gave out")])
-    return token
 
 
 def _is_there(request: web.Request) -> bool:

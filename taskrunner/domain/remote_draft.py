@@ -3,19 +3,28 @@
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, LeaseInvalid
 from taskrunner.domain.json_fields import OrNull, WholeNumber
 from taskrunner.domain.json_text import BOM, JsonUnfit, set_any_aside
-from taskrunner.domain.remote_lease import WORKER_PATTERN
+from taskrunner.domain.remote_lease import TOKEN_PATTERN, WORKER_PATTERN
 from taskrunner.domain.retry_policy import MAX_DELAY
 from taskrunner.domain.validation import field_errors
 
 # The most that one request leases, and so the deliveries that a process holds back from others.
 MOST_TASKS = 200
 _MAX_TEXT = 10_000
+Token = Annotated[str, Field(pattern=TOKEN_PATTERN)]
 
 
 class _Draft(BaseModel):
@@ -31,7 +40,7 @@ class _Draft(BaseModel):
             raise LeaseInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
         except ValidationError as exc:
             raise LeaseInvalid(field_errors(exc, cls.model_fields, {"token", "result"})) from exc
-        if getattr(draft, "result", None) is not None and not has_result:
+        if not has_result and getattr(draft, "result", None) is not None:
             raise LeaseInvalid([FieldError(field="result", message="spell its name without escapes")])
         return draft
 
@@ -41,7 +50,7 @@ class LeaseDraft(_Draft):
 
     worker: Annotated[str, Field(pattern=WORKER_PATTERN)]
     max_tasks: Annotated[WholeNumber, OrNull()] = Field(default=1, ge=1, le=MOST_TASKS)
-    wait: Annotated[Duration, OrNull()] = Field(default=0.0, ge=0, le=3600)
+    wait: Duration | None = Field(default=None, ge=0)
 
 
 class ProgressDraft(_Draft):
@@ -54,7 +63,7 @@ class ProgressDraft(_Draft):
 class HeartbeatDraft(_Draft):
     """The attempt of this token still runs."""
 
-    token: Annotated[str, Field(max_length=100)]
+    token: Token
     progress: ProgressDraft | None = None
 
 
@@ -74,25 +83,47 @@ _FIELDS = {
     EndStatus.SNOOZED: {"delay", "reason"},
     EndStatus.CANCELLED: {"reason"},
 }
-_Delay = Annotated[Duration, Field(ge=0, le=MAX_DELAY)]
 _Text = Annotated[str, Field(max_length=_MAX_TEXT)]
+
+
+_NULL, _GIVEN = {"type": "null"}, {"not": {"type": "null"}}
+
+
+def _demands(status: EndStatus) -> dict[str, Any]:
+    """What `StatusDraft` checks across fields, in JSON Schema, for this status."""
+    others = set().union(*_FIELDS.values()) - _FIELDS[status]
+    then: dict[str, Any] = {"properties": dict.fromkeys(sorted(others), _NULL)}
+    if status is EndStatus.SNOOZED:
+        then["required"] = ["delay", "token"]
+        then["properties"] |= {"delay": _GIVEN, "token": _GIVEN}
+    return {"if": {"required": ["status"], "properties": {"status": {"const": status.value}}}, "then": then}
 
 
 class StatusDraft(_Draft):
     """The end of the attempt of this `token`; without one, of a task that waits.
 
-    `result` is any JSON. A task that `failed` is tried again as its retry policy has it, after `retry_after`
-    seconds, or not at all if the failure is `final`. `snoozed` puts it off for `delay` seconds.
+    `result` is any JSON; null is the same as none. A task that `failed` is tried again as its retry policy
+    has it, after `retry_after` seconds, or not at all if the failure is `final`. `snoozed` puts it off for
+    `delay` seconds.
     """
 
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"allOf": [_demands(each) for each in EndStatus]}
+    )
+
     status: EndStatus
-    token: Annotated[str, Field(max_length=100)] | None = None
+    token: Token | None = None
     result: Annotated[str | None, WithJsonSchema({"description": "Any JSON.", "default": None})] = None
     error: _Text | None = None
     final: bool | None = None
-    retry_after: _Delay | None = None
-    delay: _Delay | None = None
+    retry_after: Duration | None = Field(default=None, ge=0, le=MAX_DELAY)
+    delay: Duration | None = Field(default=None, ge=0, le=MAX_DELAY)
     reason: _Text | None = None
+
+    @field_validator("result")
+    @classmethod
+    def _result(cls, value: str | None) -> str | None:
+        return None if value is None or value.strip() == "null" else value
 
     @model_validator(mode="after")
     def _fit(self) -> Self:

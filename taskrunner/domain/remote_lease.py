@@ -16,7 +16,8 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import Value
 
-_TOKEN = re.compile(r"([0-9]{1,9})\.([A-Za-z0-9_-]{22})")
+TOKEN_PATTERN = r"^([0-9]{1,9})\.([A-Za-z0-9_-]{22})$"  # noqa: S105 - how tokens look
+_TOKEN = re.compile(TOKEN_PATTERN.strip("^$"))
 _DIGEST_CHARS = 16
 WORKER_PATTERN = r"^[A-Za-z0-9._:@-]{1,64}$"
 _WORKER = re.compile(WORKER_PATTERN.strip("^$"))

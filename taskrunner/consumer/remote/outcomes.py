@@ -2,6 +2,7 @@
 
 import hashlib
 
+from taskrunner.domain.codec import storable
 from taskrunner.domain.errors import FieldError, LeaseInvalid
 from taskrunner.domain.json_text import JsonUnfit, check_depth, elements
 from taskrunner.domain.masking import masked_text
@@ -14,7 +15,7 @@ _NO_SECRETS: frozenset[str] = frozenset()
 
 def completed(result: str | None, *, field: str, max_bytes: int) -> Outcome:
     """A success with a result, a text of JSON. Raises `LeaseInvalid` for one that is none, or too long."""
-    if not result:
+    if not result or result.strip() == "null":
         return Outcome(kind=OutcomeKind.OK)
     body = result.encode("utf-8", "surrogatepass")
     try:
@@ -71,7 +72,7 @@ def _because(reason: str) -> str:
 
 
 def _text(text: str) -> str:
-    masked = masked_text(text[: 4 * _MAX_ERROR_CHARS], _NO_SECRETS)
+    masked = storable(masked_text(text[: 4 * _MAX_ERROR_CHARS], _NO_SECRETS))
     return masked if len(masked) <= _MAX_ERROR_CHARS else f"{masked[: _MAX_ERROR_CHARS - 1]}…"
 
 

@@ -13,6 +13,7 @@ from tests.flow.api.test_openapi import check
 from tests.tools.waiting import eventually
 
 LEASE = "/executors/resize/lease"
+TOKEN = "1." + "A" * 22
 
 
 @pytest.fixture
@@ -132,12 +133,12 @@ async def test_an_operator_ends_a_task_that_waits(remote: Api) -> None:
         ("POST", LEASE, {"worker": "w", "wait": -1}, "wait"),
         ("POST", LEASE, {"worker": "w", "count": 1}, "count"),
         ("POST", "/tasks/t/heartbeat", {"token": "x"}, "token"),
-        ("POST", "/tasks/t/heartbeat", {"token": "x", "progress": {"fraction": 2}}, "progress.fraction"),
+        ("POST", "/tasks/t/heartbeat", {"token": TOKEN, "progress": {"fraction": 2}}, "progress.fraction"),
         ("PUT", "/tasks/t/status", {"status": "done"}, "status"),
-        ("PUT", "/tasks/t/status", {"status": "completed", "token": "x"}, "token"),
+        ("PUT", "/tasks/t/status", {"status": "completed", "token": "1.x"}, "token"),
         ("PUT", "/tasks/t/status", {"status": "completed", "error": "x"}, ""),
         ("PUT", "/tasks/t/status", {"status": "snoozed", "delay": 1}, ""),
-        ("PUT", "/tasks/t/status", {"status": "snoozed", "token": "x"}, ""),
+        ("PUT", "/tasks/t/status", {"status": "snoozed", "token": TOKEN}, ""),
     ],
 )
 async def test_the_field_is_named(
