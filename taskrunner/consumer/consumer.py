@@ -25,7 +25,13 @@ from taskrunner.consumer.snoozer import Snoozer
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.declared_queues import DeclaredQueues
-from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, StoreUnavailable, TaskInvalid
+from taskrunner.domain.errors import (
+    EnvelopeUnreadable,
+    ExecutorNotKnown,
+    OutsideError,
+    StoreUnavailable,
+    TaskInvalid,
+)
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.outcome import Outcome, OutcomeKind
@@ -202,13 +208,16 @@ class Consumer:
         """Look at the backlog: the number of workers has changed."""
         self._claimer.wake()
 
-    def _on_delivery(self, delivery: Delivery) -> None:
+    def _on_delivery(self, delivery: Delivery, *, again: bool = False) -> None:
         if delivery.epoch != self._epochs.get(delivery.queue):
             self._epochs[delivery.queue] = delivery.epoch
             self.backlog.discard_older(delivery.queue, delivery.epoch)
         try:
             waiting = self._read(delivery)
         except (EnvelopeUnreadable, TaskInvalid) as exc:
+            if isinstance(exc, ExecutorNotKnown) and not again:
+                self._read_later(delivery)  # it may be new
+                return
             self._broker.reject([delivery])
             self._events.emit(MessageRejected(queue=delivery.queue, error=str(exc)))
             return
@@ -233,7 +242,7 @@ class Consumer:
         return WaitingDelivery(found.envelope, delivery, foreign=found.foreign)
 
     def _read_later(self, delivery: Delivery) -> None:
-        """The executors, one of which a foreign message names, have not been read since the start."""
+        """A foreign message names an executor that is new, or all have not been read since the start."""
         if self._reading is None:
             self._reading = asyncio.get_running_loop().call_later(_READ_AGAIN, self._read_again)
         self._unread.append(delivery)
@@ -242,7 +251,7 @@ class Consumer:
         unread, self._unread, self._reading = self._unread, [], None
         for delivery in unread:
             if delivery.epoch == self._epochs.get(delivery.queue):
-                self._on_delivery(delivery)
+                self._on_delivery(delivery, again=True)
 
     def _release_queue(self, queue: str) -> None:
         self._broker.release([waiting.delivery for waiting in self.backlog.take_queue(queue)])

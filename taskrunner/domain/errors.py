@@ -5,6 +5,7 @@
     │   ├── FieldsInvalid           at least one field is invalid; all findings are listed
     │   │   ├── ConfigInvalid       the configuration is invalid
     │   │   ├── TaskInvalid         a submitted task breaks a rule
+    │   │   │   ├── ExecutorNotKnown  it names an executor that there is not
     │   │   │   └── TaskTooLarge    it is larger than a request for it may be
     │   │   ├── ScheduleInvalid     a schedule breaks a rule
     │   │   ├── FilterInvalid       a condition of a filter cannot be read
@@ -92,6 +93,10 @@ class ConfigInvalid(FieldsInvalid):
 
 class TaskInvalid(FieldsInvalid):
     """A submitted task breaks at least one rule."""
+
+
+class ExecutorNotKnown(TaskInvalid):
+    """A submitted task names an executor that there is not, or that was made a moment ago."""
 
 
 class TaskTooLarge(TaskInvalid):

@@ -1,24 +1,36 @@
 """The executor source: the executors that tasks may name, with the compiled schemas of their data."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from taskrunner.domain.data_schema import DataSchema
-from taskrunner.domain.errors import ExecutorDisabled, FieldError, StoreUnavailable, TaskInvalid
+from taskrunner.domain.errors import (
+    ExecutorDisabled,
+    ExecutorNotKnown,
+    FieldError,
+    StoreUnavailable,
+    TaskInvalid,
+)
 from taskrunner.domain.executor import Executor
 from taskrunner.domain.messages import did_you_mean, shown
+
+
+async def _nowhere() -> bool:
+    """Where no watch runs there is nothing to read."""
+    return False
 
 
 class ExecutorSource:
     """The executors in force. Whoever reads drafts asks here; a watch sets them.
 
-    `known` is None until they were read.
+    `known` is None until they were read. `look_again` reads them out of turn, and answers whether it did.
     """
 
-    __slots__ = ("_schemas", "known")
+    __slots__ = ("_schemas", "known", "look_again")
     __hash__ = None  # type: ignore[assignment]  # it changes
 
     def __init__(self, known: Iterable[Executor] | None = None) -> None:
         self.known: Mapping[str, Executor] | None = None
+        self.look_again: Callable[[], Awaitable[bool]] = _nowhere
         # By their texts. Each is compiled for the first task that it is needed for.
         self._schemas: dict[str, DataSchema] = {}
         if known is not None:
@@ -40,12 +52,12 @@ class ExecutorSource:
         return self.known.get(name)
 
     def for_new_task(self, name: str) -> Executor:
-        """Raises `TaskInvalid` for an unknown one, `ExecutorDisabled`, and `StoreUnavailable`."""
+        """Raises `ExecutorNotKnown`, `ExecutorDisabled`, and `StoreUnavailable`."""
         executor = self.find(name)
         if executor is None:
             hint = did_you_mean(name, self.known or ())
             message = f"there is no executor {shown(name)}{hint or '; create it first'}"
-            raise TaskInvalid([FieldError(field="executor", message=message)])
+            raise ExecutorNotKnown([FieldError(field="executor", message=message)])
         if not executor.enabled:
             raise ExecutorDisabled.of(name)
         return executor
@@ -56,6 +68,15 @@ class ExecutorSource:
             return
         schema = self._schemas.get(executor.schema)
         if schema is None:
-            schema = self._schemas[executor.schema] = DataSchema(executor.schema)
+            schema = self._schemas[executor.schema] = _compiled(executor)
         if findings := schema.findings(data):
             raise TaskInvalid(findings)
+
+
+def _compiled(executor: Executor) -> DataSchema:
+    """Raises `TaskInvalid` for a schema that an older version took."""
+    try:
+        return DataSchema(executor.schema or "true")
+    except ValueError as exc:
+        message = f"the schema of {executor.name} cannot be used any more: it {exc}; change it"
+        raise TaskInvalid([FieldError(field="executor", message=message)]) from exc

@@ -57,7 +57,7 @@ class WorkerMethods:
 
     async def register_worker(self, request: pb.RegisterWorkerRequest, _: Call) -> pb.RegisterWorkerResponse:
         name, _worker = _asked(request)
-        self._work.check(name)
+        await self._work.check(name)
         view = ExecutorView.of(await self._executors.get(name), self._options.masking)
         answer = pb.RegisterWorkerResponse(max_tasks=MOST_TASKS, executor=view_message(pb.Executor, view))
         answer.lease.FromNanoseconds(round(self._work.lease * _NANOS))

@@ -8,6 +8,7 @@ from operator import attrgetter, itemgetter
 from taskrunner.domain.dedup import DedupMode
 from taskrunner.domain.errors import (
     BatchRefused,
+    ExecutorNotKnown,
     FieldError,
     OutsideError,
     StateConflict,
@@ -187,6 +188,14 @@ class RequestSubmit:
             )
 
     async def _read(self, lines: Sequence[NumberedLine]) -> ReadLines:
+        read = await self._read_once(lines)
+        unknown = any(isinstance(each.error, ExecutorNotKnown) for each in read.refused)
+        # Another process may have just made the executor.
+        if unknown and await self._intake.task_settings.executors.look_again():
+            return await self._read_once(lines)
+        return read
+
+    async def _read_once(self, lines: Sequence[NumberedLine]) -> ReadLines:
         if len(lines) <= _FEW and sum(len(line) for _, line in lines) <= _LARGE_BYTES:
             return self._reader.read(lines)
         return await asyncio.to_thread(self._reader.read, lines)

@@ -31,7 +31,7 @@ class DryRunner:
         self, draft: TaskDraft, *, idempotency_key: str | None = None, submitter: Submitter | None = None
     ) -> DryRun:
         """Raises as `Intake.submit` does."""
-        new = self._intake.prepare(draft, idempotency_key=idempotency_key, submitter=submitter)
+        new = await self._intake.prepare_any(draft, idempotency_key=idempotency_key, submitter=submitter)
         (foreseen,) = await self._intake.foresee([new])
         if foreseen.refusal is not None:
             raise foreseen.refusal

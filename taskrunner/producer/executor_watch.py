@@ -1,5 +1,7 @@
 """The executor watch reads from the store, in every process that needs executors, which ones there are."""
 
+import math
+import time
 from collections.abc import Awaitable, Callable
 
 from taskrunner.domain.events import Events
@@ -9,6 +11,8 @@ from taskrunner.stores.base import ExecutorStore
 
 # Seconds between two reads: a change takes effect everywhere within this time.
 INTERVAL = 1.0
+# Seconds between two reads for executors that may be new: anybody may name one that does not exist.
+_SPACING = 0.1
 
 
 async def _nothing() -> None:
@@ -28,9 +32,20 @@ class ExecutorWatch(Service):
         super().__init__("executor watch", events)
         self._store = store
         self._after_read = after_read
+        self._looked_at = -math.inf
         self.source = source
+        source.look_again = self.look_again
 
     async def turn(self) -> float:
         self.source.set(await self._store.executors())
         await self._after_read()
         return INTERVAL
+
+    async def look_again(self) -> bool:
+        """Read them out of turn for a task whose executor may be new. False if that was done just before."""
+        now = time.monotonic()
+        if now - self._looked_at < _SPACING:
+            return False
+        self._looked_at = now
+        await self.turn()
+        return True

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.dedup import DedupMode
-from taskrunner.domain.errors import BatchRefused, DedupKeyHeld, KeyReused, StateConflict
+from taskrunner.domain.errors import BatchRefused, DedupKeyHeld, ExecutorNotKnown, KeyReused, StateConflict
 from taskrunner.domain.events import Events, TasksAccepted
 from taskrunner.domain.fingerprint import fingerprint, is_same_request
 from taskrunner.domain.new_task import new_task_id
@@ -106,6 +106,17 @@ class Intake:
             dedup_key=stored_dedup_key(task, submitter),
         )
 
+    async def prepare_any(
+        self, draft: TaskDraft, *, idempotency_key: str | None = None, submitter: Submitter | None = None
+    ) -> NewTask:
+        """As `prepare`, also if another process has just made the executor. Raises `StoreUnavailable`."""
+        try:
+            return self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter)
+        except ExecutorNotKnown:
+            if not await self.task_settings.executors.look_again():
+                raise
+        return self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter)
+
     def _due(self, now: datetime) -> datetime:
         return now + self._hold if self._publisher.is_available else now
 
@@ -118,7 +129,7 @@ class Intake:
         deleted task), `StoreUnavailable`, and `WriteUnconfirmed` for a task that no replica has yet: it may
         run, and can be submitted again.
         """
-        new = self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter)
+        new = await self.prepare_any(draft, idempotency_key=idempotency_key, submitter=submitter)
         is_replicated = new.write_concern is WriteConcern.REPLICATED
         if is_replicated:
             await self._replication.check()

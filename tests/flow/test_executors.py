@@ -26,7 +26,7 @@ from taskrunner.producer.executor_watch import ExecutorWatch
 from taskrunner.producer.intake import Submitted
 from taskrunner.producer.search import Search
 from tests.flow.local_runner import HOLD, OK, LocalRunner, http_error
-from tests.tools.executors import with_executors
+from tests.tools.executors import executor, with_executors
 
 SCHEMA = {"type": "object", "properties": {"width": {"type": "number"}}}
 
@@ -228,3 +228,19 @@ async def test_a_failed_task_need_not_be_a_dead_letter(runner: LocalRunner, admi
     kept_until = (await runner.record(waiting.id)).kept_until
     assert kept_until is not None
     assert (kept_until - runner.clock.now()).total_seconds() == pytest.approx(60, abs=1)
+
+
+async def test_an_executor_that_another_process_has_just_made_is_found(
+    runner: LocalRunner, admin: ExecutorAdmin
+) -> None:
+    """By a submit and by a message, before the next read of the watch."""
+    source = runner.task_settings.current.executors
+    await runner.store.save_executor(executor(), expected=None)
+    assert (await submit(runner)).created
+    source.set(())
+    await runner.consumer()
+    body = b'{"executor": "resize_image"}'
+    await runner.broker.publish([Publication(queue="high", body=body, task_id="m")])
+    source.set([executor()])
+    await runner.heard(TaskSettled, 2)
+    assert runner.target.runs("m") == 1

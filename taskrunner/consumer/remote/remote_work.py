@@ -73,9 +73,11 @@ class RemoteWork(Service):
         """From now on, no task that these cover is leased."""
         self._snoozer.pauses = pauses
 
-    def check(self, name: str) -> None:
+    async def check(self, name: str) -> None:
         """Raises `ExecutorUnknown`, and `StateConflict` for an executor whose tasks run elsewhere."""
         executor = self._executors.find(name)
+        if executor is None and await self._executors.look_again():
+            executor = self._executors.find(name)
         if executor is None:
             raise ExecutorUnknown(f"no executor has the name {name!r}")
         if executor.kind is not ExecutorKind.REMOTE:
@@ -88,7 +90,7 @@ class RemoteWork(Service):
 
         Raises as `check` does, and `OutsideError`.
         """
-        self.check(name)
+        await self.check(name)
         if self._closed:
             return []
         line = self._lines.get(name)

@@ -220,6 +220,7 @@ async def test_a_task_is_submitted_by_executor_and_data(api: Api) -> None:
     await api.make_executor("resize_image", timeout=9, queue="low")
     made = await api.ask("POST", "/tasks", json={"executor": "resize_image", "data": {"width": 80}})
     assert made.status == 202
+    assert made.json["method"] is None
     assert (made.json["executor"], made.json["data"], made.json["url"]) == (
         "resize_image",
         {"width": 80},
@@ -336,3 +337,10 @@ async def test_a_task_of_a_disabled_executor_says_why_it_waits(api: Api) -> None
     (paused,) = [each for each in reasons if each["code"] == "paused"]
     assert (paused["scope"], paused["by"]) == ("executor:resize_image", "boss")
     assert paused["text"].startswith("The executor resize_image has been disabled since ")
+
+
+async def test_a_batch_finds_an_executor_that_another_process_has_just_made(api: Api) -> None:
+    await api.make_executor()
+    api.executors.source.set(())
+    items = (await api.ask("POST", "/tasks/batch", json=[{"executor": "resize_image"}] * 2)).json["items"]
+    assert [each["status"] for each in items] == [202, 202]
