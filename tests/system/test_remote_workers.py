@@ -1,6 +1,6 @@
 """Remote workers with real processes and servers: they die, and so do the processes that lease to them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,9 +40,10 @@ def ports() -> list[int]:
 
 
 @pytest.fixture
-def serves(deployment: Deployment, ports: list[int]) -> list[TaskrunnerProcess]:
+def serves(deploy: Callable[..., Deployment], ports: list[int]) -> list[TaskrunnerProcess]:
     """Two processes with an API, on the same servers."""
-    return [deployment.serve(GRPC__ENABLED=True, GRPC__PORT=port, **LEASE) for port in ports]
+    deployment = deploy(**LEASE)
+    return [deployment.serve(GRPC__ENABLED=True, GRPC__PORT=port) for port in ports]
 
 
 def asked(worker: str, most: int = 5) -> pb.GetNextTasksRequest:
