@@ -16,12 +16,7 @@ from tests.system.harness.process import TaskrunnerProcess
 from tests.tools.waiting import PATIENCE
 
 # Seconds; the attempts of those who die are back so soon.
-LEASE: dict[str, Any] = {
-    "WORKERS__LEASE": 4,
-    "FETCH__TIMEOUT": 2,
-    "REDIS__TIMEOUT": 2,
-    "RELAY__POLL_INTERVAL": 0.2,
-}
+LEASE = {"WORKERS__LEASE": 4, "FETCH__TIMEOUT": 2, "FETCH__CONNECT_TIMEOUT": 1, "REDIS__TIMEOUT": 2}
 COUNT = 60
 
 
