@@ -229,6 +229,15 @@ def check_executor_name(text: str) -> str:
     return text
 
 
+def switch_of(patch: bytes) -> bool | None:
+    """What a JSON merge patch makes of `enabled`; None if it says anything else, too."""
+    try:
+        changes = members(decode(patch), is_shallow=True)
+    except JsonUnfit:
+        return None
+    return {"true": True, "false": False}.get(changes["enabled"]) if changes.keys() == {"enabled"} else None
+
+
 def _as_given(executor: Executor) -> str:
     """The draft that makes `executor`."""
     fields = {
