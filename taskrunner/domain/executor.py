@@ -18,6 +18,8 @@ MAX_EXECUTORS = 200
 
 # The logger of what handlers of users tell; it has the level of our own log.
 TASK_LOGGER = "taskrunner.task"
+# The attribute of its records that has the data of the task, whose secrets are masked.
+TASK_DATA = "task_data"
 
 
 def unserved(name: str | None) -> str:

@@ -60,6 +60,15 @@ def leak(task: Task[Any]) -> None:
     raise ValueError(f"cannot log in with password={SECRET} and {task.data['token']}")
 
 
+@handler("log_badly")
+def log_badly(task: Task[Any]) -> None:
+    task.log.warning("%d", "a")
+    try:
+        raise ValueError(f"password={SECRET} and {task.data['token']}")
+    except ValueError:
+        task.log.exception("caught")
+
+
 @handler("hang")
 def hang(task: Task[Any]) -> None:
     ctypes.CDLL(None).sleep(3600)

@@ -125,6 +125,17 @@ async def test_an_exception_tells_no_secret(workers: Workers, caplog: pytest.Log
     assert not any(SECRET in message for message in caplog.messages)
 
 
+async def test_what_a_handler_logs_tells_no_secret(
+    workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And a bad log call does not fail its attempt."""
+    with caplog.at_level(logging.WARNING):
+        outcome = await workers.run("log_badly", {"token": f"{SECRET}-of-the-data"})
+        await eventually(lambda: len(caplog.messages) >= 2)
+    assert body(outcome) == "null"
+    assert caplog.messages[1].endswith("ValueError: password=*** and ***")
+
+
 async def test_the_process_survives_what_stays_in_its_thread(workers: Workers) -> None:
     """Each ends as its handler says, and the same process goes on."""
     pid = workers.pool.pid
