@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 
 from taskrunner.config import Config
+from taskrunner.consumer.handler_declaration import check_declaration
 from taskrunner.domain.errors import ExecutorInvalid, FieldError, HandlersInvalid
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.value import replace
@@ -11,7 +12,6 @@ from taskrunner.handlers.base import HandlerFactory
 from taskrunner.handlers.executor_handlers import ExecutorHandlerFactory
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
 from taskrunner.handlers.http.settings import FetchSettings
-from taskrunner.handlers.python.declaration import check_declaration
 from taskrunner.handlers.python.handler_factory import PythonHandlerFactory
 from taskrunner.handlers.python.manifest import HandlerManifest, read_manifest
 from taskrunner.handlers.python.settings import PythonSettings

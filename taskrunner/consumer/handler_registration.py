@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
+from taskrunner.consumer.handler_declaration import check_declaration, declared
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import ExecutorInvalid
 from taskrunner.domain.events import Events, ExecutorNotRegistered, ExecutorRegistered
@@ -14,7 +15,6 @@ from taskrunner.domain.executor import MAX_EXECUTORS, Executor, ExecutorKind, Ma
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.value import replace
-from taskrunner.handlers.python.declaration import check_declaration, declared
 from taskrunner.handlers.python.manifest import HandlerManifest
 from taskrunner.runtime.service import Service
 from taskrunner.stores.executor_store import ExecutorStore

@@ -34,6 +34,7 @@ from taskrunner.domain.json_text import BOM, JsonUnfit, decode, join, members, m
 from taskrunner.domain.messages import shown
 from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.settlement import MIN_RETENTION
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_schemas import HEADERS_SCHEMA, METHOD_SCHEMA
 from taskrunner.domain.tls_profile import check_profile
@@ -50,6 +51,10 @@ _DEMANDS: dict[str, Any] = {
     "if": {"required": ["kind"], "properties": {"kind": {"const": "http"}}},
     "then": {"required": ["url"], "properties": {"url": _GIVEN}},
     "else": {"properties": dict.fromkeys(_HTTP_FIELDS, _NULL)},
+}
+_OWN_QUEUE: dict[str, Any] = {
+    "if": {"required": ["kind"], "properties": {"kind": {"const": "remote"}}},
+    "then": {"properties": {"queue": _NULL}},
 }
 _SCHEMA_SCHEMA: dict[str, Any] = {
     "description": "The JSON Schema (2020-12) of the data of its tasks.",
@@ -69,7 +74,7 @@ class ExecutorDraft(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         strict=True,
-        json_schema_extra={"allOf": [_DEMANDS, BURST_NEEDS_RATE]},
+        json_schema_extra={"allOf": [_DEMANDS, _OWN_QUEUE, BURST_NEEDS_RATE]},
     )
 
     name: Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME_PATTERN.pattern}$"})] | None = None
@@ -89,7 +94,7 @@ class ExecutorDraft(BaseModel):
     concurrency: Count | None = None
     rate: Rate | None = None
     burst: Count | None = None
-    retention: Duration | None = Field(default=None, ge=0, le=_MAX_RETENTION)
+    retention: Duration | None = Field(default=None, ge=MIN_RETENTION, le=_MAX_RETENTION)
     dead_letters: Annotated[DeadLetterPolicy, OrNull()] = Field(default_factory=DeadLetterPolicy)
     managed_by: ManagedBy | None = None
 
@@ -190,6 +195,8 @@ class ExecutorDraft(BaseModel):
             if self.url is None:
                 raise ValueError("an executor of the kind http needs a url")
             return self
+        if self.kind is ExecutorKind.REMOTE and self.queue is not None:
+            raise ValueError("queue is not for the kind remote: each has a queue of its own")
         if given := [name for name in _HTTP_FIELDS if getattr(self, name)]:
             raise ValueError(f"{given[0]} is for the kind http, and this one is of the kind {self.kind}")
         return self
