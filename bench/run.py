@@ -31,7 +31,7 @@ from harness.ours import Taskrunner
 from harness.peers import BullMQ, Dramatiq
 from harness.target import Target
 from harness.variants import Embedded, OnPostgres
-from scenarios import batches, depths, drains, fairness, submits, watchers
+from scenarios import batches, depths, drains, fairness, handlers, submits, watchers
 
 _ROOT = Path(__file__).parents[1]
 _RESULTS = _ROOT / "bench" / "results"
@@ -39,6 +39,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "instant": drains.instant,
     "slow": drains.slow,
     "sql": drains.sql,
+    "noop": handlers.noop,
     "post": submits.post,
     "keyed": submits.keyed,
     "watchers": watchers.watchers,

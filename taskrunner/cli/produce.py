@@ -1,5 +1,6 @@
 """`taskrunner produce`: submit one task, or many from a file."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -13,7 +14,7 @@ from taskrunner.cli.interruption import signals_as_interrupts
 from taskrunner.cli.line_ids import LineIds
 from taskrunner.cli.options import DURATION, config_option, json_option
 from taskrunner.cli.submit_output import OutputOptions
-from taskrunner.cli.task_options import task_fields, task_options
+from taskrunner.cli.task_options import claim_stdin, task_fields, task_options
 from taskrunner.config import Config, load
 from taskrunner.domain.api_key import check_secret
 from taskrunner.domain.client_key import check_client_key
@@ -95,6 +96,8 @@ def produce_command(
     The ids of the lines of a file derive from its path, the line, its number and the options: the same
     command again submits only lines that it has not submitted before.
     """
+    if source is not None and source is getattr(sys.stdin, "buffer", None):
+        claim_stdin("--file")
     if source is not None and given["url"] is not None:
         raise click.UsageError("give either --url or --file")
     if source is None and (given["url"] is None) == (given["executor"] is None):

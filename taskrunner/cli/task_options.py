@@ -12,6 +12,8 @@ import click
 from taskrunner.cli.options import DURATION
 from taskrunner.domain.errors import FieldError, TaskInvalid
 
+# Under which the context keeps the option that has standard input.
+_STDIN = "taskrunner.stdin"
 _DEDUP_FIELDS = {"dedup_key": "key", "dedup_ttl": "ttl", "dedup_mode": "mode"}
 _CALLBACK_FIELDS = {
     "callback_url": "url",
@@ -166,12 +168,20 @@ def _json(text: str, option: str) -> Any:
     return json.loads(json_text(text, option))
 
 
+def claim_stdin(option: str) -> None:
+    """Standard input can be read once. Raises `UsageError` if another option has it."""
+    first = click.get_current_context().meta.setdefault(_STDIN, option)
+    if first != option:
+        raise click.UsageError(f"{first} and {option} both name standard input, which can be read once")
+
+
 def content(text: str, option: str) -> str:
     """The text itself; for `@FILE` the content of the file, for `-` that of standard input."""
     if text != "-" and not text.startswith("@"):
         return text
     try:
         if text == "-":
+            claim_stdin(option)
             return sys.stdin.buffer.read().decode()
         return Path(text[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:

@@ -65,6 +65,7 @@ def show(config_path: Path | None, name: str, as_json: bool) -> None:
 )
 @click.option("--label", multiple=True, metavar="NAME[=VALUE]", help="Only tasks with it; repeatable.")
 @click.option("--queue", help="Only tasks of this queue.")
+@click.option("--executor", metavar="NAME", help="Only tasks of this executor.")
 @click.option("--host", help="Only tasks for this host.")
 @click.option("--outcome", help="Only tasks whose last attempt ended so.")
 @click.option("--created-by", metavar="KEY", help="Only tasks that this API key made.")
@@ -123,6 +124,6 @@ def _line(webhook: Webhook, *, as_json: bool) -> str:
         return encode(view).decode()
     words = [view.name, view.url, ",".join(view.events)]
     words += [f"label {each}" for each in view.filter.label]
-    conditions = ("queue", "host", "outcome", "created_by")
+    conditions = ("queue", "executor", "host", "outcome", "created_by")
     words += [f"{each} {value}" for each in conditions if (value := getattr(view.filter, each)) is not None]
     return "  ".join([*words, *([] if view.enabled else ["disabled"])])

@@ -71,6 +71,10 @@ def read(
     return Reading(config=config, path=found, sources={key: each.source for key, each in settings.items()})
 
 
+# Those that are not called as their setting, since another one has its name.
+_FLAGS: Mapping[str, str] = {"Grpc.port": "--grpc-port"}
+
+
 def _read_flags(flags: Mapping[str, object]) -> Layer:
     layer = Layer()
     for path, value in flags.items():
@@ -79,7 +83,7 @@ def _read_flags(flags: Mapping[str, object]) -> Layer:
             raise KeyError(path)
         if value is None:
             continue
-        flag = f"--{name.replace('_', '-')}"
+        flag = _FLAGS.get(path) or f"--{name.replace('_', '-')}"
         layer.put(Setting(key=Key(section=section, name=name), value=value, source=flag, label=flag))
     return layer
 

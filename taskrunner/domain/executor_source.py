@@ -68,6 +68,15 @@ class ExecutorSource:
             return
         schema = self._schemas.get(executor.schema)
         if schema is None:
-            schema = self._schemas[executor.schema] = DataSchema(executor.schema)
+            schema = self._schemas[executor.schema] = _compiled(executor)
         if findings := schema.findings(data):
             raise TaskInvalid(findings)
+
+
+def _compiled(executor: Executor) -> DataSchema:
+    """Raises `TaskInvalid` for a schema that an older version took."""
+    try:
+        return DataSchema(executor.schema or "true")
+    except ValueError as exc:
+        message = f"the schema of {executor.name} cannot be used any more: it {exc}; change it"
+        raise TaskInvalid([FieldError(field="executor", message=message)]) from exc

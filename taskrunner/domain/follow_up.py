@@ -103,7 +103,7 @@ def _payload(end: End, known_as: str) -> dict[str, Any]:
             "status": end.status,
             "executor": task.executor,
             "url": masked_url(task.url),
-            "method": task.method,
+            "method": None if task.url is None else task.method,
             "queue": task.queue,
             "labels": task.labels,
             "attempt": end.attempt,

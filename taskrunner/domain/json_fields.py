@@ -31,10 +31,4 @@ UrlText = Annotated[
     WithJsonSchema({"type": "string", "pattern": URL_PATTERN, "examples": ["https://example.com/"]}),
 ]
 QueueName = Annotated[str, Field(json_schema_extra={"pattern": f"^{QUEUE_NAME.pattern}$"})]
-_NAMED_TEXTS = {
-    "type": "object",
-    "propertyNames": {"minLength": 1},
-    "additionalProperties": {"type": "string"},
-}
-Labels = Annotated[dict[str, str], WithJsonSchema(_NAMED_TEXTS)]
 WholeNumber = Annotated[int, BeforeValidator(whole)]

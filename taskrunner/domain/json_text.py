@@ -69,8 +69,6 @@ def set_aside(raw: bytes, name: str, *, depth: int = MAX_DEPTH) -> tuple[bytes, 
 
 def set_any_aside(raw: bytes, name: str) -> tuple[bytes, bool]:
     """As `set_aside`, for a member of any kind. A text that is malformed elsewhere is returned as it is."""
-    if not re.search(rb'"%b"\s*:' % name.encode(), raw):
-        return raw, False
     try:
         found = _MEMBERS.decode(raw)
     except (ValueError, RecursionError):

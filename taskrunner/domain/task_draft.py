@@ -27,7 +27,7 @@ from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.executor_fields import REQUEST_OR_EXECUTOR, ExecutorFields
 from taskrunner.domain.executor_use import complete, settings_for
-from taskrunner.domain.json_fields import Labels, OrNull, QueueName, UrlText, WholeNumber
+from taskrunner.domain.json_fields import OrNull, QueueName, UrlText, WholeNumber
 from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_any_aside, set_aside
 from taskrunner.domain.moment import Moment
 from taskrunner.domain.retry_draft import RetryDraft
@@ -93,7 +93,9 @@ class TaskDraft(ExecutorFields):
     rules: Annotated[Rules, Field(max_length=MAX_RULES), OrNull()] = ()
     rules_unreadable: Annotated[RulesUnreadable, OrNull()] = RulesUnreadable.RETRY
     write_concern: WriteConcern | None = None
-    labels: Annotated[Labels, OrNull()] = Field(default_factory=dict)
+    labels: Annotated[dict[str, str], OrNull()] = Field(
+        default_factory=dict, json_schema_extra={"propertyNames": {"minLength": 1}}
+    )
     tls: ProfileName = None
     auth: str | None = None
     callback: CallbackDraft | None = None
@@ -112,7 +114,9 @@ class TaskDraft(ExecutorFields):
             raise TaskInvalid([too_much])
         try:
             # RFC 8259 8.1 allows to ignore a byte order mark.
-            document, has_data = set_any_aside(given.removeprefix(BOM), "data")
+            document, has_data = given.removeprefix(BOM), False
+            if b'"data"' in document:
+                document, has_data = set_any_aside(document, "data")
             document, is_json = set_aside(document, "body")
             draft = cls.model_validate_json(document, context=limits, extra=extra)
         except JsonUnfit as exc:

@@ -17,7 +17,7 @@ from taskrunner.domain.executor import BUILT_IN
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.queue import check_queue_name
+from taskrunner.domain.queue import REMOTE_PREFIX, check_queue_name
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
@@ -65,11 +65,16 @@ class TaskFacts(Value):
     queue: str | None
     executor: str | None
     labels: Mapping[str, str]
-    hosts: Sequence[str | None]
+    url: str | None
     outcome: OutcomeKind | None
     reason: str | None
     created_at: datetime | None
     finished_at: datetime | None
+
+    @property
+    def hosts(self) -> Sequence[str | None]:
+        """The names of the URL's host. Read where they are asked for: a list looks at thousands of tasks."""
+        return _hosts(self.url)
 
 
 class TaskFilter(Value):
@@ -105,7 +110,7 @@ class TaskFilter(Value):
             and self.created_by in {None, facts.created_by}
             and self.status in {None, facts.status}
             and self.queue in {None, facts.queue}
-            and self.host in {None, *facts.hosts}
+            and (self.host is None or self.host in facts.hosts)
             and self.executor in {None, facts.executor}
             and self.outcome in {None, facts.outcome}
             and self.reason in {None, facts.reason}
@@ -129,7 +134,7 @@ def task_facts(record: Record) -> TaskFacts:
         queue=record.task.queue,
         executor=record.task.executor or BUILT_IN,
         labels=record.task.labels,
-        hosts=_hosts(record.task.url),
+        url=record.task.url,
         outcome=last,
         reason=record.reason or last,
         created_at=record.task.created_at,
@@ -146,7 +151,7 @@ def facts_at_end(task: Task, status: Status, *, outcome: OutcomeKind | None, now
         queue=task.queue,
         executor=task.executor or BUILT_IN,
         labels=task.labels,
-        hosts=_hosts(task.url),
+        url=task.url,
         outcome=outcome,
         reason=None,
         created_at=task.created_at,
@@ -164,7 +169,7 @@ def dead_letter_facts(letter: DeadLetter) -> TaskFacts:
         # An unreadable message has neither.
         executor=letter.executor or (BUILT_IN if letter.url is not None else None),
         labels=letter.labels,
-        hosts=_hosts(letter.url),
+        url=letter.url,
         outcome=letter.outcome,
         reason=letter.reason,
         created_at=letter.created_at,
@@ -195,7 +200,8 @@ def _value(name: str, text: str, now: datetime) -> Any:
     if name == "status":
         return _choice(Status, text)
     if name == "queue":
-        return check_queue_name(text)
+        check_queue_name(text.removeprefix(REMOTE_PREFIX))
+        return text
     if name == "outcome":
         return _choice(OutcomeKind, text)
     if name == "created_by":

@@ -13,6 +13,7 @@ from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.callback_draft import CallbackDraft
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import FieldError, WebhookInvalid
+from taskrunner.domain.executor import NAME_PATTERN as EXECUTOR_NAME
 from taskrunner.domain.json_fields import OrNull, QueueName
 from taskrunner.domain.json_text import JsonUnfit, decode, join, members, merge
 from taskrunner.domain.messages import shown
@@ -41,6 +42,7 @@ class WebhookConditions(BaseModel):
 
     label: Annotated[list[_Label], Field(max_length=_MAX_LABELS), OrNull()] = Field(default_factory=list)
     queue: QueueName | None = None
+    executor: Annotated[str, Field(json_schema_extra={"pattern": f"^{EXECUTOR_NAME.pattern}$"})] | None = None
     host: Annotated[str, Field(min_length=1, max_length=300)] | None = None
     outcome: OutcomeKind | None = None
     created_by: Annotated[str, Field(json_schema_extra={"pattern": _CREATED_BY})] | None = None
@@ -57,6 +59,14 @@ class WebhookConditions(BaseModel):
     def _queue(cls, value: str | None) -> str | None:
         return None if value is None else check_queue_name(value)
 
+    @field_validator("executor")
+    @classmethod
+    def _executor(cls, value: str | None) -> str | None:
+        # That of tasks with a URL is `http`.
+        if value is not None and not EXECUTOR_NAME.fullmatch(value):
+            raise ValueError(f"must be the name of an executor, got {shown(value)}")
+        return value
+
     @field_validator("created_by")
     @classmethod
     def _created_by(cls, value: str | None) -> str | None:
@@ -68,6 +78,7 @@ class WebhookConditions(BaseModel):
             namespace=namespace,
             labels=dict(map(read_label, self.label)),
             queue=self.queue,
+            executor=self.executor,
             host=None if self.host is None else self.host.lower(),
             outcome=self.outcome,
             created_by=self.created_by,

@@ -17,7 +17,7 @@ from taskrunner.domain.events import Events, PortOpened
 from taskrunner.domain.service_url import shown_place
 from taskrunner.grpc.boundary import Boundary
 from taskrunner.grpc.health import HealthService
-from taskrunner.grpc.safe_parsing import SafeParsing
+from taskrunner.grpc.open_services import OpenServices
 from taskrunner.grpc.settings import GrpcSettings
 from taskrunner.monitor.health import Health
 from taskrunner.runtime.file_limit import affordable_connections
@@ -55,7 +55,7 @@ class GrpcServer:
         """Listen. Raises `SetupError` for an unavailable address, `ConfigInvalid` for a bad certificate."""
         credentials = None if self._options.certificate is None else _credentials(self._options.certificate)
         server = grpc.aio.server(
-            interceptors=(SafeParsing(),),
+            interceptors=(OpenServices(),),
             options=_channel_options(self._options),
             maximum_concurrent_rpcs=self._options.max_calls,
         )

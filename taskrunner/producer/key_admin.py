@@ -19,6 +19,8 @@ from taskrunner.stores.base import KnownKey, Store
 # Each try failed because another change came between our read and our write.
 _MAX_TRIES = 10
 NO_LIMIT = KeyLimit()
+# More tasks than any store has: who asks for the list wants to know how many there are.
+_ALL = 2**62
 
 
 class NewKey(Value):
@@ -96,8 +98,8 @@ class KeyAdmin:
         """All keys by name with their use, revoked ones included, and those of the configuration."""
         known = await self._known()
         limited = [each.key for each in known if each.key.max_live_tasks is not None]
-        counts = await self._store.count_live([namespace_for(key) for key in limited])
-        live = {key.name: count for key, count in zip(limited, counts, strict=True)}
+        counts = await self._store.count_live(dict.fromkeys(map(namespace_for, limited), _ALL))
+        live = {key.name: counts[namespace_for(key)] for key in limited}
         limited = [each.key for each in known if each.key.max_stored_bytes is not None]
         found = [] if self._storage is None else await self._storage.stored(limited)
         stored = {key.name: size for key, size in zip(limited, found, strict=False)}

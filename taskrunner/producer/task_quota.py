@@ -20,7 +20,7 @@ from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import RateStore
 
-# Seconds between two counts: SQL counts the tasks one by one, which must not keep the store busy.
+# Seconds between two counts: SQL counts the tasks one by one, up to the limit, and has other things to do.
 _INTERVAL = 1.0
 _LONGEST_INTERVAL = 60.0
 # Between two counts pass so many times the seconds that the last one took.
@@ -83,15 +83,18 @@ class TaskQuota(Service):
         )
 
     async def _read(self) -> None:
-        namespaces = [namespace_for(key) for key in self._keys.all if key.max_live_tasks is not None]
+        # Whether there are still more than a key may have makes no difference.
+        limits = {
+            namespace_for(key): key.max_live_tasks for key in self._keys.all if key.max_live_tasks is not None
+        }
         self._counting += self._accepted
         self._accepted = Counter()
         began_at = self._clock.monotonic()
-        counts = await self._store.count_live(namespaces)
+        counts = await self._store.count_live(limits)
         self._took = self._clock.monotonic() - began_at
         # A failure leaves `_counting` as it is: too many is on the safe side, until the next count.
         self._counting = Counter()
-        self._counts = dict(zip(namespaces, counts, strict=True))
+        self._counts = dict(counts)
 
 
 def _refusal(key: ApiKey, limit: int, free: int, count: int) -> str:

@@ -1,7 +1,7 @@
 """The part of a store that limits the requests and tasks of API keys, for all processes together."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from taskrunner.domain.rate_limit import RateLimiter
@@ -34,8 +34,8 @@ class RateStore(ABC):
     """Keeps a number per key, as `RateLimiter` has it, to the microsecond."""
 
     @abstractmethod
-    async def count_live(self, namespaces: Sequence[str]) -> Sequence[int]:
-        """How many tasks of each namespace have not ended."""
+    async def count_live(self, most: Mapping[str, int]) -> Mapping[str, int]:
+        """How many tasks of each namespace have not ended; of more than so many, so many."""
 
     @abstractmethod
     async def measure(self, namespace: str, *, cursor: str | None, limit: int) -> Measured:

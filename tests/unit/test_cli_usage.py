@@ -41,6 +41,7 @@ ONE = ["produce", "--url", "http://h/"]
         ([*ONE, "--dedup-ttl", "1m"], "the other options that begin with --dedup need --dedup"),
         ([*ONE, "--dedup", "k", "--dedup-ttl", "31d"], "dedup.ttl: must be"),
         ([*ONE, "--callback-tls", "x"], "the other options that begin with --callback need --callback"),
+        (["produce", "--file", "-", "--executor", "e", "--data", "-"], "--file and --data both name"),
         ([*ONE, "--again"], "--again is for --file"),
         ([*ONE, "--config", "x", "--api", "http://h/"], "--config has no effect on --api"),
         (["dead-letters", "requeue", "x", "--limit", "1"], "--limit is for conditions or --all"),

@@ -160,3 +160,12 @@ def test_data_is_checked_by_the_schema_of_the_executor() -> None:
     (finding,) = caught.value.errors
     assert (finding.field, finding.rule) == ("data/width", "/properties/width/type")
     assert findings('{"executor":"resize_image"}', settings)[0].startswith("data: ")
+
+
+def test_a_schema_that_is_no_longer_taken_is_told() -> None:
+    """An older version may have stored it."""
+    settings = with_executors(executor(schema='{"type": "objekt"}'))
+    (found,) = findings('{"executor":"resize_image"}', settings)
+    assert found.startswith(
+        "executor: the schema of resize_image cannot be used any more: it is no JSON Schema"
+    )

@@ -1,6 +1,7 @@
 // The bench's job on BullMQ: GET a URL, keep the answer as the job's return value in Redis.
 //
-//   node worker.mjs preload URL COUNT     queue COUNT jobs; "{n}" in URL becomes the job's number
+//   node worker.mjs preload URL COUNT     queue COUNT jobs; "{n}" in URL becomes the job's number; the URL "noop" is a
+//                                       job that does nothing
 //   node worker.mjs work SLOTS            run them, SLOTS at a time, until SIGTERM
 //
 // Redis is the one of $TASKRUNNER_TEST_REDIS_URL.
@@ -37,6 +38,7 @@ async function work(slots) {
   const worker = new Worker(
     QUEUE,
     async (job) => {
+      if (job.data.url === "noop") return null;
       const { statusCode, body } = await request(job.data.url, { dispatcher });
       return { status: statusCode, body: await body.text() };
     },

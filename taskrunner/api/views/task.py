@@ -208,7 +208,7 @@ class TaskView(View):
     executor: str | None
     data: msgspec.Raw | None
     url: str | None
-    method: str
+    method: str | None
     headers: Mapping[str, str]
     body_size: int
     queue: str
@@ -259,7 +259,7 @@ class TaskView(View):
             executor=task.executor,
             data=None if task.executor is None else _data(task.body),
             url=masked_url(task.url),
-            method=task.method,
+            method=None if task.url is None else task.method,
             headers=masking.headers(task.headers),
             body_size=0 if content is None else len(content),
             queue=task.queue,

@@ -16,6 +16,7 @@ class ConditionsView(View):
 
     label: Sequence[str]
     queue: str | None
+    executor: str | None
     host: str | None
     outcome: str | None
     created_by: str | None

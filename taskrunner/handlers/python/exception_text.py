@@ -49,7 +49,7 @@ class ExceptionText:
         """The traceback, for the log."""
         try:
             text = "".join(traceback.format_exception(type(exc), exc, _users_part(exc), limit=-30))
-        except Exception as inner:  # noqa: BLE001 - an exception may have any __str__
+        except BaseException as inner:  # noqa: BLE001 - an exception may have any __str__
             text = f"{type(exc).__name__}, whose traceback cannot be shown: {type(inner).__name__}"
         # The end says what was raised, and where.
         return self._masked(text[-_MAX_TRACEBACK_CHARS:], data, _MAX_TRACEBACK_CHARS)
@@ -96,5 +96,5 @@ def _users_part(exc: BaseException) -> TracebackType | None:
 def _message(exc: BaseException) -> str:
     try:
         return str(exc)
-    except Exception as inner:  # noqa: BLE001 - an exception may have any __str__
+    except BaseException as inner:  # noqa: BLE001 - an exception may have any __str__
         return f"its message cannot be shown ({type(inner).__name__})"

@@ -1,6 +1,6 @@
 """The limits of API keys on Redis: a string per key, which ends when the key may make a full burst again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from taskrunner.domain.clock import SKEW
@@ -12,9 +12,12 @@ _US = 1_000_000
 
 
 class RedisRateStore(RedisPart, RateStore):
-    async def count_live(self, namespaces: Sequence[str]) -> Sequence[int]:
-        found = await self.run_batch("count_live", namespaces, lambda part: list(part))
-        return [int(each) for each in found]
+    async def count_live(self, most: Mapping[str, int]) -> Mapping[str, int]:
+        found = await self.run_batch("count_live", list(most), lambda part: list(part))
+        return {
+            namespace: min(int(count), limit)
+            for (namespace, limit), count in zip(most.items(), found, strict=True)
+        }
 
     async def measure(self, namespace: str, *, cursor: str | None, limit: int) -> Measured:
         """The cursor is the place of a status, a colon, and the cursor of `ZSCAN` in its tasks."""

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.api_key import Scope
+from taskrunner.domain.executor import MAX_EXECUTORS
 from taskrunner.domain.status import Status
-from taskrunner.producer.executor_admin import MAX_EXECUTORS
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
 
@@ -220,6 +220,7 @@ async def test_a_task_is_submitted_by_executor_and_data(api: Api) -> None:
     await api.make_executor("resize_image", timeout=9, queue="low")
     made = await api.ask("POST", "/tasks", json={"executor": "resize_image", "data": {"width": 80}})
     assert made.status == 202
+    assert made.json["method"] is None
     assert (made.json["executor"], made.json["data"], made.json["url"]) == (
         "resize_image",
         {"width": 80},

@@ -1,7 +1,7 @@
 """The limit on the tasks of a key that have not ended, which all processes share."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -204,9 +204,9 @@ async def test_a_slow_count_is_followed_by_a_long_pause(
     """The store has other things to do."""
     count, clock = api.store.count_live, ManualClock()
 
-    async def slow(namespaces: Sequence[str]) -> Sequence[int]:
+    async def slow(most: Mapping[str, int]) -> Mapping[str, int]:
         clock.advance(took)
-        return await count(namespaces)
+        return await count(most)
 
     monkeypatch.setattr(api.store, "count_live", slow)
     assert await TaskQuota(api.store, api.keys, Events(), clock).turn() == pytest.approx(pause)

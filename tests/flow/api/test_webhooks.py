@@ -17,6 +17,7 @@ FULL = {
     "filter": {
         "label": ["team=red", "kind"],
         "queue": "high",
+        "executor": "http",
         "host": "A.test",
         "outcome": "timeout",
         "created_by": "web",
@@ -35,7 +36,14 @@ async def test_one_is_made_and_read(api: Api) -> None:
         "secret": None,
         "tls": None,
         "events": ["succeeded", "failed", "cancelled"],
-        "filter": {"label": [], "queue": None, "host": None, "outcome": None, "created_by": None},
+        "filter": {
+            "label": [],
+            "queue": None,
+            "executor": None,
+            "host": None,
+            "outcome": None,
+            "created_by": None,
+        },
         "enabled": True,
         "created_by": None,
         "created_at": None,
@@ -117,6 +125,7 @@ async def test_there_are_few(api: Api) -> None:
         ({"filter": {"label": "team=red"}}, "filter.label"),
         ({"filter": {"label": ["a"] * 33}}, "filter.label"),
         ({"filter": {"queue": "no queue"}}, "filter.queue"),
+        ({"filter": {"executor": "Resize"}}, "filter.executor"),
         ({"filter": {"host": ""}}, "filter.host"),
         ({"filter": {"outcome": "bad"}}, "filter.outcome"),
         ({"filter": {"created_by": "no name"}}, "filter.created_by"),
@@ -212,7 +221,7 @@ async def test_each_change_is_in_the_audit(api: Api) -> None:
         ({"filter": {"label": ["kind=x"]}}, {"label": ["kind=x"]}),
         (
             {"filter": None},
-            {"label": [], "queue": None, "host": None, "outcome": None, "created_by": None},
+            {"label": [], "queue": None, "executor": None, "host": None, "outcome": None, "created_by": None},
         ),
     ],
 )

@@ -84,6 +84,8 @@ SERVICES: Mapping[str, str] = {
     "consume --addr": "a b",
     "consume --port": "x",
     "dev --port": "x",
+    "dev --grpc-port": "x",
+    **dict.fromkeys(["dev --handlers", "all --handlers", "consume --handlers"], "1bad"),
 }
 
 

@@ -66,6 +66,7 @@ WEBHOOK_CASES: Mapping[str, Case] = {
     "webhooks put --event": events,
     "webhooks put --label": of_filter("--label", "team=red", ["team=red"]),
     "webhooks put --queue": of_filter("--queue", "high", "high"),
+    "webhooks put --executor": of_filter("--executor", "resize_image", "resize_image"),
     "webhooks put --host": of_filter("--host", "a.test", "a.test"),
     "webhooks put --outcome": of_filter("--outcome", "timeout", "timeout"),
     "webhooks put --created-by": of_filter("--created-by", "web", "web"),

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.progress import Progress
+from taskrunner.handlers.python.handler import UNREADABLE
 from taskrunner.sdk import (
     Cancel,
     Constant,
@@ -46,6 +47,20 @@ class Point:
 
 class Colour(StrEnum):
     RED = "red"
+
+
+class BareFail(Fail):
+    def __init__(self) -> None:
+        """Does not call that of its base."""
+
+
+class BareSnooze(Snooze):
+    def __init__(self) -> None:
+        """Does not call that of its base."""
+
+
+class OwnDelay(BareSnooze):
+    delay = "soon"  # type: ignore[assignment]  # as users without a type checker do
 
 
 def test_a_handler_gets_an_instance_of_its_model() -> None:
@@ -175,6 +190,10 @@ def _raise(exc: BaseException) -> object:
         (Retry(after=7), "retrying", 7.0, True, "The handler asked for another attempt."),
         (Retry("busy"), "retrying", 3.0, True, "busy"),
         (Snooze(60, "at night"), "retrying", 60.0, False, "The handler put the task off for 60 s: at night"),
+        (Fail(ValueError("gone")), "failed", None, True, "gone"),
+        (BareFail(), "failed", None, True, "The handler failed the task."),
+        (BareSnooze(), "retrying", 3.0, True, "The handler asked for another attempt."),
+        (OwnDelay(), "retrying", 3.0, True, UNREADABLE),
         (Snooze(20 * 86_400), "retrying", 20 * 86_400.0, False, None),
         (Cancel("not wanted"), "cancelled", None, True, "The handler cancelled the task: not wanted"),
         (ValueError("bad"), "retrying", 3.0, True, "ValueError: bad"),

@@ -4,10 +4,15 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 
+from taskrunner.grpc.open_services import MAX_OPEN_STREAMS
 from taskrunner.grpc.settings import GrpcSettings
 from taskrunner.v1 import task_executor_pb2 as pb
 from tests.flow.api.grpc.harness import URL, GrpcApi, refused
+from tests.tools.waiting import eventually
 
 
 @pytest.mark.parametrize("path", ["/taskrunner.v1.TaskExecutorManager/None", "/none/AddTask", "/"])
@@ -35,6 +40,33 @@ async def test_so_many_calls_go_on_at_a_time(rpc: GrpcApi) -> None:
     await adding.done_writing()
     assert await adding.read() is grpc.aio.EOF
     assert (await rpc.add()).created
+
+
+async def test_who_watches_health_takes_no_place_of_others(rpc: GrpcApi) -> None:
+    """Anybody may, without a key, so many at a time; other calls go on, and so do single checks."""
+    stub: Any = health_pb2_grpc.HealthStub(rpc.channel)
+    watches = [stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(MAX_OPEN_STREAMS)]
+    for watch in watches:
+        await watch.read()
+    refusal = await refused(stub.Watch(health_pb2.HealthCheckRequest()).read())
+    assert refusal.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert (await rpc.add()).created
+    assert (
+        await stub.Check(health_pb2.HealthCheckRequest())
+    ).status == health_pb2.HealthCheckResponse.SERVING
+    watches[0].cancel()
+    reflection: Any = ServerReflectionStub(rpc.channel)  # type: ignore[arg-type]  # its types know no aio
+    await eventually(lambda: _is_answered(reflection))
+
+
+async def _is_answered(stub: Any) -> bool:
+    listing = stub.ServerReflectionInfo(iter([ServerReflectionRequest(list_services="")]))
+    try:
+        return bool([each async for each in listing])
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return False
+        raise
 
 
 @pytest.mark.parametrize("api_options", [{"max_streams": 1}])
