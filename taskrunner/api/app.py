@@ -23,6 +23,7 @@ from taskrunner.api.operations import OperationRoutes
 from taskrunner.api.page import HtmlPage
 from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.queues import QueueRoutes
+from taskrunner.api.remote import RemoteRoutes
 from taskrunner.api.routes import Routes
 from taskrunner.api.schedules import ScheduleRoutes
 from taskrunner.api.sessions import SessionRoutes
@@ -32,6 +33,8 @@ from taskrunner.api.tasks import TaskRoutes
 from taskrunner.api.token_keys import TokenKeyRoutes
 from taskrunner.api.waiting import Waiting
 from taskrunner.api.webhooks import WebhookRoutes
+from taskrunner.consumer.remote.remote_attempts import RemoteAttempts
+from taskrunner.consumer.remote.remote_work import RemoteWork
 from taskrunner.domain.clock import SystemClock
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
@@ -90,6 +93,8 @@ def build_api(
     token_keys: PublishedKeys,
     webhooks: WebhookAdmin,
     executors: ExecutorAdmin,
+    work: RemoteWork,
+    attempts: RemoteAttempts,
     options: ApiSettings = ApiSettings(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
     """Everything that `serve` answers."""
@@ -117,6 +122,7 @@ def build_api(
     AuditRoutes(trail).add_to(routes)
     WebhookRoutes(webhooks, options).add_to(routes)
     ExecutorRoutes(executors, options).add_to(routes)
+    RemoteRoutes(work, attempts, live, options).add_to(routes)
     TokenKeyRoutes(token_keys).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     FleetRoutes(fleet).add_to(routes)

@@ -16,7 +16,13 @@ from taskrunner.domain.audit import Actor, AuditSource, conditions_target, ids_t
 from taskrunner.producer.audit_trail import AuditTrail, Change
 
 _CHANGE = web.RequestKey("change", Change)
-SUBMITS = frozenset({("POST", "/tasks"), ("POST", "/tasks/batch"), ("POST", "/schedules/{name}/run")})
+# Tasks name the key that made them, and attempts their worker.
+UNAUDITED = frozenset(
+    {
+        *(("POST", "/tasks"), ("POST", "/tasks/batch"), ("POST", "/schedules/{name}/run")),
+        *(("POST", "/executors/{executor}/lease"), ("POST", "/tasks/{id}/heartbeat")),
+    }
+)
 _VERBS = {"PUT": "set", "PATCH": "change", "DELETE": "delete"}
 # The parts of a path that differ for a caller with a namespace.
 _STORED = frozenset({"id", "name", "webhook"})
@@ -28,7 +34,7 @@ def change_of(request: web.Request) -> Change:
 
 
 def is_audited(method: str, path: str) -> bool:
-    return method != "GET" and (method, path) not in SUBMITS
+    return method != "GET" and (method, path) not in UNAUDITED
 
 
 def action_of(method: str, path: str) -> str:

@@ -74,14 +74,17 @@ class LiveRequests:
             await cancel_and_wait(self._looking)
             self._looking = None
 
-    @contextmanager
-    def waiting(self, request: web.Request, wait: LiveRequest, needs: Needs) -> Iterator[bool]:
+    def waiting(self, request: web.Request, wait: LiveRequest, needs: Needs) -> AbstractContextManager[bool]:
         """Whether there is a place for this wait, which it has inside."""
-        name = caller_of(request).name
+        return self.waiting_for(caller_of(request).name, wait, partial(self._may_go_on, request, needs))
+
+    @contextmanager
+    def waiting_for(self, name: str | None, wait: LiveRequest, may_go_on: MayGoOn) -> Iterator[bool]:
+        """The same for a wait of the key `name`, also of another server than the application's."""
         if not self._has_room_to_wait(name):
             yield False
             return
-        self._waits[wait] = partial(self._may_go_on, request, needs)
+        self._waits[wait] = may_go_on
         try:
             with _counted(self._waits_of, name):
                 yield True

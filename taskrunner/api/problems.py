@@ -18,7 +18,8 @@ error is shown only as an id, under which the log has the rest.
 | 422 | `schedule_invalid` | the same for a schedule |
 | 422 | `host_limit_invalid` | the same for a limit of hosts, or the name of a host |
 | 422 | `key_invalid` | the same for an API key to create |
-| 422 | `operation_invalid`, `webhook_invalid`, `queue_invalid`, `executor_invalid` | the same for these |
+| 422 | `operation_invalid`, `webhook_invalid`, `queue_invalid` | the same for these |
+| 422 | `executor_invalid`, `lease_invalid` | the same for an executor, or what its workers say |
 | 404 | `not_found`, `task_unknown`, `schedule_unknown`, `host_limit_unknown` | |
 | 404 | `api_key_unknown`, `operation_unknown`, `queue_unknown` | |
 | 404 | `session_unknown`, `webhook_unknown`, `executor_unknown` | |
@@ -65,6 +66,7 @@ from taskrunner.domain.errors import (
     KeyInvalid,
     KeyReused,
     KeyUnknown,
+    LeaseInvalid,
     OperationInvalid,
     OperationUnknown,
     OutsideError,
@@ -115,6 +117,7 @@ _INVALID: Mapping[type[FieldsInvalid], str] = {
     KeyInvalid: "key_invalid",
     WebhookInvalid: "webhook_invalid",
     ExecutorInvalid: "executor_invalid",
+    LeaseInvalid: "lease_invalid",
     OperationInvalid: "operation_invalid",
     QueueInvalid: "queue_invalid",
 }

@@ -78,6 +78,10 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("PUT", "/executors/{executor}"): OPERATE_SHARED,
     ("PATCH", "/executors/{executor}"): OPERATE_SHARED,
     ("DELETE", "/executors/{executor}"): OPERATE_SHARED,
+    # A worker of an executor runs the tasks of all keys.
+    ("POST", "/executors/{executor}/lease"): OPERATE_SHARED,
+    ("POST", "/tasks/{id}/heartbeat"): OPERATE_SHARED,
+    ("PUT", "/tasks/{id}/status"): OPERATE_SHARED,
     ("GET", "/hosts"): READ_SHARED,
     ("GET", "/hosts/{host}"): READ_SHARED,
     ("POST", "/hosts/{host}/reset"): OPERATE_SHARED,

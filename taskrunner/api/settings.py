@@ -59,8 +59,8 @@ class ApiSettings:
     fetched text of up to `inline_body_bytes` is part of the task's JSON; a larger one is at its `body_url`.
     A client may wait up to `max_wait` for a result. In this process at most `max_waits` do so at a time,
     `max_waits_per_key` of one key, and there are at most `max_streams` of events, `max_streams_per_key` of
-    one key; both together take at most four fifths of `max_connections`. `user_agent` is what consumers send
-    by default; `masking` hides values that may be secret.
+    one key; both together take at most four fifths of `max_connections`. `max_result_bytes` is that of a
+    worker's result. `user_agent` is what consumers send by default; `masking` hides what may be secret.
     """
 
     request_timeout: float = _REQUEST_TIMEOUT
@@ -73,5 +73,6 @@ class ApiSettings:
     max_streams: int = 1000
     max_streams_per_key: int = 100
     max_connections: int = MAX_CONNECTIONS
+    max_result_bytes: int = 1024 * 1024
     user_agent: str = USER_AGENT
     masking: Masking = Masking()

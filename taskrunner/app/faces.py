@@ -14,6 +14,7 @@ from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
+from taskrunner.app.remote import Remote
 from taskrunner.grpc.settings import GrpcSettings
 from taskrunner.producer.task_feed import TaskFeed
 
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 class Faces:
     """The servers while they listen."""
 
-    def __init__(self, http: WebServer, grpc: "GrpcServer | None") -> None:
+    def __init__(self, http: WebServer, grpc: "GrpcServer | None", remote: Remote) -> None:
         self._http = http
         self._grpc = grpc
+        self._remote = remote
 
     @property
     def port(self) -> int:
@@ -40,19 +42,25 @@ class Faces:
 
     async def stop(self) -> None:
         """Let calls under way end within the grace time. Safe to call twice."""
+        self._remote.work.close()
         # The first ends what waits for something to happen, on both.
         await asyncio.gather(self._http.stop(), *([self._grpc.stop()] if self._grpc else []))
 
 
 @asynccontextmanager
 async def grpc_running(
-    platform: Platform, monitor: Monitor, api: web.Application, feed: TaskFeed, options: ApiSettings
+    platform: Platform,
+    monitor: Monitor,
+    api: web.Application,
+    feed: TaskFeed,
+    remote: Remote,
+    options: ApiSettings,
 ) -> AsyncIterator["GrpcServer | None"]:
     """Serve gRPC inside, unless it is turned off."""
     if not platform.config.grpc.enabled:
         yield None
         return
-    server = _make_server(platform, monitor, api, feed, options)
+    server = _make_server(platform, monitor, api, feed, remote, options)
     await server.start()
     try:
         yield server
@@ -61,7 +69,12 @@ async def grpc_running(
 
 
 def _make_server(
-    platform: Platform, monitor: Monitor, api: web.Application, feed: TaskFeed, options: ApiSettings
+    platform: Platform,
+    monitor: Monitor,
+    api: web.Application,
+    feed: TaskFeed,
+    remote: Remote,
+    options: ApiSettings,
 ) -> "GrpcServer":
     # It writes lines of its own to stderr, one for each client that it does not understand.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -70,6 +83,7 @@ def _make_server(
     from taskrunner.grpc.executor_methods import ExecutorMethods
     from taskrunner.grpc.server import GrpcServer
     from taskrunner.grpc.task_methods import TaskMethods
+    from taskrunner.grpc.worker_methods import WorkerMethods
     from taskrunner.v1.task_executor_pb2 import DESCRIPTOR
 
     config, services = platform.config, DESCRIPTOR.services_by_name
@@ -80,6 +94,14 @@ def _make_server(
         api[LIVE_REQUESTS],
         platform.store,
         platform.clock,
+        options,
+    )
+    workers = WorkerMethods(
+        remote.work,
+        remote.attempts,
+        platform.executor_admin,
+        api[LIVE_REQUESTS],
+        platform.store,
         options,
     )
     admission = Admission(
@@ -95,7 +117,10 @@ def _make_server(
         certificate=config.api.settings(ServerSettings).certificate,
     )
     return GrpcServer(
-        {services["TaskExecutorManager"]: (tasks, ExecutorMethods(platform.executor_admin, options))},
+        {
+            services["TaskExecutorManager"]: (tasks, ExecutorMethods(platform.executor_admin, options)),
+            services["TaskExecutor"]: (workers,),
+        },
         Boundary(admission, platform.audit, platform.events),
         monitor.health,
         config.grpc.addr,

@@ -92,9 +92,19 @@ class Platform:
         self.requeue = Requeuer(self.store, self.intake, self.publisher, self.clock, hold=hold)
         declared = DeclaredQueues(config.queues.weights())
         self.queues = QueueWatch(
-            self.store, self.broker if publishes else None, self.events, self.task_settings, declared
+            self.store,
+            self.broker if publishes else None,
+            self.events,
+            self.task_settings,
+            declared,
+            self.task_settings.current.executors,
         )
-        self.executors = ExecutorWatch(self.store, self.events, self.task_settings.current.executors)
+        self.executors = ExecutorWatch(
+            self.store,
+            self.events,
+            self.task_settings.current.executors,
+            self.queues.declare_for_executors,
+        )
         self.pauses = PauseWatch(self.store, self.events, self.clock, self.executors.source)
         self.hosts = HostAdmin(
             self.store, self.events, self.clock, config.hosts.limits, config.host_settings()

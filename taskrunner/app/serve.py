@@ -11,6 +11,7 @@ from taskrunner.app.faces import Faces, grpc_running
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.reload import Read, Reload
+from taskrunner.app.remote import make_remote
 from taskrunner.app.reporting import reports_running
 from taskrunner.app.services import (
     make_scheduler,
@@ -66,9 +67,13 @@ async def faces_running(platform: Platform, monitor: Monitor) -> AsyncIterator[F
     """The API listens inside. While the store is away, it answers requests for tasks with 503."""
     config = platform.config
     options = config.api.settings(
-        ApiSettings, user_agent=config.fetch.user_agent, masking=Masking(config.fetch.mask_headers)
+        ApiSettings,
+        max_result_bytes=config.fetch.store_body_bytes,
+        user_agent=config.fetch.user_agent,
+        masking=Masking(config.fetch.mask_headers),
     )
     feed = TaskFeed(platform.store, platform.events, platform.clock)
+    remote = make_remote(platform)
     api = build_api(
         intake=platform.intake,
         dry_runner=platform.dry_runner,
@@ -100,6 +105,8 @@ async def faces_running(platform: Platform, monitor: Monitor) -> AsyncIterator[F
         trail=platform.audit,
         token_keys=platform.token_keys,
         executors=platform.executor_admin,
+        work=remote.work,
+        attempts=remote.attempts,
         webhooks=platform.webhook_admin,
         options=options,
     )
@@ -107,6 +114,7 @@ async def faces_running(platform: Platform, monitor: Monitor) -> AsyncIterator[F
     async with (
         running(feed),
         server_running(api, platform, config.api, settings, "Api") as http,
-        grpc_running(platform, monitor, api, feed, options) as grpc,
+        running(remote.work),
+        grpc_running(platform, monitor, api, feed, remote, options) as grpc,
     ):
-        yield Faces(http, grpc)
+        yield Faces(http, grpc, remote)

@@ -10,6 +10,7 @@
     │   │   ├── ScheduleInvalid     a schedule breaks a rule
     │   │   ├── FilterInvalid       a condition of a filter cannot be read
     │   │   ├── HostLimitInvalid    a host limit breaks a rule
+    │   │   ├── LeaseInvalid        a request of a worker breaks a rule
     │   │   ├── WebhookInvalid      a webhook breaks a rule
     │   │   ├── KeyInvalid          an API key breaks a rule
     │   │   ├── QueueInvalid        a queue breaks a rule
@@ -120,6 +121,10 @@ class WebhookInvalid(FieldsInvalid):
 
 class ExecutorInvalid(FieldsInvalid):
     """An executor breaks at least one rule."""
+
+
+class LeaseInvalid(FieldsInvalid):
+    """A request of a worker of a remote executor breaks at least one rule."""
 
 
 class KeyInvalid(FieldsInvalid):

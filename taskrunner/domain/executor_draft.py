@@ -51,6 +51,10 @@ _DEMANDS: dict[str, Any] = {
     "then": {"required": ["url"], "properties": {"url": _GIVEN}},
     "else": {"properties": dict.fromkeys(_HTTP_FIELDS, _NULL)},
 }
+_OWN_QUEUE: dict[str, Any] = {
+    "if": {"required": ["kind"], "properties": {"kind": {"const": "remote"}}},
+    "then": {"properties": {"queue": _NULL}},
+}
 _SCHEMA_SCHEMA: dict[str, Any] = {
     "description": "The JSON Schema (2020-12) of the data of its tasks.",
     "anyOf": [{"type": "object"}, {"type": "boolean"}, _NULL],
@@ -69,7 +73,7 @@ class ExecutorDraft(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         strict=True,
-        json_schema_extra={"allOf": [_DEMANDS, BURST_NEEDS_RATE]},
+        json_schema_extra={"allOf": [_DEMANDS, _OWN_QUEUE, BURST_NEEDS_RATE]},
     )
 
     name: Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME_PATTERN.pattern}$"})] | None = None
@@ -190,6 +194,8 @@ class ExecutorDraft(BaseModel):
             if self.url is None:
                 raise ValueError("an executor of the kind http needs a url")
             return self
+        if self.kind is ExecutorKind.REMOTE and self.queue is not None:
+            raise ValueError("queue is not for the kind remote: each has a queue of its own")
         if given := [name for name in _HTTP_FIELDS if getattr(self, name)]:
             raise ValueError(f"{given[0]} is for the kind http, and this one is of the kind {self.kind}")
         return self

@@ -6,6 +6,7 @@ from typing import Any
 from taskrunner.domain.credential import check_credential
 from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.executor import Executor, ExecutorKind
+from taskrunner.domain.remote_lease import queue_of
 from taskrunner.domain.task_fields import check_headers
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
@@ -66,6 +67,13 @@ def complete(fields: dict[str, Any], given: Collection[str], name: str, settings
         for each in _HTTP_ONLY
         if each in given
     ]
+    if executor.kind is ExecutorKind.REMOTE:
+        findings += [
+            FieldError(field=each, message=f"is not for {name}, whose tasks wait in a queue of their own")
+            for each in ("queue", "priority")
+            if each in given
+        ]
+        fields["queue"] = queue_of(name)
     if findings:
         raise TaskInvalid(findings)
     settings.executors.check_data(executor, text)

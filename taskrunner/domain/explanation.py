@@ -21,6 +21,7 @@ from taskrunner.domain.host_admission import (
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.host_view import HostCondition, HostView
 from taskrunner.domain.pauses import ALL, EXECUTOR, Pauses
+from taskrunner.domain.queue import REMOTE_PREFIX
 from taskrunner.domain.record import BY_BROKER, Record
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.value import Value
@@ -278,6 +279,8 @@ def _in_queue(situation: Situation) -> Iterator[Reason]:
     elif not queue.consumers:
         if not _is_queue_paused(situation):
             text = f"No consumer serves the queue {name}; start one with `taskrunner consume`."
+            if name.startswith(REMOTE_PREFIX):
+                text = f"No worker asks for the tasks of {name.removeprefix(REMOTE_PREFIX)} now."
             yield Reason(code=ReasonCode.NO_CONSUMER, text=text)
     elif queue.ready:
         yield _behind(queue, name, sees_all=situation.sees_all)

@@ -15,6 +15,8 @@ MAX_QUEUES = 100
 MAX_QUEUE_NAME = 64
 MAX_WEIGHT = 1000
 QUEUE_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_QUEUE_NAME}}}")
+# How the names of the queues of remote executors begin, which nobody declares.
+REMOTE_PREFIX = "remote."
 # A queue and an exchange that have nothing to do with waiting tasks.
 _RESERVED = frozenset({"dead", "dlx"})
 # In the message about a name that is not declared.
@@ -30,7 +32,7 @@ def check_queue_name(text: str) -> str:
 
 def is_queue_name(text: str) -> bool:
     """Whether a queue of tasks may have this name."""
-    return QUEUE_NAME.fullmatch(text) is not None and text not in _RESERVED
+    return QUEUE_NAME.fullmatch(text.removeprefix(REMOTE_PREFIX)) is not None and text not in _RESERVED
 
 
 def check_new_queue(text: str) -> str:

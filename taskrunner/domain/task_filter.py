@@ -17,7 +17,7 @@ from taskrunner.domain.executor import BUILT_IN
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.queue import check_queue_name
+from taskrunner.domain.queue import REMOTE_PREFIX, check_queue_name
 from taskrunner.domain.record import DeadLetter, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
@@ -200,7 +200,8 @@ def _value(name: str, text: str, now: datetime) -> Any:
     if name == "status":
         return _choice(Status, text)
     if name == "queue":
-        return check_queue_name(text)
+        check_queue_name(text.removeprefix(REMOTE_PREFIX))
+        return text
     if name == "outcome":
         return _choice(OutcomeKind, text)
     if name == "created_by":

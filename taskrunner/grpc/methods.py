@@ -20,4 +20,11 @@ METHODS: Mapping[str, Route] = {
     "taskrunner.v1.TaskExecutorManager.ListExecutors": ("GET", "/executors"),
     "taskrunner.v1.TaskExecutorManager.UpdateExecutor": ("PATCH", "/executors/{executor}"),
     "taskrunner.v1.TaskExecutorManager.DeleteExecutor": ("DELETE", "/executors/{executor}"),
+    "taskrunner.v1.TaskExecutor.RegisterWorker": ("POST", "/executors/{executor}/lease"),
+    "taskrunner.v1.TaskExecutor.GetNextTasks": ("POST", "/executors/{executor}/lease"),
+    "taskrunner.v1.TaskExecutor.StreamTasks": ("POST", "/executors/{executor}/lease"),
+    "taskrunner.v1.TaskExecutor.Heartbeat": ("POST", "/tasks/{id}/heartbeat"),
+    "taskrunner.v1.TaskExecutor.UpdateTaskStatus": ("PUT", "/tasks/{id}/status"),
+    "taskrunner.v1.TaskExecutor.CompleteTask": ("PUT", "/tasks/{id}/status"),
+    "taskrunner.v1.TaskExecutor.FailTask": ("PUT", "/tasks/{id}/status"),
 }

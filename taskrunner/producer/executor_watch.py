@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Awaitable, Callable
 
 from taskrunner.domain.events import Events
 from taskrunner.domain.executor_source import ExecutorSource
@@ -14,18 +15,30 @@ INTERVAL = 1.0
 _SPACING = 0.1
 
 
-class ExecutorWatch(Service):
-    """`source` has what the last read found."""
+async def _nothing() -> None:
+    """For a process that does nothing with them."""
 
-    def __init__(self, store: ExecutorStore, events: Events, source: ExecutorSource) -> None:
+
+class ExecutorWatch(Service):
+    """`source` has what the last read found; `after_read` is awaited then."""
+
+    def __init__(
+        self,
+        store: ExecutorStore,
+        events: Events,
+        source: ExecutorSource,
+        after_read: Callable[[], Awaitable[None]] = _nothing,
+    ) -> None:
         super().__init__("executor watch", events)
         self._store = store
+        self._after_read = after_read
         self._looked_at = -math.inf
         self.source = source
         source.look_again = self.look_again
 
     async def turn(self) -> float:
         self.source.set(await self._store.executors())
+        await self._after_read()
         return INTERVAL
 
     async def look_again(self) -> bool:

@@ -8,6 +8,9 @@ from taskrunner.brokers.base import Broker
 from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import Events, QueuesChanged
+from taskrunner.domain.executor import ExecutorKind
+from taskrunner.domain.executor_source import ExecutorSource
+from taskrunner.domain.remote_lease import queue_of
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import QueueStore
@@ -34,8 +37,11 @@ class QueueWatch(Service):
         events: Events,
         task_settings: TaskSettingsSource,
         declared: DeclaredQueues,
+        executors: ExecutorSource,
     ) -> None:
         super().__init__("queue watch", events)
+        self._executors = executors
+        self._remote: tuple[str, ...] = ()
         self._store = store
         self._broker = broker
         self._task_settings = task_settings
@@ -61,6 +67,12 @@ class QueueWatch(Service):
         async with self._lock:
             await self._apply()
 
+    async def declare_for_executors(self) -> None:
+        """Have the broker know the queues of new remote executors, before the first task."""
+        async with self._lock:
+            if self._remote_now() != self._remote:
+                await self._apply()
+
     async def turn(self) -> float:
         # Two turns at once could end with what the first of them read.
         async with self._lock:
@@ -70,7 +82,7 @@ class QueueWatch(Service):
                 self.declared.configure(self._weights)
                 self.declared.set_stored(stored)
                 await self._apply()
-            elif self._has_news():
+            elif self._has_news() or self._remote_now() != self._remote:
                 await self._apply()
         return INTERVAL
 
@@ -81,10 +93,16 @@ class QueueWatch(Service):
             return True
         return bool(refused) and self._turns % _TRY_REFUSED_EVERY == 0
 
+    def _remote_now(self) -> tuple[str, ...]:
+        """The queues of remote executors, which no consumer serves."""
+        known = self._executors.known or {}
+        return tuple(queue_of(each.name) for each in known.values() if each.kind is ExecutorKind.REMOTE)
+
     async def _apply(self) -> None:
+        self._remote = self._remote_now()
         if self._broker is not None:
             with suppress(OutsideError):  # declared as soon as the broker is back
-                await self._broker.declare(self.declared.names)
+                await self._broker.declare((*self.declared.names, *self._remote))
             self.declared.refused = dict(self._broker.refused_queues)
         if self.declared.names != self._known:
             self._known = self.declared.names

@@ -581,3 +581,343 @@ class TaskExecutorManager:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class TaskExecutorStub:
+    """Hands the tasks of remote executors to workers, programs in any language.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.RegisterWorker = channel.unary_unary(
+                '/taskrunner.v1.TaskExecutor/RegisterWorker',
+                request_serializer=taskrunner_dot_v1_dot_task__executor__pb2.RegisterWorkerRequest.SerializeToString,
+                response_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.RegisterWorkerResponse.FromString,
+                _registered_method=True)
+        self.GetNextTasks = channel.unary_unary(
+                '/taskrunner.v1.TaskExecutor/GetNextTasks',
+                request_serializer=taskrunner_dot_v1_dot_task__executor__pb2.GetNextTasksRequest.SerializeToString,
+                response_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.GetNextTasksResponse.FromString,
+                _registered_method=True)
+        self.StreamTasks = channel.unary_stream(
+                '/taskrunner.v1.TaskExecutor/StreamTasks',
+                request_serializer=taskrunner_dot_v1_dot_task__executor__pb2.StreamTasksRequest.SerializeToString,
+                response_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.GetNextTasksResponse.FromString,
+                _registered_method=True)
+        self.Heartbeat = channel.unary_unary(
+                '/taskrunner.v1.TaskExecutor/Heartbeat',
+                request_serializer=taskrunner_dot_v1_dot_task__executor__pb2.HeartbeatRequest.SerializeToString,
+                response_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.HeartbeatResponse.FromString,
+                _registered_method=True)
+        self.UpdateTaskStatus = channel.unary_unary(
+                '/taskrunner.v1.TaskExecutor/UpdateTaskStatus',
+                request_serializer=taskrunner_dot_v1_dot_task__executor__pb2.UpdateTaskStatusRequest.SerializeToString,
+                response_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.UpdateTaskStatusResponse.FromString,
+                _registered_method=True)
+        self.CompleteTask = channel.unary_unary(
+                '/taskrunner.v1.TaskExecutor/CompleteTask',
+                request_serializer=taskrunner_dot_v1_dot_task__executor__pb2.CompleteTaskRequest.SerializeToString,
+                response_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.TaskUpdateResult.FromString,
+                _registered_method=True)
+        self.FailTask = channel.unary_unary(
+                '/taskrunner.v1.TaskExecutor/FailTask',
+                request_serializer=taskrunner_dot_v1_dot_task__executor__pb2.FailTaskRequest.SerializeToString,
+                response_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.TaskUpdateResult.FromString,
+                _registered_method=True)
+
+
+class TaskExecutorServicer:
+    """Hands the tasks of remote executors to workers, programs in any language.
+    """
+
+    def RegisterWorker(self, request, context):
+        """What a worker needs to know, before its first task.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetNextTasks(self, request, context):
+        """Leases tasks, and waits for the first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamTasks(self, request, context):
+        """Leases tasks as they come, as long as fewer than `max_tasks` of this stream have not ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Heartbeat(self, request, context):
+        """Extends leases and tells progress; the answer says which attempts are to stop.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateTaskStatus(self, request, context):
+        """Ends attempts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteTask(self, request, context):
+        """Ends one attempt with its result.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FailTask(self, request, context):
+        """Ends one attempt with an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_TaskExecutorServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'RegisterWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterWorker,
+                    request_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.RegisterWorkerRequest.FromString,
+                    response_serializer=taskrunner_dot_v1_dot_task__executor__pb2.RegisterWorkerResponse.SerializeToString,
+            ),
+            'GetNextTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNextTasks,
+                    request_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.GetNextTasksRequest.FromString,
+                    response_serializer=taskrunner_dot_v1_dot_task__executor__pb2.GetNextTasksResponse.SerializeToString,
+            ),
+            'StreamTasks': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamTasks,
+                    request_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.StreamTasksRequest.FromString,
+                    response_serializer=taskrunner_dot_v1_dot_task__executor__pb2.GetNextTasksResponse.SerializeToString,
+            ),
+            'Heartbeat': grpc.unary_unary_rpc_method_handler(
+                    servicer.Heartbeat,
+                    request_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.HeartbeatRequest.FromString,
+                    response_serializer=taskrunner_dot_v1_dot_task__executor__pb2.HeartbeatResponse.SerializeToString,
+            ),
+            'UpdateTaskStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateTaskStatus,
+                    request_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.UpdateTaskStatusRequest.FromString,
+                    response_serializer=taskrunner_dot_v1_dot_task__executor__pb2.UpdateTaskStatusResponse.SerializeToString,
+            ),
+            'CompleteTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteTask,
+                    request_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.CompleteTaskRequest.FromString,
+                    response_serializer=taskrunner_dot_v1_dot_task__executor__pb2.TaskUpdateResult.SerializeToString,
+            ),
+            'FailTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.FailTask,
+                    request_deserializer=taskrunner_dot_v1_dot_task__executor__pb2.FailTaskRequest.FromString,
+                    response_serializer=taskrunner_dot_v1_dot_task__executor__pb2.TaskUpdateResult.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'taskrunner.v1.TaskExecutor', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('taskrunner.v1.TaskExecutor', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class TaskExecutor:
+    """Hands the tasks of remote executors to workers, programs in any language.
+    """
+
+    @staticmethod
+    def RegisterWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/taskrunner.v1.TaskExecutor/RegisterWorker',
+            taskrunner_dot_v1_dot_task__executor__pb2.RegisterWorkerRequest.SerializeToString,
+            taskrunner_dot_v1_dot_task__executor__pb2.RegisterWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetNextTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/taskrunner.v1.TaskExecutor/GetNextTasks',
+            taskrunner_dot_v1_dot_task__executor__pb2.GetNextTasksRequest.SerializeToString,
+            taskrunner_dot_v1_dot_task__executor__pb2.GetNextTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/taskrunner.v1.TaskExecutor/StreamTasks',
+            taskrunner_dot_v1_dot_task__executor__pb2.StreamTasksRequest.SerializeToString,
+            taskrunner_dot_v1_dot_task__executor__pb2.GetNextTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Heartbeat(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/taskrunner.v1.TaskExecutor/Heartbeat',
+            taskrunner_dot_v1_dot_task__executor__pb2.HeartbeatRequest.SerializeToString,
+            taskrunner_dot_v1_dot_task__executor__pb2.HeartbeatResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateTaskStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/taskrunner.v1.TaskExecutor/UpdateTaskStatus',
+            taskrunner_dot_v1_dot_task__executor__pb2.UpdateTaskStatusRequest.SerializeToString,
+            taskrunner_dot_v1_dot_task__executor__pb2.UpdateTaskStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/taskrunner.v1.TaskExecutor/CompleteTask',
+            taskrunner_dot_v1_dot_task__executor__pb2.CompleteTaskRequest.SerializeToString,
+            taskrunner_dot_v1_dot_task__executor__pb2.TaskUpdateResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FailTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/taskrunner.v1.TaskExecutor/FailTask',
+            taskrunner_dot_v1_dot_task__executor__pb2.FailTaskRequest.SerializeToString,
+            taskrunner_dot_v1_dot_task__executor__pb2.TaskUpdateResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

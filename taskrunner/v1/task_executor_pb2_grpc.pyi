@@ -186,3 +186,106 @@ class TaskExecutorManagerServicer(metaclass=_abc_1.ABCMeta):
         """Removes an executor that has no live tasks, or cancels them before."""
 
 def add_TaskExecutorManagerServicer_to_server(servicer: TaskExecutorManagerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class TaskExecutorStub:
+    """Hands the tasks of remote executors to workers, programs in any language."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> TaskExecutorAsyncStub: ...
+    RegisterWorker: _grpc.UnaryUnaryMultiCallable[_task_executor_pb2.RegisterWorkerRequest, _task_executor_pb2.RegisterWorkerResponse]
+    """What a worker needs to know, before its first task."""
+    GetNextTasks: _grpc.UnaryUnaryMultiCallable[_task_executor_pb2.GetNextTasksRequest, _task_executor_pb2.GetNextTasksResponse]
+    """Leases tasks, and waits for the first."""
+    StreamTasks: _grpc.UnaryStreamMultiCallable[_task_executor_pb2.StreamTasksRequest, _task_executor_pb2.GetNextTasksResponse]
+    """Leases tasks as they come, as long as fewer than `max_tasks` of this stream have not ended."""
+    Heartbeat: _grpc.UnaryUnaryMultiCallable[_task_executor_pb2.HeartbeatRequest, _task_executor_pb2.HeartbeatResponse]
+    """Extends leases and tells progress; the answer says which attempts are to stop."""
+    UpdateTaskStatus: _grpc.UnaryUnaryMultiCallable[_task_executor_pb2.UpdateTaskStatusRequest, _task_executor_pb2.UpdateTaskStatusResponse]
+    """Ends attempts."""
+    CompleteTask: _grpc.UnaryUnaryMultiCallable[_task_executor_pb2.CompleteTaskRequest, _task_executor_pb2.TaskUpdateResult]
+    """Ends one attempt with its result."""
+    FailTask: _grpc.UnaryUnaryMultiCallable[_task_executor_pb2.FailTaskRequest, _task_executor_pb2.TaskUpdateResult]
+    """Ends one attempt with an error."""
+
+@_typing.type_check_only
+class TaskExecutorAsyncStub(TaskExecutorStub):
+    """Hands the tasks of remote executors to workers, programs in any language."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    RegisterWorker: _aio.UnaryUnaryMultiCallable[_task_executor_pb2.RegisterWorkerRequest, _task_executor_pb2.RegisterWorkerResponse]  # type: ignore[assignment]
+    """What a worker needs to know, before its first task."""
+    GetNextTasks: _aio.UnaryUnaryMultiCallable[_task_executor_pb2.GetNextTasksRequest, _task_executor_pb2.GetNextTasksResponse]  # type: ignore[assignment]
+    """Leases tasks, and waits for the first."""
+    StreamTasks: _aio.UnaryStreamMultiCallable[_task_executor_pb2.StreamTasksRequest, _task_executor_pb2.GetNextTasksResponse]  # type: ignore[assignment]
+    """Leases tasks as they come, as long as fewer than `max_tasks` of this stream have not ended."""
+    Heartbeat: _aio.UnaryUnaryMultiCallable[_task_executor_pb2.HeartbeatRequest, _task_executor_pb2.HeartbeatResponse]  # type: ignore[assignment]
+    """Extends leases and tells progress; the answer says which attempts are to stop."""
+    UpdateTaskStatus: _aio.UnaryUnaryMultiCallable[_task_executor_pb2.UpdateTaskStatusRequest, _task_executor_pb2.UpdateTaskStatusResponse]  # type: ignore[assignment]
+    """Ends attempts."""
+    CompleteTask: _aio.UnaryUnaryMultiCallable[_task_executor_pb2.CompleteTaskRequest, _task_executor_pb2.TaskUpdateResult]  # type: ignore[assignment]
+    """Ends one attempt with its result."""
+    FailTask: _aio.UnaryUnaryMultiCallable[_task_executor_pb2.FailTaskRequest, _task_executor_pb2.TaskUpdateResult]  # type: ignore[assignment]
+    """Ends one attempt with an error."""
+
+class TaskExecutorServicer(metaclass=_abc_1.ABCMeta):
+    """Hands the tasks of remote executors to workers, programs in any language."""
+
+    @_abc_1.abstractmethod
+    def RegisterWorker(
+        self,
+        request: _task_executor_pb2.RegisterWorkerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_executor_pb2.RegisterWorkerResponse, _abc.Awaitable[_task_executor_pb2.RegisterWorkerResponse]]:
+        """What a worker needs to know, before its first task."""
+
+    @_abc_1.abstractmethod
+    def GetNextTasks(
+        self,
+        request: _task_executor_pb2.GetNextTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_executor_pb2.GetNextTasksResponse, _abc.Awaitable[_task_executor_pb2.GetNextTasksResponse]]:
+        """Leases tasks, and waits for the first."""
+
+    @_abc_1.abstractmethod
+    def StreamTasks(
+        self,
+        request: _task_executor_pb2.StreamTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_task_executor_pb2.GetNextTasksResponse], _abc.AsyncIterator[_task_executor_pb2.GetNextTasksResponse]]:
+        """Leases tasks as they come, as long as fewer than `max_tasks` of this stream have not ended."""
+
+    @_abc_1.abstractmethod
+    def Heartbeat(
+        self,
+        request: _task_executor_pb2.HeartbeatRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_executor_pb2.HeartbeatResponse, _abc.Awaitable[_task_executor_pb2.HeartbeatResponse]]:
+        """Extends leases and tells progress; the answer says which attempts are to stop."""
+
+    @_abc_1.abstractmethod
+    def UpdateTaskStatus(
+        self,
+        request: _task_executor_pb2.UpdateTaskStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_executor_pb2.UpdateTaskStatusResponse, _abc.Awaitable[_task_executor_pb2.UpdateTaskStatusResponse]]:
+        """Ends attempts."""
+
+    @_abc_1.abstractmethod
+    def CompleteTask(
+        self,
+        request: _task_executor_pb2.CompleteTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_executor_pb2.TaskUpdateResult, _abc.Awaitable[_task_executor_pb2.TaskUpdateResult]]:
+        """Ends one attempt with its result."""
+
+    @_abc_1.abstractmethod
+    def FailTask(
+        self,
+        request: _task_executor_pb2.FailTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_executor_pb2.TaskUpdateResult, _abc.Awaitable[_task_executor_pb2.TaskUpdateResult]]:
+        """Ends one attempt with an error."""
+
+def add_TaskExecutorServicer_to_server(servicer: TaskExecutorServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -120,7 +120,14 @@ class LocalRunner:
         self.store = store
         self.broker = MemoryBroker(self.events)
         self.task_settings = TaskSettingsSource()
-        self.queues = QueueWatch(store, self.broker, self.events, self.task_settings, DeclaredQueues())
+        self.queues = QueueWatch(
+            store,
+            self.broker,
+            self.events,
+            self.task_settings,
+            DeclaredQueues(),
+            self.task_settings.current.executors,
+        )
         self.target = Target()
         self.webhooks = WebhookWatch(store, self.events, self.clock)
         self.webhooks.source.set(())

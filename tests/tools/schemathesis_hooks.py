@@ -20,7 +20,7 @@ _BEYOND_SCHEMA = (
     # Whether a schedule is there: the whole name, with the key's before it, makes none.
     (r"PUT", r"schedule_invalid", r"name", r"must be 1 to 64"),
     # How long a duration in words is, and that one is as long as another.
-    (r"\w+", r"\w+_invalid", r".*", r"must be (greater than|less than|at least|at most) .*got '"),
+    (r"\w+", r"\w+_invalid", r".*", r"must be (greater than|less than|at least|at most|a finite) .*got '"),
     (r"\w+", r"\w+_invalid", r"(.*\.)?(cap|base)", r"must be at (least|most) retry\."),
     # What this installation has configured.
     (r"\w+", r"\w+_invalid", r"(.*\.)?(auth|tls|secret)", r"no \w+( profile)? is configured by the name"),

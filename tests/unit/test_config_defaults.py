@@ -30,7 +30,7 @@ from taskrunner.stores.redis.settings import RedisSettings
 # Each section, what it configures, and the fields there that have another source.
 CONFIGURED: list[tuple[str, type[Any], set[str]]] = [
     ("api", ServerSettings, {"max_url_bytes", "max_header_bytes", "max_headers", "backlog"}),
-    ("api", ApiSettings, {"user_agent", "masking"}),
+    ("api", ApiSettings, {"user_agent", "masking", "max_result_bytes"}),
     (
         "grpc",
         GrpcSettings,

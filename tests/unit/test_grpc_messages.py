@@ -17,6 +17,7 @@ from taskrunner.domain.dedup_draft import DedupDraft
 from taskrunner.domain.errors import FieldError
 from taskrunner.domain.executor import DeadLetterPolicy, ExecutorKind, ManagedBy
 from taskrunner.domain.executor_draft import ExecutorDraft
+from taskrunner.domain.remote_lease import LeaseState, UpdateAnswer
 from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.rules import RulesUnreadable
@@ -102,6 +103,8 @@ def test_the_conditions_are_those_of_lists() -> None:
         WriteConcern,
         ExecutorKind,
         ManagedBy,
+        LeaseState,
+        UpdateAnswer,
     ],
 )
 def test_an_enum_has_the_values_of_ours(kind: type[StrEnum]) -> None:
@@ -113,7 +116,7 @@ def test_an_enum_has_the_values_of_ours(kind: type[StrEnum]) -> None:
 
 def test_each_method_stands_for_a_route() -> None:
     """Which has its scopes. A method without one cannot be served."""
-    served = {method.full_name for method in FILE.services_by_name["TaskExecutorManager"].methods}
+    served = {method.full_name for service in FILE.services_by_name.values() for method in service.methods}
     assert served == {*METHODS}
     assert {*METHODS.values()} <= {*ROUTES}
 

@@ -23,6 +23,8 @@ from taskrunner.api.probes import (
 from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.brokers.memory import MemoryBroker
+from taskrunner.consumer.remote.remote_attempts import RemoteAttempts
+from taskrunner.consumer.remote.remote_work import RemoteWork
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.events import Event, Events
@@ -171,9 +173,12 @@ async def api(
     webhook_watch = WebhookWatch(store, events, clock)
     await webhook_watch.turn()
     cancellation = Cancellation(store, events, clock, RetentionSettings(), webhook_watch.source)
+    watch = QueueWatch(
+        store, broker, events, intake_settings, DeclaredQueues(), intake_settings.current.executors
+    )
     keys = KeyWatch(store, events, clock)
     await keys.turn()
-    executors = ExecutorWatch(store, events, intake_settings.current.executors)
+    executors = ExecutorWatch(store, events, intake_settings.current.executors, watch.declare_for_executors)
     await executors.turn()
     pauses = PauseWatch(store, events, clock, executors.source)
     sessions = Sessions(store, keys, events, clock)
@@ -182,7 +187,18 @@ async def api(
     trail = AuditTrail(store, events, clock)
     feed = TaskFeed(store, events, clock)
     await feed.start()
-    watch = QueueWatch(store, broker, events, intake_settings, DeclaredQueues())
+    attempts = RemoteAttempts(store, events, clock, RetentionSettings(), WebhookSource(()), lease=30.0)
+    work = RemoteWork(
+        store,
+        broker,
+        events,
+        clock,
+        intake_settings,
+        executors.source,
+        attempts.give_back,
+        lease=30.0,
+        hold=10.0,
+    )
     explainer = Explainer(store, broker, watch.declared, hosts, trail, clock)
     bulk_actions = BulkActions(store, Search(store), cancellation, requeue)
     runner = OperationRunner(OperationRuns(store, bulk_actions, trail, events, clock, name="api"))
@@ -205,6 +221,8 @@ async def api(
         metrics=metrics,
         token_keys=token_keys,
         executors=ExecutorAdmin(store, Search(store), cancellation, clock, intake_settings, executors),
+        work=work,
+        attempts=attempts,
         webhooks=WebhookAdmin(store, clock, intake_settings, webhook_watch.refresh),
         access=Access(keys, access_settings, KeyLimiter(store, clock), sessions, KeyQuotas(quota, storage)),
         keys=KeyAdmin(store, clock, storage=storage, refresh=keys.refresh),
@@ -220,6 +238,7 @@ async def api(
     server = WebServer(app, "127.0.0.1", 0, events=events, options=options)
     await server.start()
     await runner.start()
+    await work.start()
     async with aiohttp.ClientSession() as session:
         yield Api(
             app,
@@ -237,11 +256,14 @@ async def api(
             pauses,
             feed,
             executors,
+            work,
+            attempts,
             seen,
         )
     await server.stop()
     await feed.stop()
     await runner.stop()
+    await work.stop()
     await publisher.drain()
     await broker.stop()
     await store.stop()

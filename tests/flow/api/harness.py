@@ -18,6 +18,8 @@ from taskrunner.api.app import LIVE_REQUESTS
 from taskrunner.api.live_requests import LiveRequests
 from taskrunner.api.server import WebServer
 from taskrunner.brokers.memory import MemoryBroker
+from taskrunner.consumer.remote.remote_attempts import RemoteAttempts
+from taskrunner.consumer.remote.remote_work import RemoteWork
 from taskrunner.domain.api_key import Scope
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Event, Events
@@ -77,6 +79,8 @@ class Api:
     pauses: PauseWatch
     feed: TaskFeed
     executors: ExecutorWatch
+    work: RemoteWork
+    attempts: RemoteAttempts
     events: list[Event] = field(default_factory=list)
 
     async def ask(self, method: str, path: str, **options: Any) -> Answer:

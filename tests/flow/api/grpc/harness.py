@@ -22,6 +22,7 @@ from taskrunner.grpc.executor_methods import ExecutorMethods
 from taskrunner.grpc.server import GrpcServer
 from taskrunner.grpc.settings import GrpcSettings
 from taskrunner.grpc.task_methods import TaskMethods
+from taskrunner.grpc.worker_methods import WorkerMethods
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.executor_admin import ExecutorAdmin
@@ -29,10 +30,11 @@ from taskrunner.producer.key_limiter import KeyLimiter
 from taskrunner.producer.key_quotas import KeyQuotas
 from taskrunner.producer.search import Search
 from taskrunner.v1 import task_executor_pb2 as pb
-from taskrunner.v1.task_executor_pb2_grpc import TaskExecutorManagerStub
+from taskrunner.v1.task_executor_pb2_grpc import TaskExecutorManagerStub, TaskExecutorStub
 from tests.flow.api.harness import Api
 
 MANAGER = pb.DESCRIPTOR.services_by_name["TaskExecutorManager"]
+WORKER = pb.DESCRIPTOR.services_by_name["TaskExecutor"]
 URL = "http://example.com/"
 
 
@@ -52,6 +54,11 @@ class GrpcApi:
     def manager(self) -> Any:
         """The client of TaskExecutorManager."""
         return TaskExecutorManagerStub(self.channel)
+
+    @property
+    def worker(self) -> Any:
+        """The client of TaskExecutor."""
+        return TaskExecutorStub(self.channel)
 
     async def add(self, key: str | None = None, **task: Any) -> pb.AddTaskResponse:
         """Submit a task, with an API key."""
@@ -138,8 +145,15 @@ async def serving(
         events,
     )
     methods = (tasks, ExecutorMethods(admin, ApiSettings()))
+    workers = WorkerMethods(api.work, api.attempts, admin, api.live, api.store, ApiSettings())
     server = GrpcServer(
-        {MANAGER: methods}, boundary, api.health, "127.0.0.1", port, events=events, options=options
+        {MANAGER: methods, WORKER: (workers,)},
+        boundary,
+        api.health,
+        "127.0.0.1",
+        port,
+        events=events,
+        options=options,
     )
     await server.start()
     try:

@@ -18,7 +18,7 @@ from tests.flow.api.grpc.harness import URL, GrpcApi, bearer, refused, rest_of
 from tests.tools.waiting import in_time
 
 # The methods for something that has to be there.
-NAMING = ("Get", "Cancel", "Watch", "Update", "Delete")
+NAMING = ("Get", "Cancel", "Watch", "UpdateExecutor", "Delete", "Register", "Stream")
 ALL = (Scope.SUBMIT, Scope.READ, Scope.OPERATE)
 REQUESTS: dict[str, Any] = {
     "AddTask": pb.AddTaskRequest(task=pb.NewTask(url=URL)),
@@ -34,6 +34,13 @@ REQUESTS: dict[str, Any] = {
     "ListExecutors": pb.ListExecutorsRequest(),
     "UpdateExecutor": pb.UpdateExecutorRequest(executor=pb.NewExecutor(name="none")),
     "DeleteExecutor": pb.DeleteExecutorRequest(name="none"),
+    "RegisterWorker": pb.RegisterWorkerRequest(executor="none", worker="w"),
+    "GetNextTasks": pb.GetNextTasksRequest(executor="none", worker="w"),
+    "StreamTasks": pb.StreamTasksRequest(executor="none", worker="w"),
+    "Heartbeat": pb.HeartbeatRequest(),
+    "UpdateTaskStatus": pb.UpdateTaskStatusRequest(),
+    "CompleteTask": pb.CompleteTaskRequest(token="1." + "A" * 22),
+    "FailTask": pb.FailTaskRequest(token="1." + "A" * 22),
 }
 
 
@@ -41,8 +48,9 @@ def call(rpc: GrpcApi, method: str, metadata: Any) -> Any:
     """A call of any method that is admitted or refused; a stream is read once."""
     if method == "AddTasks":
         return rpc.manager.AddTasks(iter([REQUESTS["AddTask"]]), metadata=metadata).read()
-    made = getattr(rpc.manager, method)(REQUESTS[method], metadata=metadata)
-    return made.read() if method == "WatchTask" else made
+    stub = rpc.manager if hasattr(rpc.manager, method) else rpc.worker
+    made = getattr(stub, method)(REQUESTS[method], metadata=metadata)
+    return made.read() if method in {"WatchTask", "StreamTasks"} else made
 
 
 @pytest.mark.parametrize("full_name", METHODS)

@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from taskrunner.domain.events import RequestFailed
-from tests.flow.api.grpc.harness import MANAGER, URL, GrpcApi
+from tests.flow.api.grpc.harness import MANAGER, URL, WORKER, GrpcApi
 from tests.tools.waiting import in_time
 
 FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
@@ -20,6 +20,7 @@ FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
 CASES = 5000 if "FUZZ_CASES" in os.environ else 500
 SERVICES = (
     MANAGER,
+    WORKER,
     health_pb2.DESCRIPTOR.services_by_name["Health"],
     reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"],
 )

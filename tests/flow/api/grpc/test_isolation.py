@@ -9,7 +9,7 @@ from taskrunner.domain.api_key import Scope
 from taskrunner.domain.status import Status
 from taskrunner.grpc.methods import METHODS
 from taskrunner.v1 import task_executor_pb2 as pb
-from tests.flow.api.grpc.harness import MANAGER, URL, GrpcApi, bearer, refused
+from tests.flow.api.grpc.harness import MANAGER, URL, WORKER, GrpcApi, bearer, refused
 
 OWN = (Scope.SUBMIT, Scope.READ, Scope.OPERATE)
 
@@ -87,4 +87,6 @@ def test_each_method_is_looked_at_here() -> None:
     others = {f"{MANAGER.full_name}.{name}" for name in ("AddTask", "AddTasks", "ListTasks")}
     # All keys share executors, as they do over HTTP.
     shared = {name for name in METHODS if "Executor" in name.rpartition(".")[2]}
+    # A worker runs the tasks of all keys: it needs read:all.
+    shared |= {name for name in METHODS if name.startswith(WORKER.full_name + ".")}
     assert named | others | shared == {*METHODS}

@@ -30,6 +30,7 @@ KEYLESS = AccessSettings()
 SERVICES = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1alpha.ServerReflection",
+    "taskrunner.v1.TaskExecutor",
     "taskrunner.v1.TaskExecutorManager",
 ]
 

@@ -1,0 +1,1 @@
+"""Tasks that programs elsewhere lease, run and end."""

@@ -1,0 +1,239 @@
+"""Remote attempts: what their workers say of them, by the token of each lease.
+
+All state is in the store, so that a worker may say it to any process.
+"""
+
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from taskrunner.domain import retry
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.errors import StateConflict, TaskUnknown
+from taskrunner.domain.events import Events, SettleRefused, TaskSettled
+from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.progress import Progress
+from taskrunner.domain.record import Attempt, Record
+from taskrunner.domain.remote_lease import (
+    LeaseState,
+    LeaseToken,
+    RemoteLease,
+    UpdateAnswer,
+    holder,
+    new_secret,
+)
+from taskrunner.domain.retry import Verdict
+from taskrunner.domain.settlement import RetentionSettings, Settlement, settlement
+from taskrunner.domain.status import CLAIMABLE, Status
+from taskrunner.domain.value import Value
+from taskrunner.domain.webhook import WebhookSource
+from taskrunner.stores.base import AttemptRef, ClaimAnswer, Store
+
+
+class Heartbeat(Value):
+    """A worker says that it still runs an attempt, and how far it is."""
+
+    id: str
+    token: str
+    fraction: float | None = None
+    message: str = ""
+
+
+class HeartbeatAnswer(Value):
+    """`lease_until` is set for a lease that was extended."""
+
+    state: LeaseState
+    lease_until: datetime | None = None
+
+
+class AttemptEnd(Value):
+    """A worker says how an attempt has ended."""
+
+    id: str
+    token: str
+    outcome: Outcome
+
+
+class Ended(Value):
+    """The answer, and the status of the task now; None for a task that is gone."""
+
+    answer: UpdateAnswer
+    status: Status | None
+
+
+class RemoteAttempts:
+    """Each call takes a batch; every method may raise `StoreUnavailable`."""
+
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        clock: Clock,
+        retention: RetentionSettings,
+        webhooks: WebhookSource,
+        *,
+        lease: float,
+    ) -> None:
+        self._store = store
+        self._events = events
+        self._clock = clock
+        self._retention = retention
+        self._webhooks = webhooks
+        self._lease = timedelta(seconds=lease)
+
+    async def heartbeat(self, beats: Sequence[Heartbeat]) -> list[HeartbeatAnswer]:
+        """Extend the leases, and keep the progress. Raises `ValueError` for a fraction that is none."""
+        now = self._clock.now()
+        records = await self._store.get_many([each.id for each in beats])
+        refs: dict[int, AttemptRef] = {}
+        answers = []
+        for place, beat in enumerate(beats):
+            token, record = LeaseToken.read(beat.token), records.get(beat.id)
+            state = _state(record, token, now)
+            answers.append(HeartbeatAnswer(state=state))
+            if state is LeaseState.HELD and token is not None:
+                progress = None
+                if beat.fraction is not None:
+                    progress = Progress.of(beat.fraction, beat.message, attempt=token.attempt)
+                refs[place] = AttemptRef(id=beat.id, attempt=token.attempt, progress=progress)
+        lease_until = now + self._lease
+        held = await self._store.renew(list(refs.values()), lease_until=lease_until) if refs else ()
+        for place, is_held in zip(refs, held, strict=True):
+            answers[place] = (
+                HeartbeatAnswer(state=LeaseState.HELD, lease_until=lease_until)
+                if is_held
+                else HeartbeatAnswer(state=LeaseState.LOST)
+            )
+        return answers
+
+    async def end(self, ends: Sequence[AttemptEnd]) -> list[Ended]:
+        """End attempts. One whose lease was lost changes nothing; nor does one that was ended before."""
+        now = self._clock.now()
+        records = await self._store.get_many([each.id for each in ends])
+        answers: list[Ended] = []
+        settling: dict[int, tuple[Settlement, Verdict]] = {}
+        seen: set[str] = set()
+        for place, end in enumerate(ends):
+            token, record = LeaseToken.read(end.token), records.get(end.id)
+            if record is None or token is None or not token.runs(record) or end.id in seen:
+                is_repeated = end.id in seen or (
+                    record is not None and token is not None and _has_ended_so(record, token, end.outcome)
+                )
+                answers.append(
+                    Ended(
+                        answer=UpdateAnswer.REPEATED if is_repeated else UpdateAnswer.LATE,
+                        status=None if record is None else record.status,
+                    )
+                )
+                continue
+            seen.add(end.id)
+            verdict, made = self._settlement(record, end.outcome, now)
+            settling[place] = made, verdict
+            answers.append(Ended(answer=UpdateAnswer.APPLIED, status=verdict.status))
+        settled = (
+            await self._store.settle([made for made, _ in settling.values()], now=now) if settling else ()
+        )
+        for (place, (_, verdict)), done in zip(settling.items(), settled, strict=True):
+            record = records[ends[place].id]
+            self._emit(record, ends[place].outcome, verdict, now, settled=done)
+            if not done:
+                answers[place] = Ended(answer=UpdateAnswer.LATE, status=record.status)
+        return answers
+
+    async def give_back(self, leases: Sequence[RemoteLease]) -> None:
+        """End leases of a worker that has gone before it heard of them: they do not count."""
+        outcome = Outcome(
+            kind=OutcomeKind.INTERRUPTED,
+            counted=False,
+            error="the worker was gone before it got the task; this attempt does not count",
+        )
+        await self.end([AttemptEnd(id=each.task.id, token=each.token, outcome=outcome) for each in leases])
+
+    async def end_waiting(self, task_id: str, outcome: Outcome, *, by: str) -> Record:
+        """End a task that waits, as an operator. Raises `TaskUnknown`, `StateConflict`."""
+        record = await self._store.get(task_id)
+        if record is None:
+            raise TaskUnknown.of(task_id)
+        if record.status not in CLAIMABLE:
+            raise StateConflict(f"task {task_id} {_what_is_allowed(record.status)}")
+        now, secret = self._clock.now(), new_secret()
+        ref = AttemptRef(id=task_id, attempt=record.attempt + 1)
+        (claimed,) = await self._store.claim(
+            [ref], now=now, lease_until=now + self._lease, consumer=holder(by, secret)
+        )
+        if claimed.answer is not ClaimAnswer.CLAIMED:
+            raise StateConflict(f"task {task_id} has changed meanwhile ({claimed.answer}); look at it again")
+        token = LeaseToken(attempt=ref.attempt, secret=secret)
+        await self.end([AttemptEnd(id=task_id, token=str(token), outcome=outcome)])
+        ended = await self._store.get(task_id)
+        if ended is None:
+            raise TaskUnknown.of(task_id)
+        return ended
+
+    def _settlement(self, record: Record, outcome: Outcome, now: datetime) -> tuple[Verdict, Settlement]:
+        running = record.attempts[-1]
+        verdict = retry.decide(
+            record.task,
+            outcome,
+            attempt=record.attempt,
+            attempt_limit=record.attempt_limit,
+            now=now,
+            random=random.random(),
+        )
+        attempt = Attempt(number=running.number, consumer=running.consumer, started_at=running.started_at)
+        made = settlement(
+            record.task,
+            attempt,
+            outcome,
+            verdict,
+            self._retention,
+            now=now,
+            webhooks=self._webhooks.in_force,
+        )
+        return verdict, made
+
+    def _emit(
+        self, record: Record, outcome: Outcome, verdict: Verdict, now: datetime, *, settled: bool
+    ) -> None:
+        if not settled:
+            self._events.emit(SettleRefused(task_id=record.task.id, attempt=record.attempt))
+            return
+        elapsed = (now - record.attempts[-1].started_at).total_seconds()
+        self._events.emit(
+            TaskSettled(
+                task=record.task,
+                attempt=record.attempt,
+                outcome=outcome,
+                verdict=verdict,
+                elapsed=elapsed,
+            )
+        )
+
+
+def _state(record: Record | None, token: LeaseToken | None, now: datetime) -> LeaseState:
+    if record is None or token is None:
+        return LeaseState.LOST
+    if record.status is Status.CANCELLED and token.holds(record):
+        return LeaseState.CANCELLED
+    if not token.runs(record):
+        return LeaseState.LOST
+    ends = record.attempts[-1].started_at + timedelta(seconds=record.task.timeout)
+    return LeaseState.TIMED_OUT if now >= ends else LeaseState.HELD
+
+
+def _has_ended_so(record: Record, token: LeaseToken, outcome: Outcome) -> bool:
+    """Whether the attempt has ended in this way: the lease of a lost one ends in another."""
+    return token.holds(record) and any(
+        each.number == token.attempt
+        and each.finished_at is not None
+        and (each.outcome, each.counted) == (outcome.kind, outcome.counted)
+        for each in record.attempts
+    )
+
+
+def _what_is_allowed(status: Status) -> str:
+    if status is Status.RUNNING:
+        return "is running: its worker ends it with the token of its lease; anybody else may cancel it"
+    if status is Status.FAILED:
+        return "has failed: it can be requeued or deleted"
+    return f"has {status}: it can only be deleted"

@@ -1,0 +1,121 @@
+"""Remote work: leases the tasks of remote executors to whoever asks this process."""
+
+from taskrunner.brokers.base import Broker
+from taskrunner.consumer.remote.line import GiveBack, Line
+from taskrunner.consumer.snoozer import Snoozer
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.errors import ExecutorUnknown, StateConflict
+from taskrunner.domain.events import Events
+from taskrunner.domain.executor import ExecutorKind
+from taskrunner.domain.executor_source import ExecutorSource
+from taskrunner.domain.pauses import Pauses
+from taskrunner.domain.remote_lease import RemoteLease
+from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.runtime.service import Service
+from taskrunner.stores.base import Store
+
+# Seconds after the last call until its queue is left to other processes.
+_LINGER = 2.0
+_LOOK = 0.5
+
+
+class RemoteWork(Service):
+    """`lease` is how long a worker may be silent, in seconds.
+
+    `give_back` ends leases of a client that has gone before it heard of them.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        events: Events,
+        clock: Clock,
+        task_settings: TaskSettingsSource,
+        executors: ExecutorSource,
+        give_back: GiveBack,
+        *,
+        lease: float,
+        hold: float,
+    ) -> None:
+        super().__init__("remote work", events)
+        self._store = store
+        self._broker = broker
+        self._clock = clock
+        self._task_settings = task_settings
+        self._executors = executors
+        self._give_back = give_back
+        self._snoozer = Snoozer(store, broker, events, clock, hold=hold, executors=frozenset())
+        self._hold = hold
+        self._lines: dict[str, Line] = {}
+        self._closed = False
+        self.lease = lease
+
+    async def start(self) -> None:
+        self._closed = False
+        await self._snoozer.start()
+        await super().start()
+
+    async def stop(self) -> None:
+        self.close()
+        await super().stop()
+        await self._snoozer.stop()
+        self._broker.release([each.delivery for each in self._snoozer.withdraw()])
+
+    def close(self) -> None:
+        """Lease nothing more: all who wait get nothing. Safe to call twice."""
+        self._closed = True
+        lines, self._lines = self._lines, {}
+        for line in lines.values():
+            line.close()
+
+    def apply_pauses(self, pauses: Pauses) -> None:
+        """From now on, no task that these cover is leased."""
+        self._snoozer.pauses = pauses
+
+    async def check(self, name: str) -> None:
+        """Raises `ExecutorUnknown`, and `StateConflict` for an executor whose tasks run elsewhere."""
+        executor = self._executors.find(name)
+        if executor is None and await self._executors.look_again():
+            executor = self._executors.find(name)
+        if executor is None:
+            raise ExecutorUnknown(f"no executor has the name {name!r}")
+        if executor.kind is not ExecutorKind.REMOTE:
+            raise StateConflict(
+                f"the tasks of {name!r} are run by taskrunner: it is of the kind {executor.kind}, not remote"
+            )
+
+    async def next(self, name: str, worker: str, *, most: int, wait: float) -> list[RemoteLease]:
+        """Lease up to `most` tasks of an executor, and wait for the first for up to `wait` seconds.
+
+        Raises as `check` does, and `OutsideError`.
+        """
+        await self.check(name)
+        if self._closed:
+            return []
+        line = self._lines.get(name)
+        if line is None:
+            line = self._lines[name] = self._make_line(name)
+        return await line.next(worker, most, wait)
+
+    async def turn(self) -> float:
+        now = self._clock.monotonic()
+        for name, line in list(self._lines.items()):
+            if line.is_idle and now - line.idle_since >= _LINGER:
+                line.pause()
+                del self._lines[name]
+        return _LOOK
+
+    def _make_line(self, name: str) -> Line:
+        return Line(
+            name,
+            self._store,
+            self._broker,
+            self._events,
+            self._clock,
+            self._task_settings,
+            self._snoozer,
+            self._give_back,
+            lease=self.lease,
+            hold=self._hold,
+        )

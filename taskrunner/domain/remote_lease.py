@@ -1,0 +1,100 @@
+"""A remote lease: an attempt that a program elsewhere may run, and the token that proves it.
+
+The record names the holder of the attempt by the digest of the token's secret, so that it can be shown.
+"""
+
+import hashlib
+import re
+import secrets
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from taskrunner.domain.queue import REMOTE_PREFIX
+from taskrunner.domain.record import Record
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import Task
+from taskrunner.domain.value import Value
+
+TOKEN_PATTERN = r"^([0-9]{1,9})\.([A-Za-z0-9_-]{22})$"  # noqa: S105 - how tokens look
+_TOKEN = re.compile(TOKEN_PATTERN.strip("^$"))
+_DIGEST_CHARS = 16
+WORKER_PATTERN = r"^[A-Za-z0-9._:@-]{1,64}$"
+_WORKER = re.compile(WORKER_PATTERN.strip("^$"))
+
+
+def queue_of(executor: str) -> str:
+    """The queue in which the tasks of a remote executor wait."""
+    return REMOTE_PREFIX + executor
+
+
+def is_worker_name(text: str) -> bool:
+    """Whether a worker may call itself so."""
+    return _WORKER.fullmatch(text) is not None
+
+
+class LeaseToken(Value):
+    """Proves that an attempt was leased to whoever has it."""
+
+    attempt: int
+    secret: str
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """None for what is no token."""
+        found = _TOKEN.fullmatch(text)
+        return None if found is None else cls(attempt=int(found[1]), secret=found[2])
+
+    def __str__(self) -> str:
+        return f"{self.attempt}.{self.secret}"
+
+    def holds(self, record: Record) -> bool:
+        """Whether the record has this attempt, be it over, and it was leased with this token."""
+        return any(
+            each.number == self.attempt and (each.consumer or "").endswith(f"/{_digest(self.secret)}")
+            for each in record.attempts
+        )
+
+    def runs(self, record: Record) -> bool:
+        """Whether the attempt runs now."""
+        return record.status is Status.RUNNING and record.attempt == self.attempt and self.holds(record)
+
+
+def new_secret() -> str:
+    """For the tokens of one call: what a worker gets together, it may end together."""
+    return secrets.token_urlsafe(16)
+
+
+def holder(worker: str, secret: str) -> str:
+    """The name of the consumer in the record."""
+    return f"{worker}/{_digest(secret)}"
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()[:_DIGEST_CHARS]
+
+
+class RemoteLease(Value):
+    """An attempt that was leased."""
+
+    task: Task
+    attempt: int
+    token: str
+    lease_until: datetime
+
+
+class LeaseState(StrEnum):
+    """What has become of a lease."""
+
+    HELD = "held"  # and extended
+    CANCELLED = "cancelled"  # the task was cancelled or deleted: stop
+    TIMED_OUT = "timed_out"  # the time of the attempt is over: it is not extended any more
+    LOST = "lost"  # it ended, and the task goes on elsewhere or has ended
+
+
+class UpdateAnswer(StrEnum):
+    """The answer to a worker that ends an attempt."""
+
+    APPLIED = "applied"
+    REPEATED = "repeated"  # it was ended so with this token before; nothing has changed
+    LATE = "late"  # the attempt is over; nothing has changed

@@ -1,0 +1,84 @@
+"""Remote workers with real processes and servers: they die, and so do the processes that lease to them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from servers.ports import free_ports
+
+from taskrunner.v1 import task_executor_pb2 as pb
+from taskrunner.v1.task_executor_pb2_grpc import TaskExecutorManagerStub, TaskExecutorStub
+from tests.system.harness.deployment import Deployment
+from tests.system.harness.process import TaskrunnerProcess
+from tests.tools.waiting import PATIENCE
+
+# Seconds; the attempts of those who die are back so soon.
+LEASE = {"WORKERS__LEASE": 4, "FETCH__TIMEOUT": 2, "FETCH__CONNECT_TIMEOUT": 1, "REDIS__TIMEOUT": 2}
+COUNT = 60
+
+
+@contextmanager
+def clients(port: int) -> Iterator[tuple[Any, Any]]:
+    """Of both services of the process that listens there."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        grpc.channel_ready_future(channel).result(PATIENCE)
+        yield TaskExecutorManagerStub(channel), TaskExecutorStub(channel)
+
+
+@pytest.fixture
+def ports() -> list[int]:
+    """Of two processes with an API."""
+    return free_ports(2)
+
+
+@pytest.fixture
+def serves(deploy: Callable[..., Deployment], ports: list[int]) -> list[TaskrunnerProcess]:
+    """Two processes with an API, on the same servers."""
+    deployment = deploy(**LEASE)
+    return [deployment.serve(GRPC__ENABLED=True, GRPC__PORT=port) for port in ports]
+
+
+def asked(worker: str, most: int = 5) -> pb.GetNextTasksRequest:
+    return pb.GetNextTasksRequest(executor="resize", worker=worker, max_tasks=most, wait=Duration(seconds=3))
+
+
+def finish(worker: Any, tasks: list[pb.LeasedTask]) -> list[pb.TaskUpdateResult]:
+    updates = [pb.TaskUpdate(id=each.id, token=each.token, completed=pb.Completed()) for each in tasks]
+    return [*worker.UpdateTaskStatus(pb.UpdateTaskStatusRequest(updates=updates)).results]
+
+
+def test_nothing_is_lost_when_workers_and_processes_die(
+    serves: list[TaskrunnerProcess], ports: list[int]
+) -> None:
+    """A worker falls silent, the process that leased to another is killed: every task ends once."""
+    with clients(ports[0]) as (manager, worker), clients(ports[1]) as (others, other):
+        executor = pb.NewExecutor(
+            name="resize",
+            kind=pb.EXECUTOR_KIND_REMOTE,
+            retry=pb.RetryDraft(strategy=pb.STRATEGY_CONSTANT, base=Duration()),
+        )
+        manager.CreateExecutor(pb.CreateExecutorRequest(executor=executor))
+        sent = (
+            pb.AddTaskRequest(task=pb.NewTask(executor="resize", data_json=str(number)))
+            for number in range(COUNT)
+        )
+        ids = {each.id for each in manager.AddTasks(sent, timeout=PATIENCE)}
+        silent = worker.GetNextTasks(asked("silent")).tasks
+        kept = [*worker.GetNextTasks(asked("kept")).tasks]
+        assert len(silent) == len(kept) == 5
+        serves[0].kill()
+        # What the dead process leased is ended at the other one.
+        ended = [each.id for each in finish(other, kept) if each.answer == pb.UPDATE_ANSWER_APPLIED]
+        assert ended == [each.id for each in kept]
+        while len(ended) < COUNT:
+            tasks = [*other.GetNextTasks(asked("w2", 20), timeout=PATIENCE).tasks]
+            ended += [each.id for each in finish(other, tasks) if each.answer == pb.UPDATE_ANSWER_APPLIED]
+        assert (len(ended), {*ended}) == (COUNT, ids)
+        late = finish(other, [*silent])
+        assert {each.answer for each in late} == {pb.UPDATE_ANSWER_LATE}
+        again = others.GetTask(pb.GetTaskRequest(id=silent[0].id))
+        assert (again.status, again.attempt) == (pb.STATUS_SUCCEEDED, 2)
+        assert [each.outcome for each in again.attempts] == ["interrupted", "ok"]
