@@ -51,7 +51,7 @@ class ExecutorAdmin:
         self._cancellation = cancellation
         self._clock = clock
         self._settings = settings
-        # So that this process knows its own changes at once.
+        # So that this process knows its own changes at once, unless the store is away by then.
         self._watch = watch
 
     @property
@@ -133,7 +133,7 @@ class ExecutorAdmin:
         cancelled = await self._cancel_all(name, give_up) if cancel else 0
         if not await self._store.delete_executor(known):
             raise _contended(name)
-        await self._watch.turn()
+        await self._watch.refresh()
         return cancelled
 
     async def _has_live_tasks(self, name: str, give_up: float) -> bool:
@@ -186,7 +186,7 @@ class ExecutorAdmin:
     async def _save(self, executor: Executor, expected: Executor | None) -> bool:
         saved = await self._store.save_executor(executor, expected=expected)
         if saved:
-            await self._watch.turn()
+            await self._watch.refresh()
         return saved
 
     async def _find(self, name: str) -> Executor | None:

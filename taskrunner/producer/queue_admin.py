@@ -27,7 +27,7 @@ _PAGE = 200
 class QueueAdmin:
     """Every method may raise `StoreUnavailable`. `broker` is None for a process that does not connect to it.
 
-    A change takes effect in this process before the method returns.
+    A change takes effect in this process before the method returns, unless the store is away by then.
     """
 
     def __init__(self, store: Store, broker: Broker | None, watch: QueueWatch, clock: Clock) -> None:
@@ -55,9 +55,8 @@ class QueueAdmin:
         created_at = now if known is None else known.created_at
         stored = StoredQueue(name=name, weight=draft.weight, created_at=created_at, updated_at=now)
         await self._store.save_queue(stored)
-        await self._watch.turn()
-        made = DeclaredQueue(name=name, weight=draft.weight, declared_by=QueueOrigin.API)
-        return self.declared.queues.get(name, made), is_new
+        await self._watch.refresh()
+        return DeclaredQueue(name=name, weight=draft.weight, declared_by=QueueOrigin.API), is_new
 
     async def delete(self, name: str) -> None:
         """Withdraw a declaration; the queue of a broker stays, with what others may have put into it.
@@ -76,7 +75,7 @@ class QueueAdmin:
         if name not in self.declared.configured:
             await self._refuse_used(name)
         await self._store.delete_queue(name)
-        await self._watch.turn()
+        await self._watch.refresh()
 
     async def _check_new(self, name: str) -> None:
         try:

@@ -86,6 +86,11 @@ class QueueWatch(Service):
                 await self._apply()
         return INTERVAL
 
+    async def refresh(self) -> None:
+        """What this process has changed is in force from now on. Where that fails, the next turn finds it."""
+        with suppress(OutsideError):
+            await self.turn()
+
     def _has_news(self) -> bool:
         """Whether the broker refuses other queues than before, or may have changed its mind."""
         refused = self.declared.refused

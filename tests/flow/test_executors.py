@@ -28,6 +28,7 @@ from taskrunner.producer.intake import Submitted
 from taskrunner.producer.search import Search
 from tests.flow.local_runner import HOLD, OK, LocalRunner, http_error
 from tests.tools.executors import executor, with_executors
+from tests.tools.severed import severable
 
 SCHEMA = {"type": "object", "properties": {"width": {"type": "number"}}}
 
@@ -36,7 +37,7 @@ SCHEMA = {"type": "object", "properties": {"width": {"type": "number"}}}
 def admin(runner: LocalRunner) -> ExecutorAdmin:
     settings = runner.task_settings
     settings.current = with_executors(settings=settings.current)
-    watch = ExecutorWatch(runner.store, runner.events, settings.current.executors)
+    watch = ExecutorWatch(runner.store, runner.events, runner.clock, settings.current.executors)
     runner.pauses = runner.make_pauses()
     search = Search(runner.store)
     return ExecutorAdmin(runner.store, search, runner.cancellation, runner.clock, settings, watch)
@@ -263,3 +264,18 @@ async def test_an_executor_that_fits_no_more_can_be_switched(
         assert (changed.enabled, changed.managed_by) == (enabled, ManagedBy.CODE)
     with pytest.raises(ExecutorInvalid):
         await admin.patch("resize_image", b'{"description": "managed_by nobody"}')
+
+
+async def test_a_change_is_no_failure_because_nobody_can_read_it(runner: LocalRunner) -> None:
+    """The store took it and went away. A 503 would have the client believe that nothing was changed."""
+    store, line = severable(runner.store)
+    settings = runner.task_settings
+    watch = ExecutorWatch(store, runner.events, runner.clock, settings.current.executors)
+    search = Search(runner.store)
+    admin = ExecutorAdmin(runner.store, search, runner.cancellation, runner.clock, settings, watch)
+    line.sever()
+    await make(admin)
+    await admin.patch("resize_image", b'{"enabled": false}')
+    await admin.delete("resize_image", cancel=False)
+    assert line.refused == ["executors"] * 3
+    assert await admin.list() == []

@@ -178,7 +178,8 @@ async def api(
     )
     keys = KeyWatch(store, events, clock)
     await keys.turn()
-    executors = ExecutorWatch(store, events, intake_settings.current.executors, watch.declare_for_executors)
+    known = intake_settings.current.executors
+    executors = ExecutorWatch(store, events, clock, known, watch.declare_for_executors)
     await executors.turn()
     pauses = PauseWatch(store, events, clock, executors.source)
     sessions = Sessions(store, keys, events, clock)
