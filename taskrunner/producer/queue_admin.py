@@ -48,13 +48,18 @@ class QueueAdmin:
         """
         await self._watch.turn()
         is_new = name not in self.declared.queues
-        if is_new:
-            await self._check_new(name)
         now = self._clock.now()
         known = next((each for each in self.declared.stored or () if each.name == name), None)
         created_at = now if known is None else known.created_at
         stored = StoredQueue(name=name, weight=draft.weight, created_at=created_at, updated_at=now)
-        await self._store.save_queue(stored)
+        try:
+            if is_new:
+                await self._check_new(name)
+            await self._store.save_queue(stored)
+        except (OutsideError, StateConflict):
+            # The broker would declare it after the next reconnect, although nothing is stored.
+            await self._watch.declare()
+            raise
         await self._watch.refresh()
         return DeclaredQueue(name=name, weight=draft.weight, declared_by=QueueOrigin.API), is_new
 
@@ -86,11 +91,9 @@ class QueueAdmin:
             raise StateConflict(
                 f"{len(self.declared.queues)} queues are declared, and at most {MAX_QUEUES}: delete one"
             )
-        if self._broker is not None:
-            await self._broker.declare((*self.declared.names, name))
-            if name in self._broker.refused_queues:
-                reason = self._broker.refused_queues[name]
-                raise StateConflict(f"the broker refuses to declare the queue {name}: {reason}")
+        reason = await self._watch.declare_new(name)
+        if reason is not None:
+            raise StateConflict(f"the broker refuses to declare the queue {name}: {reason}")
 
     async def _refuse_used(self, name: str) -> None:
         task_id = await self._store.live_task_in(name)

@@ -73,6 +73,17 @@ class QueueWatch(Service):
             if self._remote_now() != self._remote:
                 await self._apply()
 
+    async def declare_new(self, name: str) -> str | None:
+        """Have the broker know a queue before it is stored; the broker's reason if it refuses.
+
+        Raises `BrokerUnavailable`. Where the queue is not stored then, `declare` has the broker forget it.
+        """
+        if self._broker is None:
+            return None
+        async with self._lock:
+            await self._broker.declare((*self.declared.names, *self._remote_now(), name))
+            return self._broker.refused_queues.get(name)
+
     async def turn(self) -> float:
         # Two turns at once could end with what the first of them read.
         async with self._lock:
