@@ -79,7 +79,7 @@ class ExecutorDraft(BaseModel):
 
     name: Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME_PATTERN.pattern}$"})] | None = None
     kind: ExecutorKind
-    enabled: Annotated[bool, OrNull()] = True
+    enabled: bool | None = None
     description: Annotated[str, Field(max_length=_MAX_DESCRIPTION)] | None = None
     data_schema: Annotated[str | None, WithJsonSchema(_SCHEMA_SCHEMA), Field(alias="schema")] = None
     url: Annotated[str | None, WithJsonSchema(_URL_SCHEMA)] = None
@@ -213,6 +213,7 @@ class ExecutorDraft(BaseModel):
         }
         made = {**fields, "name": name, "method": self.method or "POST", "headers": self.headers or {}}
         made["schema"] = None if self.data_schema is None else str(self.data_schema)
+        made["enabled"] = self.enabled is not False
         made["managed_by"] = self.managed_by or ManagedBy.OPERATOR
         try:
             made["retry"] = None if self.retry is None else self.retry.resolve(retry)

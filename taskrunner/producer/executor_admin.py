@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import ExecutorInvalid, ExecutorUnknown, FieldError, StateConflict
-from taskrunner.domain.executor import MAX_EXECUTORS, Executor
+from taskrunner.domain.executor import MAX_EXECUTORS, Executor, ManagedBy
 from taskrunner.domain.executor_draft import ExecutorDraft, switch_of
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
@@ -89,16 +89,20 @@ class ExecutorAdmin:
     async def put(
         self, name: str, draft: ExecutorDraft, *, check: ExecutorCheck = allow
     ) -> tuple[Executor, bool]:
-        """Create or change an executor; True if it is new."""
+        """Create or replace an executor; True if it is new. One stays disabled unless `draft` says otherwise."""
         for _ in range(_MAX_TRIES):
             known = await self._find(name)
             check(known)
             made = self._made(name, draft)
             if known is None:
                 await self._check_room(name)
-            executor = made if known is None else _following(known, made)
-            if await self._save(executor, known):
-                return executor, known is None
+            else:
+                await self._check_kind(known, made)
+                # Whoever replaces the fields of an executor does not mean to start the tasks that wait.
+                is_enabled = known.enabled if draft.enabled is None else draft.enabled
+                made = _following(known, replace(made, enabled=is_enabled))
+            if await self._save(made, known):
+                return made, known is None
         raise _contended(name)
 
     async def patch(self, name: str, patch: bytes, *, check: ExecutorCheck = allow) -> Executor:
@@ -115,6 +119,7 @@ class ExecutorAdmin:
             # To check the largest schemas takes a second.
             draft = await asyncio.to_thread(ExecutorDraft.patched, known, patch, self.limits)
             made = self._made(name, draft)
+            await self._check_kind(known, made)
             alike = replace(_following(known, made), enabled=known.enabled, managed_by=known.managed_by)
             is_switched = replace(alike, version=known.version, updated_at=known.updated_at) == known
             if is_switched and draft.managed_by is None:
@@ -147,6 +152,16 @@ class ExecutorAdmin:
         await self._watch.refresh()
         return cancelled
 
+    async def _check_kind(self, known: Executor, changed: Executor) -> None:
+        """Raises `StateConflict` where another kind would strand tasks or the handler in the code."""
+        if changed.kind is known.kind:
+            return
+        change = f"the kind of executor {known.name!r} cannot be changed from {known.kind} to {changed.kind}"
+        if known.managed_by is ManagedBy.CODE:
+            raise StateConflict(f"{change}: its code registers it; give the new executor another name")
+        if await self._has_live_tasks(known.name):
+            raise StateConflict(f"{change}: it has tasks that have not ended; wait for them, or cancel them")
+
     async def _has_live_tasks(self, name: str) -> bool:
         give_up = self._clock.monotonic() + _PATIENCE
         for status in _STATUSES:
@@ -162,7 +177,7 @@ class ExecutorAdmin:
                 if self._clock.monotonic() >= give_up:
                     raise StateConflict(
                         f"there are too many live tasks to find out whether executor {name!r} has one; "
-                        "delete it with cancel=true, or once there are fewer"
+                        "cancel its tasks, or try again once there are fewer"
                     )
         return False
 
