@@ -70,6 +70,8 @@ class DataSchema:
             return [FieldError(field="data", message=f"{_NO_READER}: {exc}")]
         if self._validator.is_valid(value):
             return []
+        if data is None:
+            return [FieldError(field="data", message="is required")]
         if values * cost.findings > _MAX_TOLD:
             return [FieldError(field="data", message=_TOO_MANY)]
         errors = self._validator.iter_errors(value)

@@ -28,7 +28,7 @@ UNSERVED_PAUSE = 60.0
 
 def unserved(name: str | None) -> str:
     """What a task waits for whose executor has no handler in the consumer that got it."""
-    return f"a consumer with a handler for the executor {name}: the one that got the task has none"
+    return f"a consumer that has a handler for {name}"
 
 
 class ExecutorKind(StrEnum):

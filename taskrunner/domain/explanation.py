@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 
+from taskrunner.domain.executor import unserved
 from taskrunner.domain.host_admission import (
     CIRCUIT_HALF_OPEN,
     CIRCUIT_OPEN,
@@ -147,7 +148,8 @@ def _ended(record: Record) -> Reason:
     verb = f"was {record.status}" if record.status is Status.CANCELLED else str(record.status)
     causes = [cause for cause in (record.reason, record.error) if cause]
     why = f": {'; '.join(causes)}" if causes and record.status is not Status.SUCCEEDED else ""
-    return Reason(code=_ENDED[record.status], text=f"The task {verb} at {_time(at)}{why}.", since=at)
+    text = _sentence(f"The task {verb} at {_time(at)}{why}")
+    return Reason(code=_ENDED[record.status], text=text, since=at)
 
 
 def _running(situation: Situation) -> Reason:
@@ -177,7 +179,7 @@ def _waiting(situation: Situation) -> Iterator[Reason]:
     is_queued = record.status is Status.QUEUED
     is_due = is_queued or record.due is None or record.due <= now
     if not is_due:
-        waits.append(_until_due(situation))
+        waits.append(_until_due(situation, is_paused=bool(waits)))
     elif (trouble := _troubled(situation)) is not None:
         waits.append(trouble)
     starts = max((each.until for each in waits if each.until is not None), default=None)
@@ -211,7 +213,7 @@ def _paused(situation: Situation) -> Iterator[Reason]:
         yield Reason(code=ReasonCode.PAUSED, text=text, since=pause.since, scope=pause.scope, by=by)
 
 
-def _until_due(situation: Situation) -> Reason:
+def _until_due(situation: Situation, *, is_paused: bool) -> Reason:
     """Why a task waits that is not in its queue and not due."""
     record, url = situation.record, situation.record.task.url
     due = record.due or situation.now
@@ -221,13 +223,17 @@ def _until_due(situation: Situation) -> Reason:
     if waits_for is not None and waits_for.startswith(BY_BROKER):
         text = f"It waits for {waits_for}. It is published again at {_time(due)}."
         return Reason(code=ReasonCode.BROKER_POLICY, text=text, until=due)
+    if waits_for is not None and waits_for.startswith(unserved("")):
+        text = f"It waits for {waits_for}; it is published again at {_time(due)}."
+        return Reason(code=ReasonCode.PUT_OFF, text=text, until=due)
     if waits_for is not None:
         text = f"A consumer put it off ({waits_for}); it is published again at {_time(due)}."
         return Reason(code=ReasonCode.PUT_OFF, text=text, until=due)
     if record.status is Status.RETRYING:
         why = f", after this one: {record.error}" if record.error else ""
-        text = f"Attempt {record.attempt + 1} of {record.attempt_limit} starts at {_time(due)}{why}."
-        return Reason(code=ReasonCode.NEXT_ATTEMPT, text=text, until=due)
+        starts = "is due" if is_paused else "starts"
+        text = f"Attempt {record.attempt + 1} of {record.attempt_limit} {starts} at {_time(due)}{why}"
+        return Reason(code=ReasonCode.NEXT_ATTEMPT, text=_sentence(text), until=due)
     run_at = record.task.run_at
     if run_at is not None and run_at > situation.now and not record.attempt:
         return Reason(code=ReasonCode.SCHEDULED, text=f"It is scheduled for {_time(run_at)}.", until=run_at)
@@ -260,7 +266,7 @@ def _to_publish(situation: Situation) -> Iterator[Reason]:
         return
     if situation.broker_blocked is not None:
         why = f": {situation.broker_blocked}" if situation.sees_all else ""
-        text = f"The broker takes no messages now{why}."
+        text = _sentence(f"The broker takes no messages now{why}")
         yield Reason(code=ReasonCode.BROKER_BLOCKED, text=text)
         return
     due = situation.record.due
@@ -307,12 +313,18 @@ def _broker_away(situation: Situation) -> Reason | None:
     if situation.broker_error is None:
         return None
     why = f": {situation.broker_error}" if situation.sees_all else ""
-    return Reason(code=ReasonCode.BROKER_AWAY, text=f"The broker, which has the queues, is away{why}.")
+    text = _sentence(f"The broker, which has the queues, is away{why}")
+    return Reason(code=ReasonCode.BROKER_AWAY, text=text)
 
 
 def _is_queue_paused(situation: Situation) -> bool:
     """Consumers give up their subscriptions to a paused queue."""
     return Pauses(each.scope for each in situation.pauses).cover_queue(situation.record.task.queue)
+
+
+def _sentence(text: str) -> str:
+    """`text` with one full stop: an error that it ends with may have its own."""
+    return f"{text.rstrip('.')}."
 
 
 def _time(moment: datetime) -> str:

@@ -16,7 +16,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from taskrunner.domain import task_fields
 from taskrunner.domain.callback_draft import CallbackDraft, ProfileName
@@ -187,7 +186,7 @@ class TaskDraft(ExecutorFields):
             return task_fields.check_url(value, limits_of(info)).text
         # An unusable name of an executor has its own finding.
         if info.data.get("executor", "") is None:
-            raise PydanticCustomError("missing", "is required")
+            raise ValueError("is required, unless executor is given")
         return None
 
     @field_validator("method")

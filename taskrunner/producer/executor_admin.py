@@ -89,7 +89,7 @@ class ExecutorAdmin:
     async def put(
         self, name: str, draft: ExecutorDraft, *, check: ExecutorCheck = allow
     ) -> tuple[Executor, bool]:
-        """Create or replace an executor; True if it is new. One stays disabled unless `draft` says otherwise."""
+        """Create or replace an executor; True if it is new. Unless `draft` enables it, it stays disabled."""
         for _ in range(_MAX_TRIES):
             known = await self._find(name)
             check(known)

@@ -68,7 +68,8 @@ def test_findings_are_few() -> None:
 
 def test_data_that_is_left_out_is_null() -> None:
     assert schema({"type": "null"}).findings(None) == []
-    assert schema(False).findings(None)
+    for document in (False, {"type": "object"}, {"required": ["a"], "type": "object"}, {"enum": [1]}):
+        assert list(map(str, schema(document).findings(None))) == ["data: is required"]
     assert schema(True).findings("5") == []
 
 

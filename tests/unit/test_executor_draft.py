@@ -108,8 +108,8 @@ def test_while_the_executors_are_not_known_a_task_may_come_again() -> None:
 @pytest.mark.parametrize(
     ("fields", "found"),
     [
-        ({}, "url: is required"),
-        ({"data": 1}, "url: is required"),
+        ({}, "url: is required, unless executor is given"),
+        ({"data": 1}, "url: is required, unless executor is given"),
         ({"url": URL, "data": 1}, "data is for an executor; name it in executor, or give a body"),
         (
             {"executor": "Resize"},

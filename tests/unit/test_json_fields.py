@@ -72,7 +72,7 @@ def test_what_is_no_duration_has_one_finding(field: str, given: object) -> None:
 @pytest.mark.parametrize(
     ("field", "given", "told"),
     [
-        ("url", None, "is required"),
+        ("url", None, "is required, unless executor is given"),
         ("method", True, "must be text, got true"),
         ("retry_on", False, "must be an array, got false"),
         ("rules", "x", "must be an array, got 'x'"),

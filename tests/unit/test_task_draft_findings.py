@@ -25,7 +25,7 @@ def findings_of(raw: dict[str, Any] | bytes, limits: TaskLimits = RULES.limits) 
 @pytest.mark.parametrize(
     ("fields", "field", "message"),
     [
-        ({"url": None}, "url", "is required"),
+        ({"url": None}, "url", "is required, unless executor is given"),
         ({"url": 5}, "url", "must be text, got 5"),
         ({"url": "ftp://h"}, "url", "must start with http:// or https://, got 'ftp://h'"),
         ({"method": "FETCH"}, "method", "must be one of DELETE, GET"),
@@ -100,7 +100,7 @@ def test_all_findings_come_at_once() -> None:
     """One round is enough to put everything right."""
     fields = {"url": "x", "method": "y", "timeout": -1, "retry": {"jitter": 2}, "nope": 1}
     assert set(findings_of(fields)) == {"url", "method", "timeout", "retry.jitter", "nope"}
-    assert findings_of({}) == {"url": "is required"}
+    assert findings_of({}) == {"url": "is required, unless executor is given"}
 
 
 @pytest.mark.parametrize(

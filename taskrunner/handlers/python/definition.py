@@ -53,5 +53,6 @@ class HandlerDefinition:
     @property
     def summary(self) -> str | None:
         """The description, by default the first line of the docstring."""
-        text = self.description or inspect.getdoc(self.function)
+        # Not `inspect.getdoc`: for a method without a docstring it has that of the method it overrides.
+        text = self.description or inspect.cleandoc(self.function.__doc__ or "")
         return text.strip().partition("\n")[0] if text else None
