@@ -121,10 +121,10 @@ def _numbered(raw: bytes, in_lines: bool) -> list[NumberedLine]:
     text = raw.removeprefix(BOM)
     is_array = text.lstrip().startswith(b"[")
     if not is_array and not in_lines:
-        raise refuse(400, "bad_json", "the body is no JSON array; send lines as application/x-ndjson")
+        raise refuse(400, "bad_json", "the body is not a JSON array; send lines as application/x-ndjson")
     if not is_array:
         return list(meaningful(text.split(b"\n")))
     try:
         return list(enumerate(elements(text), start=1))
     except JsonUnfit as exc:
-        raise refuse(400, "bad_json", f"the body is no JSON: {exc}") from exc
+        raise refuse(400, "bad_json", f"the body is not JSON: {exc}") from exc

@@ -4,17 +4,20 @@ import shlex
 
 from taskrunner.api.views.attempt import AttemptDetail, RequestView
 from taskrunner.api.views.task import HeaderView
-from taskrunner.domain.errors import TaskUnknown
+from taskrunner.domain.errors import AttemptUnknown
 from taskrunner.domain.masking import MASK
 
 _BODY_FILE = "BODY"
 
 
 def command(attempt: AttemptDetail, *, timeout: float) -> str:
-    """The curl command of an attempt. Comments tell what is not shown. Raises `TaskUnknown` without one."""
+    """The curl command of an attempt. Comments tell what is not shown.
+
+    Raises `AttemptUnknown` for one that is not a request.
+    """
     request = attempt.request
     if request is None:
-        raise TaskUnknown(f"task {attempt.task_id} is no HTTP request, so there is no curl command")
+        raise AttemptUnknown(f"task {attempt.task_id} is not an HTTP request, so there is no curl command")
     words = ["--path-as-is", "--globoff", "--compressed", f"--max-time {timeout:g}"]
     if request.method == "HEAD":
         words.append("--head")

@@ -12,6 +12,7 @@ from taskrunner.api.views.task_part import TASK_FIELDS
 from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
 from taskrunner.domain.audit import AUDIT_CONDITIONS
 from taskrunner.domain.errors import (
+    AttemptUnknown,
     CallerError,
     ExecutorUnknown,
     KeyUnknown,
@@ -172,7 +173,7 @@ def _read_key(text: str) -> str:
 
 def _read_attempt_number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise TaskUnknown("attempts have numbers, from 1 on")
+        raise AttemptUnknown("attempts have numbers, from 1 on")
     return int(text)
 
 

@@ -21,6 +21,7 @@ error is shown only as an id, under which the log has the rest.
 | 422 | `operation_invalid`, `webhook_invalid`, `queue_invalid` | the same for these |
 | 422 | `executor_invalid`, `lease_invalid` | the same for an executor, or what its workers say |
 | 404 | `not_found`, `task_unknown`, `schedule_unknown`, `host_limit_unknown` | |
+| 404 | `body_unknown`, `attempt_unknown` | of a task that there is: no fetched body, no such attempt |
 | 404 | `api_key_unknown`, `operation_unknown`, `queue_unknown` | |
 | 404 | `session_unknown`, `webhook_unknown`, `executor_unknown` | |
 | 405 | `method_not_allowed` | |
@@ -51,6 +52,7 @@ from pydantic import ValidationError
 from taskrunner.api.views.view import View
 from taskrunner.domain import codec
 from taskrunner.domain.errors import (
+    AttemptUnknown,
     BatchRefused,
     BrokerUnavailable,
     CallerError,
@@ -135,6 +137,7 @@ _CONFLICT_CODES: Mapping[type[StateConflict], tuple[int, str]] = {
 }
 _UNKNOWN: Mapping[type[CallerError], str] = {
     TaskUnknown: "task_unknown",
+    AttemptUnknown: "attempt_unknown",
     ScheduleUnknown: "schedule_unknown",
     HostLimitUnknown: "host_limit_unknown",
     KeyUnknown: "api_key_unknown",
@@ -258,12 +261,12 @@ def _fields_invalid(exc: FieldsInvalid) -> Problem:
         return Problem(status=413, code="body_too_large", detail=str(exc), errors=exc.errors)
     if _is_syntax(exc):
         return Problem(
-            status=400, code="bad_json", detail=f"the body is no JSON that we take: {exc}", errors=exc.errors
+            status=400, code="bad_json", detail=f"the body cannot be read as JSON: {exc}", errors=exc.errors
         )
     count = len(exc.errors)
     fields = "1 field is" if count == 1 else f"{count} fields are"
     code = next(code for kind, code in _INVALID.items() if isinstance(exc, kind))
-    return Problem(status=422, code=code, detail=f"{fields} not right; see errors", errors=exc.errors)
+    return Problem(status=422, code=code, detail=f"{fields} invalid; see errors", errors=exc.errors)
 
 
 def findings_in(error: TaskInvalid | StateConflict) -> Sequence[FieldError]:

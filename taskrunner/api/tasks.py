@@ -15,6 +15,7 @@ from taskrunner.api.parameters import (
     TRACEPARENT,
     VIEW,
 )
+from taskrunner.api.problems import refuse
 from taskrunner.api.query import Query
 from taskrunner.api.requests import header_value, path_value, prefix_of, read_json_body
 from taskrunner.api.responses import empty_response, json_response, raw_response
@@ -24,7 +25,6 @@ from taskrunner.api.views.dry_run import DryRunView
 from taskrunner.api.views.task import DedupHolderView, DeduplicatedView, TaskView, as_text
 from taskrunner.api.views.task_part import TaskPart, part_of
 from taskrunner.api.waiting import Waited, Waiting
-from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.outcome import Response
 from taskrunner.domain.record import Record
 from taskrunner.domain.task_draft import TaskDraft
@@ -151,7 +151,8 @@ class TaskRoutes:
         result = record.result
         content = None if result is None else await self._reader.content(record.task.id, result)
         if result is None or content is None:
-            raise TaskUnknown(f"task {record.task.id} ({record.status}) has no fetched body")
+            detail = f"task {record.task.id} ({record.status}) has no fetched body"
+            raise refuse(404, "body_unknown", detail)
         return _body_response(path_value(request, TASK_ID), result, content)
 
     async def cancel(self, request: web.Request) -> web.Response:

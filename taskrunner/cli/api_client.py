@@ -10,7 +10,14 @@ import requests
 from requests.auth import HTTPBasicAuth
 from requests.utils import get_auth_from_url
 
-from taskrunner.domain.errors import ApiUnavailable, ApiUnfit, CallerError, FieldError, TaskInvalid
+from taskrunner.domain.errors import (
+    ApiUnavailable,
+    ApiUnfit,
+    CallerError,
+    FieldError,
+    StateConflict,
+    TaskInvalid,
+)
 from taskrunner.domain.masking import mask_user_info, masked_url
 from taskrunner.version import __version__
 
@@ -159,6 +166,9 @@ class ApiClient:
             return self._unfit(response)
         if status == 413:
             return _RequestTooLarge(problem["detail"])
+        if status == 409 or problem["code"] == "idempotency_key_reused":
+            # As the same command without an API ends.
+            return StateConflict(f"the API at {self._masked_url} answered {status}: {problem['detail']}")
         errors = problem.get("errors")
         if errors and _are_errors(errors):
             return TaskInvalid([FieldError(**error) for error in errors])

@@ -13,6 +13,7 @@ import click
 
 from taskrunner.cli.streams import DISK_FULL, READER_GONE, OutputClosed, discard_output, report_unwritable
 from taskrunner.domain.errors import (
+    AttemptUnknown,
     CallerError,
     ExecutorUnknown,
     FieldsInvalid,
@@ -38,6 +39,7 @@ CONFLICT = 5
 PARTLY_DONE = 6
 INTERRUPTED = 130
 _UNKNOWN = (
+    AttemptUnknown,
     TaskUnknown,
     ScheduleUnknown,
     HostLimitUnknown,

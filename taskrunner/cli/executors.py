@@ -11,7 +11,7 @@ from taskrunner.api.views.executor import ExecutorView
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.audited import change
-from taskrunner.cli.command_group import CommandGroup
+from taskrunner.cli.command_group import ListingGroup
 from taskrunner.cli.handler_check import check_command
 from taskrunner.cli.options import DURATION, config_option, json_option
 from taskrunner.cli.streams import LineOutput
@@ -59,9 +59,12 @@ def _fields_options(function: Any) -> Any:
     return function
 
 
-@click.group(cls=CommandGroup, name="executors")
+@click.group(cls=ListingGroup, name="executors")
 def executors_command() -> None:
-    """Manage executors, which tasks name. A change takes effect everywhere within a second."""
+    """Manage executors, which tasks name. Without a command, list them.
+
+    A change takes effect everywhere within a second.
+    """
 
 
 executors_command.add_command(check_command)

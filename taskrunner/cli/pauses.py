@@ -45,7 +45,8 @@ def pause_command(
             await platform.store.pause(scope, now=platform.clock.now())
             changed.add(1)
         for scope, since in sorted((await platform.store.pauses()).items()):
-            click.echo(f"{scope} paused since {since.isoformat(timespec='seconds')}")
+            when = "; in force everywhere within a second" if scope in scopes else ""
+            click.echo(f"{scope} paused since {since.isoformat(timespec='seconds')}{when}")
         return 0
 
     raise SystemExit(run(change(load(config_path), use, "pause", ids_target(scopes))))

@@ -10,7 +10,7 @@ from taskrunner.api.views.fleet import QueueView
 from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.audited import change
-from taskrunner.cli.command_group import CommandGroup
+from taskrunner.cli.command_group import ListingGroup
 from taskrunner.cli.options import config_option, json_option
 from taskrunner.cli.table import print_table, rows_of
 from taskrunner.config import load
@@ -24,15 +24,7 @@ from taskrunner.producer.fleet import QueueState
 _HEADERS = ("QUEUE", "WEIGHT", "READY", "OLDEST", "IN/S", "OUT/S", "CONSUMERS", "PAUSED")
 
 
-class _QueueGroup(CommandGroup):
-    """Lists without a command."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        is_option = bool(args) and args[0].startswith("-") and args[0] not in ctx.help_option_names
-        return super().parse_args(ctx, ["list", *args] if not args or is_option else args)
-
-
-@click.group(cls=_QueueGroup, name="queues")
+@click.group(cls=ListingGroup, name="queues")
 def queues_command() -> None:
     """List, declare or delete queues. Without a command, list them."""
 

@@ -85,10 +85,11 @@ def _reason(exc: ReferencingError | ValidationError) -> str:
     message = exc.message
     if message.endswith('is not a "regex"'):
         message = (
-            "is no regular expression that takes linear time, which has no look-around and no back-references"
+            "is not a regular expression that takes linear time, which has no look-around and no "
+            "back-references"
         )
     place = _pointer(exc.instance_path)
-    return f"is no JSON Schema 2020-12: {place}: {message}" if place else message
+    return f"is not a JSON Schema 2020-12: {place}: {message}" if place else message
 
 
 def _finding(error: ValidationError) -> FieldError:

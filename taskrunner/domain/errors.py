@@ -19,6 +19,7 @@
     │   │   └── HandlersInvalid     modules of handlers cannot be imported, or break a rule
     │   ├── EnvelopeUnreadable      a message is not a task
     │   ├── TaskUnknown             no task (or dead letter) has this id
+    │   ├── AttemptUnknown          the task has no such attempt
     │   ├── ScheduleUnknown         no schedule has this name
     │   ├── HostLimitUnknown        no limit was set for this pattern
     │   ├── WebhookUnknown          no webhook has this name
@@ -158,7 +159,11 @@ class TaskUnknown(CallerError):
     @classmethod
     def of(cls, task_id: str) -> Self:
         """For the id of a task."""
-        return cls(f"no task has the id {task_id!r}: it never was, or its retention is over")
+        return cls(f"no task has the id {task_id!r}: it never existed, or its retention is over")
+
+
+class AttemptUnknown(CallerError):
+    """The task has no attempt of this number, or none of the kind that is asked for."""
 
 
 class ScheduleUnknown(CallerError):
@@ -203,7 +208,7 @@ class SessionUnknown(CallerError):
 
 
 class OperationUnknown(CallerError):
-    """No operation has this id: it never was, or its retention is over."""
+    """No operation has this id: it never existed, or its retention is over."""
 
 
 class QueueUnknown(CallerError):

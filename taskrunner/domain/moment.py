@@ -40,7 +40,7 @@ def _read(given: Any) -> Any:
     try:
         moment = datetime.fromisoformat(given.upper())
     except ValueError as exc:
-        raise ValueError(f"is no time of the calendar ({exc}), got {shown(given)}") from exc
+        raise ValueError(f"is not a time of the calendar ({exc}), got {shown(given)}") from exc
     return check_moment(moment)
 
 

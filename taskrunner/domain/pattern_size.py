@@ -11,7 +11,7 @@ _FREE = frozenset("|^$*+?)")
 
 
 def pattern_size(pattern: str) -> int:
-    """At least 1. What is no regular expression has some size, too."""
+    """At least 1. What is not a regular expression has some size, too."""
     groups, last = [0], 0
     for piece in _PIECE.finditer(pattern):
         text = piece[0]

@@ -42,7 +42,7 @@ _FIXED: Mapping[str, tuple[tuple[str, ...], str]] = {
     "sslsni": (("1",), "the driver always sends the name"),
     "sslcertmode": (("allow",), "the driver sends a certificate when it is asked for one"),
     "gssdelegation": (("0",), "the driver cannot delegate credentials"),
-    "replication": (("false", "off", "no", "0"), "taskrunner is no standby"),
+    "replication": (("false", "off", "no", "0"), "taskrunner is not a standby"),
     "min_protocol_version": (("3.0",), "the driver speaks 3.0"),
     "max_protocol_version": (("3.0", "latest"), "the driver speaks 3.0"),
 }

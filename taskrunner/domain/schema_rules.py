@@ -148,7 +148,7 @@ class _Parts:
         reference = part.get("$ref", "#")
         if not isinstance(reference, str) or not reference.startswith("#"):
             raise ValueError(
-                f"$ref: {shown(reference)} is no part of this schema; copy it to $defs, and refer to it as "
+                f"$ref: {shown(reference)} is not part of this schema; copy it to $defs, and refer to it as "
                 "#/$defs/NAME"
             )
 
@@ -167,7 +167,7 @@ class _Parts:
         # What stands under an unknown keyword is no schema: nothing has checked it.
         number = len(self._all) - 1 if isinstance(found, bool) else self._numbers.get(id(found))
         if number is None:
-            raise ValueError(f"$ref: {shown(reference)} is no part of this schema")
+            raise ValueError(f"$ref: {shown(reference)} is not part of this schema")
         return number
 
     def _numbered(self, part: Part, keywords: _Keywords) -> list[int]:

@@ -19,7 +19,7 @@ def spell_pattern(pattern: str) -> str:
     if not port:
         return host
     if not 0 < int(port) <= LAST_PORT:
-        raise ValueError(f"{port} is no port")
+        raise ValueError(f"{port} is not a port")
     return shown_place((host, int(port)))
 
 

@@ -49,7 +49,7 @@ def check_template(text: str, limits: TaskLimits) -> Url:
             )
     sample = _PLACEHOLDER.sub(_SAMPLE, text)
     if "{" in sample or "}" in sample:
-        raise ValueError("has a brace that is no placeholder; percent-encode it as %7B or %7D")
+        raise ValueError("has a brace that is not a placeholder; percent-encode it as %7B or %7D")
     return task_fields.check_url(sample, limits)
 
 

@@ -132,7 +132,7 @@ def read(kind: type[Kind], raw: bytes) -> Kind:
     try:
         return kind.FromString(raw)
     except DecodeError as exc:
-        raise refuse(400, "bad_message", f"the request is no {kind.DESCRIPTOR.full_name}") from exc
+        raise refuse(400, "bad_message", f"the request is not a {kind.DESCRIPTOR.full_name}") from exc
 
 
 async def _each(kind: type[Kind], requests: AsyncIterator[bytes]) -> AsyncIterator[Kind]:

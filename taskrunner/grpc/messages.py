@@ -80,7 +80,7 @@ def _spelt(name: str, text: str, refusal: type[FieldsInvalid]) -> str:
         count = len(elements(f"[{text}]".encode()))
     except JsonUnfit as exc:
         # Its cause would make it a fault of the whole request.
-        raise refusal([FieldError(field=name, message=f"is no JSON: {exc}")]) from None
+        raise refusal([FieldError(field=name, message=f"is not JSON: {exc}")]) from None
     if count != 1:
         raise refusal([FieldError(field=name, message="must be one JSON value")])
     return text

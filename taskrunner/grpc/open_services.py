@@ -15,7 +15,7 @@ from taskrunner.grpc.call import Context
 
 # Streams at a time. A health check that is no stream needs no place.
 MAX_OPEN_STREAMS = 50
-_NO_MESSAGE = "the request is no message of this method"
+_NO_MESSAGE = "the request is not a message of this method"
 _NO_PLACE = f"there are {MAX_OPEN_STREAMS} streams of health and reflection already; try again, or call Check"
 
 

@@ -152,7 +152,7 @@ def _url(line: bytes) -> str:
     try:
         return str(json.loads(text))
     except ValueError as exc:
-        raise TaskInvalid([FieldError(field="url", message=f"is no JSON string: {exc}")]) from exc
+        raise TaskInvalid([FieldError(field="url", message=f"is not a JSON string: {exc}")]) from exc
 
 
 def bounded_lines(source: BinaryIO) -> Iterator[bytes]:

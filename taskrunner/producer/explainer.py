@@ -57,7 +57,7 @@ class Explainer:
         """`sees_all`: whether the caller may see the tasks of others. Raises `TaskUnknown`."""
         record = await self._store.get(task_id)
         if record is None:
-            raise TaskUnknown(f"no task has the id {task_id!r}: it never was, or its retention is over")
+            raise TaskUnknown.of(task_id)
         situation = Situation(record=record, now=self._clock.now(), sees_all=sees_all)
         if record.status not in TERMINAL and record.status is not Status.RUNNING:
             situation = await self._gathered(situation)

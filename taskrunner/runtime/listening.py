@@ -15,6 +15,6 @@ def why_not_listening(exc: OSError, host: str, port: int, setting: str) -> str:
     if exc.errno == errno.EACCES:
         return f"{where}: not allowed to listen on this port; set {setting} to one above 1023"
     if exc.errno == errno.EADDRNOTAVAIL or isinstance(exc, socket.gaierror):
-        return f"{host} is no address of this machine; 0.0.0.0 listens on all of them"
+        return f"{host} is not an address of this machine; 0.0.0.0 listens on all of them"
     reason = os.strerror(exc.errno) if exc.errno else str(exc)
     return f"cannot listen on {where} ({reason}); see {setting}"

@@ -1,12 +1,15 @@
 """The client of the API leaves alone what the environment has for others."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from taskrunner.cli.api_client import ApiClient
+from taskrunner.cli.errors import CONFLICT, USAGE, exit_code
 from taskrunner.domain.errors import CallerError
 
 
@@ -57,3 +60,43 @@ def test_a_key_and_credentials_of_the_url_are_refused() -> None:
 def test_credentials_of_the_url_are_sent() -> None:
     request, _ = sent(ApiClient("http://me:pw@api.test"), "http://api.test/tasks")
     assert request.headers["Authorization"].startswith("Basic ")
+
+
+class _Refusing(requests.adapters.BaseAdapter):
+    """Answers each request with this problem."""
+
+    def __init__(self, problem: dict[str, Any]) -> None:
+        super().__init__()
+        self._problem = problem
+
+    def send(self, *_: Any, **__: Any) -> requests.Response:
+        response = requests.Response()
+        response.status_code = self._problem["status"]
+        response._content = json.dumps(self._problem).encode()
+        return response
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "field", "ends"),
+    [
+        (409, "executor_disabled", "executor", CONFLICT),
+        (409, "dedup_key_held", "dedup.key", CONFLICT),
+        (409, "state_conflict", None, CONFLICT),
+        (422, "idempotency_key_reused", "Idempotency-Key", CONFLICT),
+        (422, "task_invalid", "url", USAGE),
+    ],
+)
+def test_a_refusal_ends_as_it_does_without_an_api(
+    status: int, code: str, field: str | None, ends: int
+) -> None:
+    """What conflicts with something that exists has an exit code of its own."""
+    client = ApiClient("http://api.test")
+    errors = [] if field is None else [{"field": field, "message": "no"}]
+    problem = {"status": status, "code": code, "detail": "it is so", "errors": errors}
+    client._session.mount("http://", _Refusing(problem))
+    with pytest.raises(CallerError) as told:
+        client.submit({"executor": "resize_image"})
+    assert exit_code(told.value) == ends

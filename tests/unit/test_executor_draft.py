@@ -167,5 +167,5 @@ def test_a_schema_that_is_no_longer_taken_is_told() -> None:
     settings = with_executors(executor(schema='{"type": "objekt"}'))
     (found,) = findings('{"executor":"resize_image"}', settings)
     assert found.startswith(
-        "executor: the schema of resize_image cannot be used any more: it is no JSON Schema"
+        "executor: the schema of resize_image cannot be used any more: it is not a JSON Schema"
     )

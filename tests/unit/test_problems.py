@@ -67,7 +67,7 @@ def test_the_members_are_those_of_rfc_9457() -> None:
         "title": "Unprocessable Content",
         "status": 422,
         "code": "task_invalid",
-        "detail": "1 field is not right; see errors",
+        "detail": "1 field is invalid; see errors",
         "errors": [{"field": "retry.base", "message": "is no number"}],
     }
     assert json.loads(internal_error("1-2").encode("r-1"))["instance"] == "urn:uuid:1-2"

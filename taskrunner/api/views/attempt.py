@@ -6,7 +6,7 @@ from typing import Literal, Self
 from taskrunner.api.views.task import AttemptView, HeaderView, ResponseView, TimingsView
 from taskrunner.api.views.view import View
 from taskrunner.domain.attempt_headers import request_headers
-from taskrunner.domain.errors import TaskUnknown
+from taskrunner.domain.errors import AttemptUnknown
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.outcome import Response, Timings
 from taskrunner.domain.record import Attempt, Record
@@ -70,14 +70,14 @@ class AttemptDetail(AttemptView):
     def of_record(
         cls, record: Record, number: int, masking: Masking, *, user_agent: str, known_as: str | None = None
     ) -> Self:
-        """One attempt. Raises `TaskUnknown` if the task has no attempt of this number.
+        """One attempt. Raises `AttemptUnknown` if the task has no attempt of this number.
 
         `user_agent` is what consumers send for tasks without a User-Agent of their own; `known_as` the id by
         which the caller knows the task.
         """
         attempt = next((each for each in record.attempts if each.number == number), None)
         if attempt is None:
-            raise TaskUnknown(
+            raise AttemptUnknown(
                 f"task {record.task.id} has no attempt {number}, but {len(record.attempts)} of them"
             )
         response = _response(record, attempt)

@@ -22,7 +22,7 @@ def completed(result: str | None, *, field: str, max_bytes: int) -> Outcome:
         check_depth(body)
         is_one = len(elements(b"[" + body + b"]")) == 1
     except JsonUnfit as exc:
-        raise _wrong(field, f"is no JSON: {exc}") from None
+        raise _wrong(field, f"is not JSON: {exc}") from None
     if not is_one:
         raise _wrong(field, "must be one JSON value")
     if len(body) > max_bytes:

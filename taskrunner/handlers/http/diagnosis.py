@@ -106,7 +106,7 @@ _LINE_FAULTS = {
     "without colon": "it has no colon",
     "NUL byte": "it holds a NUL byte",
     "Carriage return": "it holds a carriage return",
-    "Content-Length": "it is a Content-Length that is no number, or not the one before it",
+    "Content-Length": "it is a Content-Length that is not a number, or not the one before it",
     "Transfer-Encoding": "it names a Transfer-Encoding that we did not offer",
 }
 
@@ -127,7 +127,7 @@ _VERIFY_REASONS = {
     f" certificate, or its authority is unknown here; {_OWN_AUTHORITY}",
     "21": "its issuer is not trusted: the target sends an incomplete chain, its own certificate alone",
     "23": "it was revoked",
-    "24": "its issuer is no authority",
+    "24": "its issuer is not a certificate authority",
     "26": "it is not for servers",
     "62": "it is for another host name",
     "66": "its key is too short",

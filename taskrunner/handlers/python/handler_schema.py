@@ -15,7 +15,7 @@ Schema = type[Any] | Mapping[str, Any] | None
 
 
 class DataUnfit(Exception):
-    """Data that the schema does not allow, or that is no JSON; says where and why, without the values."""
+    """Data that the schema does not allow, or that is not JSON; says where and why, without the values."""
 
 
 class SchemaUnusable(Exception):
@@ -43,7 +43,7 @@ class HandlerSchema:
             self.json_schema, self._read = _type_schema(schema), _decoder(schema)
         else:
             raise SchemaUnusable(
-                f"{schema.__name__} is no pydantic model, TypedDict or dataclass; "
+                f"{schema.__name__} is not a pydantic model, TypedDict or dataclass; "
                 "give one of those, or a JSON Schema as a dict"
             )
 
@@ -61,7 +61,7 @@ def _plain(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         plain = json.loads(json.dumps(schema, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as exc:
-        raise SchemaUnusable(f"is no JSON: {exc}") from None
+        raise SchemaUnusable(f"is not JSON: {exc}") from None
     if not isinstance(plain, dict):
         raise SchemaUnusable("must be a JSON object")
     return plain

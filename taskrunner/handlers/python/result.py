@@ -15,7 +15,7 @@ _MAX_WHY_CHARS = 200
 
 
 def outcome_of(result: object, *, max_bytes: int) -> Outcome:
-    """Success with the result, or a failure if it is no JSON or larger than `max_bytes`.
+    """Success with the result, or a failure if it is not JSON or larger than `max_bytes`.
 
     Another attempt would do the handler's work again and return the like, so there is none.
     """
@@ -24,7 +24,7 @@ def outcome_of(result: object, *, max_bytes: int) -> Outcome:
     try:
         body = to_json(result)
     except (TypeError, ValueError, RecursionError, MemoryError) as exc:
-        error = f"The result of the handler, of type {type(result).__name__}, is no JSON: {_why(exc)}."
+        error = f"The result of the handler, of type {type(result).__name__}, is not JSON: {_why(exc)}."
         return Outcome(kind=OutcomeKind.HANDLER_ERROR, retryable=False, error=error)
     if len(body) > max_bytes:
         return Outcome(

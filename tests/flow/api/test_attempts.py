@@ -44,7 +44,7 @@ async def test_a_task_that_has_not_begun_has_none(api: Api) -> None:
 
 @pytest.mark.parametrize("number", ["0", "2", "x", "-1", "1.0", "99999999999"])
 async def test_one_that_there_is_not(api: Api, number: str) -> None:
-    await api.refusal(404, "task_unknown", "GET", f"/tasks/{await finished(api)}/attempts/{number}")
+    await api.refusal(404, "attempt_unknown", "GET", f"/tasks/{await finished(api)}/attempts/{number}")
 
 
 async def test_a_form_that_there_is_not(api: Api) -> None:

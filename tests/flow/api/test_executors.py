@@ -299,7 +299,7 @@ async def test_a_task_of_an_executor_has_no_request(api: Api) -> None:
     assert attempt["request"] is None
     archive = (await api.get(f"/tasks/{task_id}/attempts?format=har")).json
     assert archive["log"]["entries"] == []
-    await api.refusal(404, "task_unknown", "GET", f"/tasks/{task_id}/attempts/1?format=curl")
+    await api.refusal(404, "attempt_unknown", "GET", f"/tasks/{task_id}/attempts/1?format=curl")
 
 
 async def test_a_dry_run_tells_the_executor_and_its_policies(api: Api) -> None:

@@ -133,7 +133,7 @@ async def test_a_port_that_is_taken_is_a_clear_error(api: Api) -> None:
 @pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid"])
 async def test_an_address_that_is_not_ours_is_a_clear_error(host: str) -> None:
     server = WebServer(web.Application(), host, 0, events=Events())
-    with pytest.raises(SetupError, match=f"{host} is no address of this machine"):
+    with pytest.raises(SetupError, match=f"{host} is not an address of this machine"):
         await server.start()
 
 

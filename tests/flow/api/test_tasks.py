@@ -222,7 +222,7 @@ async def test_a_large_body_is_behind_its_url_only(api: Api) -> None:
 
 async def test_there_is_no_body_before_the_end(api: Api) -> None:
     task_id = (await api.submit()).json["id"]
-    await api.refusal(404, "task_unknown", "GET", f"/tasks/{task_id}/body")
+    await api.refusal(404, "body_unknown", "GET", f"/tasks/{task_id}/body")
 
 
 @pytest.mark.parametrize("task_id", ["nobody", "%00", "a%2Fb", "..%2f..", "x" * 200, "caf%C3%A9"])

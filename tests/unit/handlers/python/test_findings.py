@@ -99,9 +99,9 @@ def test_a_name_is_snake_case(name: Any) -> None:
         ({"retry": Linear(cap=float("inf"))}, "cap must be from 0"),
         ({"retry": Linear(jitter=2)}, "jitter must be from 0 to 1"),
         ({"retry": Exponential(base=10, cap=1)}, "base must be at most cap"),
-        ({"schema": int}, "int is no pydantic model"),
+        ({"schema": int}, "int is not a pydantic model"),
         ({"schema": "Resize"}, "must be a pydantic model"),
-        ({"schema": {"type": {1, 2}}}, "is no JSON"),
+        ({"schema": {"type": {1, 2}}}, "is not JSON"),
         ({"middleware": [object()]}, "middleware must be instances of Middleware"),
     ],
 )
