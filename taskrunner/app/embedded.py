@@ -18,16 +18,10 @@ def embedded_config(
     config_path: Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Config:
-    """The configuration for the folder `data`, which is created. Raises `ConfigInvalid`, `StoreUnfit`.
+    """The configuration for the folder `data`. Raises `ConfigInvalid`.
 
     `settings` are given by name (`Api.port`). Only the file `config_path` is read, if there is one.
     """
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise StoreUnfit(
-            f"cannot create the folder {data}: {exc.strerror}; name another with --data"
-        ) from exc
     flags = {
         "Rabbit.addr": "memory://",
         "Store.url": store_url((data / FILE_NAME).absolute()),
@@ -36,6 +30,16 @@ def embedded_config(
         **settings,
     }
     return load(config_path, flags=flags, environ=environ, search=False)
+
+
+def make_folder(data: Path) -> None:
+    """Create the folder, unless it is there. Raises `StoreUnfit`."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise StoreUnfit(
+            f"cannot create the folder {data}: {exc.strerror}; name another with --data"
+        ) from exc
 
 
 def store_url(file: Path) -> str:

@@ -12,9 +12,10 @@ import click
 
 from taskrunner.api.access_settings import Auth
 from taskrunner.app.all import run_all
-from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded_config, store_url
+from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded_config, make_folder, store_url
 from taskrunner.app.embedded_key import embedded_key
 from taskrunner.app.faces import Faces
+from taskrunner.app.handlers import read_handlers
 from taskrunner.app.loop import run
 from taskrunner.cli.command_group import Command
 from taskrunner.cli.options import handlers_option
@@ -56,7 +57,12 @@ def dev_command(
         "Fetch.allow_loopback": True,
     }
     read = partial(embedded_config, data, settings=settings, config_path=config_path)
-    key = None if read().api.keys else embedded_key(data.absolute())
+    config = read()
+    if not data.exists():
+        # A mistake in the handlers leaves no folder behind. They are read again when they are to run.
+        read_handlers(config.workers.handlers, os.getcwd(), config.task_limits())
+    make_folder(data)
+    key = None if config.api.keys else embedded_key(data.absolute())
     if key is not None:
         own = {**settings, "Api.keys": f"dev={key}"}
         read = partial(embedded_config, data, settings=own, config_path=config_path)

@@ -75,6 +75,11 @@ class DryRun(Value):
     target: TargetVerdict | None
     executor: Executor | None = None
 
+    @property
+    def is_queued(self) -> bool:
+        """Whether the answer to the submit would say so; without a broker to be waited for, it never does."""
+        return self.task.run_at is None and self.write_concern is not WriteConcern.STORE
+
 
 def planned_attempts(task: Task) -> list[PlannedAttempt]:
     """When the attempts of `task` would start if each before them failed, the first `MAX_PLANNED`.

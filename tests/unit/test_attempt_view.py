@@ -10,7 +10,7 @@ import pytest
 from taskrunner.api import curl, har
 from taskrunner.api.views.attempt import AttemptDetail, AttemptList, waterfall
 from taskrunner.domain.codec import encode
-from taskrunner.domain.errors import TaskUnknown
+from taskrunner.domain.errors import AttemptUnknown
 from taskrunner.domain.masking import MASK, Masking
 from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
 from taskrunner.domain.record import Attempt, Record
@@ -79,7 +79,7 @@ def test_each_attempt_has_its_own_answer() -> None:
     assert [answer and answer.status_code for answer in answers] == [503, None, 200]
     running = replace(RECORD, attempts=(*RECORD.attempts, Attempt(number=4, started_at=NOW)))
     assert [detail(number, running).response is None for number in (3, 4)] == [False, True]
-    with pytest.raises(TaskUnknown, match="no attempt 4"):
+    with pytest.raises(AttemptUnknown, match="no attempt 4"):
         detail(4)
 
 

@@ -94,3 +94,14 @@ def test_unusable_modules_are_refused(name: str, monkeypatch: pytest.MonkeyPatch
     assert told in result.stderr
     assert "hunter2" not in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("mistake", [("--handlers", "broken"), ("--handlers", "nowhere"), ("--port", "none")])
+def test_a_mistake_leaves_no_folder_behind(
+    mistake: tuple[str, str], monkeypatch: pytest.MonkeyPatch, modules: Path, tmp_path: Path
+) -> None:
+    """`dev` makes its folder once it can start."""
+    monkeypatch.chdir(modules)
+    result = CliRunner().invoke(main, ["dev", "--data", str(tmp_path / "data"), *mistake])
+    assert result.exit_code == 2, result.output
+    assert not (tmp_path / "data").exists()

@@ -50,6 +50,6 @@ class DryRunView(View):
 
     @classmethod
     def of(cls, found: DryRun, masking: Masking) -> Self:
-        task = TaskView.of_accepted(found.task, masking, published=False)
+        task = TaskView.of_accepted(found.task, masking, published=found.is_queued)
         executor = None if found.executor is None else DryRunExecutor.of(found.executor)
         return cls.copy(found, executor=executor, created=found.existing_id is None, task=task)

@@ -40,6 +40,19 @@ async def test_every_setting_is_told_and_nothing_is_stored(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({}, "queued"),
+        ({"delay": 60}, "scheduled"),
+        ({"write_concern": "store"}, "scheduled"),
+    ],
+)
+async def test_the_status_is_that_of_a_submit(api: Api, fields: dict[str, Any], status: str) -> None:
+    assert (await rehearse(api, **fields)).json["task"]["status"] == status
+    assert (await api.submit(**fields)).json["status"] == status
+
+
+@pytest.mark.parametrize(
     ("url", "state", "addresses"),
     [
         (

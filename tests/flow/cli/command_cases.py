@@ -110,6 +110,7 @@ def pausing(command: str, words: str, scope: str) -> Case:
     def case(cli: Cli) -> None:
         paused = cli.ok("pause", *words.split())
         assert paused.startswith(f"{scope} paused since ")
+        assert paused.endswith("; in force everywhere within a second\n")
         if command == "resume":
             assert cli.ok("resume", *words.split()) == f"{scope} resumed\n"
             assert cli.ok("pause") == ""

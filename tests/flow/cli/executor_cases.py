@@ -82,6 +82,8 @@ def as_json(cli: Cli) -> None:
     (listed,) = lines(cli.ok("executors", "list", "--json"))
     assert (listed["enabled"], listed) == (False, json.loads(cli.ok("executors", "show", "e")))
     assert "disabled" in cli.ok("executors", "list")
+    assert cli.ok("executors") == cli.ok("executors", "list")
+    assert lines(cli.ok("executors", "--json")) == [listed]
     result = cli.run("produce", "--executor", "e")
     assert (result.exit_code, "the executor e is disabled" in result.stderr) == (5, True)
     assert json.loads(cli.ok("executors", "enable", "e"))["enabled"]
