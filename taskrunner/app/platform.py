@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 
 from taskrunner.app.adapters import egress_proxy, make_broker, make_store
+from taskrunner.app.default_store import default_store_explained
 from taskrunner.config import Config
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.console_session import SessionSettings
@@ -195,7 +196,7 @@ async def operate(
     """Run `use` on a platform whose store is connected; returns its exit code. Raises `StoreUnavailable`."""
     platform = Platform(config, publishes=publishes)
     watches = (platform.executors, platform.queues, platform.webhooks)
-    async with platform.running(need_store=True):
+    async with default_store_explained(config), platform.running(need_store=True):
         # Known before the first task is made or ends; a command may run for hours.
         for watch in watches:
             await watch.turn()
