@@ -30,6 +30,8 @@ UNREADABLE = (
     "The handler raised an exception that cannot be read: have its class call super().__init__(), and leave "
     "error and delay as they are."
 )
+# How the errors of `Cancel` and `Snooze` begin; then comes the reason.
+CANCELLED_THE_TASK = "The handler cancelled the task"
 _CANCELLED = Outcome(kind=OutcomeKind.CANCELLED, error="The attempt was cancelled while it ran.")
 
 
@@ -194,14 +196,19 @@ def _outcome_of_ending(ending: Ending, reason: str | None) -> Outcome:
             error = reason or "The handler failed the task."
             return Outcome(kind=OutcomeKind.HANDLER_ERROR, retryable=False, error=error)
         case Snooze() if delay is not None:
-            error = f"The handler put the task off for {delay:.15g} s{_because(reason)}"
+            error = f"{put_off(delay)}{_because(reason)}"
             return Outcome(kind=OutcomeKind.INTERRUPTED, counted=False, due_in=delay, error=error)
         case Cancel():
-            error = f"The handler cancelled the task{_because(reason)}"
+            error = f"{CANCELLED_THE_TASK}{_because(reason)}"
             return Outcome(kind=OutcomeKind.CANCELLED, error=error)
         case _:
             error = reason or "The handler asked for another attempt."
             return Outcome(kind=OutcomeKind.HANDLER_ERROR, due_in=delay, error=error)
+
+
+def put_off(delay: float) -> str:
+    """See `CANCELLED_THE_TASK`."""
+    return f"The handler put the task off for {delay:.15g} s"
 
 
 def _cancel(loop: asyncio.AbstractEventLoop, running: "asyncio.Task[Any]") -> None:
