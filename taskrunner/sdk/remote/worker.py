@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Unpack
@@ -32,6 +33,10 @@ _log = logging.getLogger(__name__)
 # Seconds. A poll may take a little longer than the server waits. Handlers that are told to stop get a moment,
 # and then the server a moment to hear of the last ends.
 _LONGEST_POLL, _POLL_MARGIN, _LAST_MOMENT, _LAST_CALL = 30.0, 10.0, 1.0, 5.0
+# An answer without tasks that comes sooner was not waited for.
+_SHORT_POLL = 1.0
+# A busy worker waits so long for more slots to be free: batches cost a server much less than single tasks.
+_GATHER = 0.005
 # A result, as JSON; a server takes messages of 512 KiB unless it is told otherwise.
 MAX_RESULT_BYTES = 400 * 1024
 
@@ -157,10 +162,13 @@ class RemoteWorker:
         wait = min(seconds(rules.max_wait), _LONGEST_POLL)
         while True:
             await slots.wait()
+            if slots.free < self._concurrency // 2:
+                await asyncio.sleep(_GATHER)
             most = min(slots.free, rules.max_tasks)
             request = pb.GetNextTasksRequest(
                 executor=name, worker=self.name, max_tasks=most, wait=duration(wait)
             )
+            asked = time.monotonic()
             try:
                 answer = await self._connection.call("GetNextTasks", request, timeout=wait + _POLL_MARGIN)
             except grpc.aio.AioRpcError as exc:
@@ -168,6 +176,9 @@ class RemoteWorker:
                 await backoff.wait()
                 continue
             backoff.reset()
+            if not answer.tasks and time.monotonic() - asked < _SHORT_POLL:
+                # The server lets nobody wait, since too many do.
+                await asyncio.sleep(_SHORT_POLL)
             for leased in answer.tasks:
                 slots.take()
                 attempts.start(leased, name, slots)

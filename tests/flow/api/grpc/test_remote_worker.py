@@ -22,6 +22,7 @@ from taskrunner.grpc.settings import GrpcSettings
 from taskrunner.runtime.server_certificate import CertificateFiles
 from taskrunner.sdk import Task, handler
 from taskrunner.sdk.remote import RemoteWorker, Tls, WorkerRefused
+from taskrunner.v1 import task_executor_pb2 as pb
 from tests.flow.api.grpc.harness import GrpcApi, serving
 from tests.flow.api.grpc.remote_worker_harness import (
     Gate,
@@ -117,6 +118,21 @@ async def test_a_server_that_comes_back_hears_what_ended_meanwhile(remote: GrpcA
         async with serving(remote.api, KEYLESS, GrpcSettings(shutdown_grace=0.0), port=port):
             await record_of(remote, first, Status.SUCCEEDED)
             await record_of(remote, second, Status.SUCCEEDED)
+
+
+@pytest.mark.parametrize("api_options", [{"max_waits": 1}])
+async def test_a_worker_that_may_not_wait_asks_again(remote: GrpcApi) -> None:
+    """Another one has the only wait that the server allows."""
+    await remote.api.make_executor("other", kind="remote")
+    request = pb.GetNextTasksRequest(executor="other", worker="w2", wait={"seconds": 60})
+    waiting = remote.worker.GetNextTasks(request)
+    await eventually(lambda: remote.api.live.waits == 1)
+    handler("resize")(later)
+    async with working(remote):
+        await record_of(remote, await submit(remote), Status.SUCCEEDED)
+        await record_of(remote, await submit(remote), Status.SUCCEEDED)
+    assert remote.api.live.waits == 1
+    waiting.cancel()
 
 
 async def test_what_runs_may_end_when_the_worker_stops(remote: GrpcApi) -> None:
