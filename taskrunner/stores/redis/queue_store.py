@@ -4,13 +4,23 @@ from collections.abc import Sequence
 
 from taskrunner.domain.codec import encode
 from taskrunner.domain.declared_queues import StoredQueue
-from taskrunner.domain.status import LIVE
+from taskrunner.domain.status import Status
 from taskrunner.stores.queue_store import QueueStore, decode_queue
 from taskrunner.stores.redis.fields import pairs
 from taskrunner.stores.redis.redis_connection import RedisPart
 
 # Tasks that one call looks at: a millisecond of the server.
 _LOOKED_AT = 1000
+# In the direction in which tasks change, so that one that does between two calls is met where it arrives. An
+# attempt that ends makes its task wait again, so waiting ones are looked at once more.
+_STATUSES = (
+    Status.SCHEDULED,
+    Status.RETRYING,
+    Status.QUEUED,
+    Status.RUNNING,
+    Status.SCHEDULED,
+    Status.RETRYING,
+)
 
 
 class RedisQueueStore(RedisPart, QueueStore):
@@ -25,7 +35,7 @@ class RedisQueueStore(RedisPart, QueueStore):
         return bool(await self._connection.call("HDEL", f"{self._prefix}queues", name))
 
     async def live_task_in(self, queue: str) -> str | None:
-        for status in sorted(LIVE):
+        for status in _STATUSES:
             seen = 0
             while True:
                 found, looked_at = await self.run("live_task_in", queue, status, seen, _LOOKED_AT)
