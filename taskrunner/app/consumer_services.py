@@ -64,7 +64,9 @@ class ConsumerServices:
         self.report = SelfReport(self._consumer, self._autoscaler, platform.clock, name=name)
         handlers = self._factories.handlers
         self._registration = (
-            HandlerRegistration(platform.store, platform.events, platform.clock, handlers)
+            HandlerRegistration(
+                platform.store, platform.events, platform.clock, platform.task_settings, handlers
+            )
             if handlers
             else None
         )

@@ -4,9 +4,10 @@ import os
 from collections.abc import Sequence
 
 from taskrunner.config import Config
-from taskrunner.domain.codec import encode
-from taskrunner.domain.data_schema import DataSchema
-from taskrunner.domain.errors import HandlersInvalid
+from taskrunner.consumer.handler_declaration import check_declaration
+from taskrunner.domain.errors import ExecutorInvalid, FieldError, HandlersInvalid
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.value import replace
 from taskrunner.handlers.base import HandlerFactory
 from taskrunner.handlers.executor_handlers import ExecutorHandlerFactory
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
@@ -16,15 +17,16 @@ from taskrunner.handlers.python.manifest import HandlerManifest, read_manifest
 from taskrunner.handlers.python.settings import PythonSettings
 
 
-def read_handlers(modules: Sequence[str], folder: str) -> Sequence[HandlerManifest]:
-    """What the modules register, checked. Raises `HandlersInvalid`."""
+def read_handlers(modules: Sequence[str], folder: str, limits: TaskLimits) -> Sequence[HandlerManifest]:
+    """What the modules register, checked. Raises `HandlersInvalid`.
+
+    Whether its queue is declared is seen when an executor is registered: that is said in the store.
+    """
     if not modules:
         return ()
     handlers = read_manifest(modules, folder).handlers
     findings = [
-        f"{each.place}: handler {each.name!r}: schema: {why}"
-        for each in handlers
-        if each.schema is not None and (why := _unfit(encode(each.schema).decode())) is not None
+        f"{each.place}: handler {each.name!r}: {why}" for each in handlers for why in _findings(each, limits)
     ]
     if findings:
         raise HandlersInvalid.of(findings)
@@ -40,7 +42,7 @@ class HandlerFactories:
     def __init__(self, config: Config) -> None:
         folder = os.getcwd()
         modules = config.workers.handlers
-        self.handlers = read_handlers(modules, folder)
+        self.handlers = read_handlers(modules, folder, config.task_limits())
         self._settings = PythonSettings(
             modules=modules, folder=folder, max_result_bytes=config.fetch.store_body_bytes
         )
@@ -57,10 +59,9 @@ class HandlerFactories:
         return ExecutorHandlerFactory(http, PythonHandlerFactory(self._settings))
 
 
-def _unfit(schema: str) -> str | None:
-    """Why the store would not take the schema."""
+def _findings(handler: HandlerManifest, limits: TaskLimits) -> Sequence[FieldError]:
     try:
-        DataSchema(schema)
-    except ValueError as exc:
-        return str(exc)
-    return None
+        check_declaration(replace(handler, queue=None), limits)
+    except ExecutorInvalid as exc:
+        return exc.errors
+    return ()

@@ -3,13 +3,15 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import click
 
 from taskrunner.app.handlers import read_handlers
 from taskrunner.cli.command_group import Command
-from taskrunner.cli.options import json_option
+from taskrunner.cli.options import config_option, json_option
 from taskrunner.cli.table import print_table
+from taskrunner.config import load
 from taskrunner.domain.codec import encode
 from taskrunner.handlers.python.manifest import HandlerManifest
 
@@ -18,14 +20,16 @@ _HEADERS = ("NAME", "FUNCTION", "ATTEMPTS", "TIMEOUT", "SCHEMA", "DESCRIPTION")
 
 @click.command("check", cls=Command)
 @click.argument("modules", nargs=-1, required=True, metavar="MODULE...")
+@config_option
 @json_option
-def check_command(modules: Sequence[str], as_json: bool) -> None:
+def check_command(modules: Sequence[str], config_path: Path | None, as_json: bool) -> None:
     """Import modules of Python handlers and print the handlers that they register.
 
-    Checks names, signatures, schemas and retry policies, and exits with 2 if a module cannot be imported or
-    anything is wrong. Modules are looked for in the current folder, then where Python looks.
+    Checks names, signatures, schemas, retry policies and the limits of the configuration, and exits with 2 if
+    a module cannot be imported or anything is wrong. Modules are looked for in the current folder, then where
+    Python looks.
     """
-    handlers = read_handlers(modules, os.getcwd())
+    handlers = read_handlers(modules, os.getcwd(), load(config_path).task_limits())
     if as_json:
         for each in handlers:
             click.echo(encode(each).decode())

@@ -29,6 +29,7 @@ from taskrunner.domain.service_url import (
     is_host_name,
     split_service_url,
 )
+from taskrunner.domain.settlement import MIN_RETENTION
 from taskrunner.domain.url_pattern import spell_pattern
 from taskrunner.domain.write_concern import WriteConcern
 
@@ -195,7 +196,7 @@ _Commas = BeforeValidator(split_commas)
 
 Seconds = Annotated[Duration, Field(gt=0, le=86_400)]
 SecondsOrNone = Annotated[Duration, Field(ge=0, le=86_400)]
-RetentionSeconds = Annotated[Duration, Field(ge=60, le=10 * 366 * 86_400)]
+RetentionSeconds = Annotated[Duration, Field(ge=MIN_RETENTION, le=10 * 366 * 86_400)]
 Bytes = Annotated[int, Field(ge=1, le=1 << 30)]
 Port = Annotated[int, BeforeValidator(_without_colon), Field(ge=0, le=65_535)]
 Host = Annotated[str, BeforeValidator(_without_brackets), AfterValidator(check_host)]

@@ -14,7 +14,7 @@ from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable, TaskI
 from taskrunner.domain.events import DeadLetterCollected, Events, LoopFailed, TaskSentBack
 from taskrunner.domain.follow_up import End, follow_ups
 from taskrunner.domain.record import BY_BROKER, DeadLetter, DeadLetterKind
-from taskrunner.domain.settlement import kept_for
+from taskrunner.domain.settlement import kept_unclaimed
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.webhook import WebhookSource
@@ -117,7 +117,7 @@ class Collector:
         )
         following = follow_ups(end, self._webhooks.in_force)
         ref = AttemptRef(id=record.task.id, attempt=envelope.attempt, follow_ups=following)
-        keep = kept_for(record.task, now, self._keep)
+        keep = kept_unclaimed(record.task, now, self._keep)
         await self._store.fail([ref], now=now, reason=dead.reason, error=error, retention=keep)
         self._events.emit(DeadLetterCollected(id=envelope.task.id, reason=dead.reason))
         return True

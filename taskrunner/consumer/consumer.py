@@ -82,7 +82,13 @@ class Consumer:
         self.pool = pool
         self._in_flight = InFlight()
         self._snoozer = Snoozer(
-            store, broker, events, clock, hold=settings.hold, executors=settings.executors
+            store,
+            broker,
+            events,
+            clock,
+            hold=settings.hold,
+            handlers=settings.executors,
+            executors=task_settings.current.executors,
         )
         hosts = HostStatsTable()
         self._host_states = SharedHostStates(store, clock, settings, hosts)

@@ -1,68 +1,106 @@
-"""HandlerRegistration keeps the executors of Python handlers in the store as their code declares them.
+"""HandlerRegistration puts the executors of Python handlers into the store, as their code declares them.
 
 An executor that an operator has made or changed is left alone: operators have the last word.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
+from taskrunner.consumer.handler_declaration import check_declaration, declared
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.codec import encode
+from taskrunner.domain.errors import ExecutorInvalid
 from taskrunner.domain.events import Events, ExecutorNotRegistered, ExecutorRegistered
-from taskrunner.domain.executor import Executor, ExecutorKind, ManagedBy
+from taskrunner.domain.executor import MAX_EXECUTORS, Executor, ExecutorKind, ManagedBy
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.value import replace
 from taskrunner.handlers.python.manifest import HandlerManifest
 from taskrunner.runtime.service import Service
 from taskrunner.stores.executor_store import ExecutorStore
 
-# Until the next look: an executor may have been deleted.
+# Until handlers that were refused are looked at again.
 _REST = 60.0
 # After another process has changed an executor meanwhile.
 _AGAIN = 0.1
 
 
 class HandlerRegistration(Service):
-    """One turn writes what differs. Waits for the store as long as it takes."""
+    """Registers each handler once. Waits for the store as long as it takes.
+
+    Two versions of the code may run side by side for a while: the one that started last has its way, and
+    they do not take turns. What an operator deletes comes back at the next start. A handler that is refused
+    is looked at again, since its queue may be declared meanwhile.
+    """
 
     def __init__(
-        self, store: ExecutorStore, events: Events, clock: Clock, handlers: Sequence[HandlerManifest]
+        self,
+        store: ExecutorStore,
+        events: Events,
+        clock: Clock,
+        settings: TaskSettingsSource,
+        handlers: Sequence[HandlerManifest],
     ) -> None:
         super().__init__("handler registration", events)
         self._store = store
         self._clock = clock
-        self._handlers = handlers
-        self._told: set[str] = set()
+        self._settings = settings
+        self._left = list(handlers)
+        self._told: set[tuple[str, str]] = set()
 
     async def turn(self) -> float:
+        if not self._left:
+            return _REST
         known = {each.name: each for each in await self._store.executors()}
-        for handler in self._handlers:
+        limits = self._settings.current.limits
+        # To check the largest schemas takes a second.
+        found = await asyncio.to_thread(lambda: [findings(each, limits) for each in self._left])
+        for handler, invalid in zip(list(self._left), found, strict=True):
             before = known.get(handler.name)
-            why = refusal(handler, before)
+            why = invalid or refusal(handler, before, number=len(known))
             if why is not None:
                 self._tell(handler.name, why)
                 continue
+            if before is not None and (ignored := without_effect(handler, before)) is not None:
+                self._tell(handler.name, ignored)
             after = registered(handler, before, now=self._clock.now())
-            if after == before:
-                continue
-            if not await self._store.save_executor(after, expected=before):
-                return _AGAIN
-            self._events.emit(ExecutorRegistered(executor=after.name, version=after.version))
+            if after != before:
+                if not await self._store.save_executor(after, expected=before):
+                    return _AGAIN
+                self._events.emit(ExecutorRegistered(executor=after.name, version=after.version))
+            known[after.name] = after
+            self._left.remove(handler)
         return _REST
 
     def _tell(self, name: str, why: str) -> None:
-        if why not in self._told:
-            self._told.add(why)
+        if (name, why) not in self._told:
+            self._told.add((name, why))
             self._events.emit(ExecutorNotRegistered(executor=name, reason=why))
 
 
-def refusal(handler: HandlerManifest, before: Executor | None) -> str | None:
-    """Why the executor of a handler stays as it is; None if it may be written."""
+def findings(handler: HandlerManifest, limits: TaskLimits) -> str | None:
+    """What is wrong with the executor that a handler asks for."""
+    try:
+        check_declaration(handler, limits)
+    except ExecutorInvalid as exc:
+        return "; ".join(map(str, exc.errors))
+    return None
+
+
+def refusal(handler: HandlerManifest, before: Executor | None, *, number: int) -> str | None:
+    """Why the handler has no executor, where there are so many; None if it may have one."""
     if before is None:
+        if number >= MAX_EXECUTORS:
+            return f"there are {number} executors, and at most {MAX_EXECUTORS}: delete one"
         return None
     if before.kind is not ExecutorKind.PYTHON:
         return f"it exists with the kind {before.kind}: delete it, or rename the handler"
-    differing = [name for name, value in _declared(handler).items() if getattr(before, name) != value]
+    return None
+
+
+def without_effect(handler: HandlerManifest, before: Executor) -> str | None:
+    """What the code says in vain, since an operator has decided."""
+    differing = [name for name, value in declared(handler).items() if getattr(before, name) != value]
     if before.managed_by is ManagedBy.OPERATOR and differing:
         return f"an operator decides on it, so what its code says of {', '.join(differing)} has no effect"
     return None
@@ -70,7 +108,7 @@ def refusal(handler: HandlerManifest, before: Executor | None) -> str | None:
 
 def registered(handler: HandlerManifest, before: Executor | None, *, now: datetime) -> Executor:
     """The executor as the code declares it; `before` itself if that is how it is."""
-    declared = _declared(handler)
+    fields = declared(handler)
     if before is None:
         return Executor(
             name=handler.name,
@@ -78,19 +116,8 @@ def registered(handler: HandlerManifest, before: Executor | None, *, now: dateti
             managed_by=ManagedBy.CODE,
             created_at=now,
             updated_at=now,
-            **declared,
+            **fields,
         )
-    if before.managed_by is ManagedBy.OPERATOR or replace(before, **declared) == before:
+    if before.managed_by is ManagedBy.OPERATOR or replace(before, **fields) == before:
         return before
-    return replace(before, **declared, version=before.version + 1, updated_at=now)
-
-
-def _declared(handler: HandlerManifest) -> Mapping[str, Any]:
-    return {
-        "description": handler.description,
-        "schema": None if handler.schema is None else encode(handler.schema).decode(),
-        "retry": handler.retry,
-        "max_attempts": handler.max_attempts,
-        "timeout": handler.timeout,
-        "queue": handler.queue,
-    }
+    return replace(before, **fields, version=before.version + 1, updated_at=now)

@@ -14,7 +14,8 @@ from taskrunner.consumer.backlog import WaitingDelivery
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import DeliveryDropped, Events, TaskAdopted, TasksSnoozed
-from taskrunner.domain.executor import unserved
+from taskrunner.domain.executor import UNSERVED_PAUSE, ExecutorKind, unserved
+from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.pauses import Pauses
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AcceptAnswer, Snooze, Store
@@ -36,7 +37,7 @@ class PendingSnooze:
 class Snoozer(Service):
     """Owns the `pauses` in force. `hold` is the seconds for which a paused task is snoozed.
 
-    Tasks of `executors` have a handler here, and so have those that are requests.
+    Executors named in `handlers` have a handler here, and so have requests.
 
     A delivery may overtake the mark that its task was published; that mark then changes nothing.
     """
@@ -49,9 +50,11 @@ class Snoozer(Service):
         clock: Clock,
         *,
         hold: float,
-        executors: frozenset[str],
+        handlers: frozenset[str],
+        executors: ExecutorSource,
     ) -> None:
         super().__init__("snoozer", events)
+        self._handlers = handlers
         self._executors = executors
         self._store = store
         self._broker = broker
@@ -86,16 +89,23 @@ class Snoozer(Service):
 
         Another consumer may have one, and this one after its next start.
         """
-        executors = self._executors
         gone = {
             waiting
             for waiting in batch
-            if waiting.envelope.task.url is None and waiting.envelope.task.executor not in executors
+            if waiting.envelope.task.url is None and not self._is_served(waiting.envelope.task.executor)
         }
         if not gone:
             return batch
-        self.submit(PendingSnooze(each, unserved(each.envelope.task.executor)) for each in gone)
+        due = self._clock.now() + timedelta(seconds=UNSERVED_PAUSE)
+        self.submit(PendingSnooze(each, unserved(each.envelope.task.executor), due) for each in gone)
         return [waiting for waiting in batch if waiting not in gone]
+
+    def _is_served(self, name: str | None) -> bool:
+        """Whether a handler here is that of the executor: one of another kind may have its name."""
+        if name is None or name not in self._handlers:
+            return False
+        executor = (self._executors.known or {}).get(name)
+        return executor is None or executor.kind is ExecutorKind.PYTHON
 
     def withdraw(self) -> list[WaitingDelivery]:
         """Take back what is not snoozed yet, so that its deliveries can be released."""

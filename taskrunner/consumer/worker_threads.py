@@ -195,13 +195,14 @@ class WorkerThreads(Generic[Assigned]):
             with self._lock:
                 self._workers.pop(worker.name, None)
             return
+        is_asked_to_leave = False
         try:
             while (attempt := self._inbox.get()) is not None:
                 attempt.started = time.monotonic()
                 worker.current = attempt
                 # A process that was stopped between claim and run wakes up with tasks that others have run.
                 lease_over = attempt.started >= attempt.lease_ends
-                outcome = _LEASE_OVER if lease_over else handler.run(attempt)
+                outcome = _LEASE_OVER if lease_over else _outcome_of(handler, attempt)
                 attempt.elapsed = time.monotonic() - attempt.started
                 # In this order: an attempt must be seen in one place or the other at every moment.
                 self._on_outcome(attempt, outcome)
@@ -209,9 +210,13 @@ class WorkerThreads(Generic[Assigned]):
                     worker.current = None
                 if worker.written_off:
                     break
+            else:
+                is_asked_to_leave = True
         finally:
-            handler.close()
-            self._remove(worker)
+            try:
+                handler.close()
+            finally:
+                self._remove(worker, is_asked_to_leave=is_asked_to_leave)
 
     def _start_worker(self) -> bool:
         self._last_number += 1
@@ -236,8 +241,18 @@ class WorkerThreads(Generic[Assigned]):
             self._workers.pop(worker.name, None)
             return True
 
-    def _remove(self, worker: Worker[Assigned]) -> None:
+    def _remove(self, worker: Worker[Assigned], *, is_asked_to_leave: bool) -> None:
         with self._lock:
-            # A worker that was written off is removed already and is not one of those asked to leave.
-            if self._workers.pop(worker.name, None) is not None:
-                self._leaving -= 1
+            # A worker that was written off is removed already.
+            self._workers.pop(worker.name, None)
+            self._leaving -= is_asked_to_leave
+
+
+def _outcome_of(handler: Handler, attempt: AssignedAttempt) -> Outcome:
+    """An attempt has an outcome whatever its handler does: without one its lease would be kept for ever."""
+    try:
+        return handler.run(attempt)
+    except BaseException as exc:  # noqa: BLE001 - the boundary: the thread must survive, too
+        _log.exception("the handler of %s#%d failed", attempt.task.id, attempt.number)
+        error = f"The handler ended with {type(exc).__name__}, which is our fault: see the log."
+        return Outcome(kind=OutcomeKind.HANDLER_ERROR, error=error)

@@ -12,10 +12,18 @@ from taskrunner.domain.write_concern import WriteConcern
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # The handler of tasks that name no executor. Nobody may make one of this name.
 BUILT_IN = "http"
+# All are read once a second by every process.
+MAX_EXECUTORS = 200
 
 
 # The logger of what handlers of users tell; it has the level of our own log.
 TASK_LOGGER = "taskrunner.task"
+# The attribute of its records that has the data of the task, whose secrets are masked.
+TASK_DATA = "task_data"
+
+
+# Seconds until such a task is offered again. There may be many of them.
+UNSERVED_PAUSE = 60.0
 
 
 def unserved(name: str | None) -> str:

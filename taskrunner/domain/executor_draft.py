@@ -34,6 +34,7 @@ from taskrunner.domain.json_text import BOM, JsonUnfit, decode, join, members, m
 from taskrunner.domain.messages import shown
 from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.settlement import MIN_RETENTION
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_schemas import HEADERS_SCHEMA, METHOD_SCHEMA
 from taskrunner.domain.tls_profile import check_profile
@@ -93,7 +94,7 @@ class ExecutorDraft(BaseModel):
     concurrency: Count | None = None
     rate: Rate | None = None
     burst: Count | None = None
-    retention: Duration | None = Field(default=None, ge=0, le=_MAX_RETENTION)
+    retention: Duration | None = Field(default=None, ge=MIN_RETENTION, le=_MAX_RETENTION)
     dead_letters: Annotated[DeadLetterPolicy, OrNull()] = Field(default_factory=DeadLetterPolicy)
     managed_by: ManagedBy | None = None
 
@@ -227,6 +228,15 @@ def check_executor_name(text: str) -> str:
     if text == BUILT_IN:
         raise ValueError(f"{BUILT_IN} is the built-in executor, of tasks that have a URL; use another name")
     return text
+
+
+def switch_of(patch: bytes) -> bool | None:
+    """What a JSON merge patch makes of `enabled`; None if it says anything else, too."""
+    try:
+        changes = members(decode(patch), is_shallow=True)
+    except JsonUnfit:
+        return None
+    return {"true": True, "false": False}.get(changes["enabled"]) if changes.keys() == {"enabled"} else None
 
 
 def _as_given(executor: Executor) -> str:

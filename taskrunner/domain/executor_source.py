@@ -12,6 +12,7 @@ from taskrunner.domain.errors import (
 )
 from taskrunner.domain.executor import Executor
 from taskrunner.domain.messages import did_you_mean, shown
+from taskrunner.domain.value import replace
 
 
 async def _nowhere() -> bool:
@@ -61,6 +62,13 @@ class ExecutorSource:
         if not executor.enabled:
             raise ExecutorDisabled.of(name)
         return executor
+
+    def as_enabled(self, name: str) -> "ExecutorSource":
+        """Only this executor, enabled. Raises as `for_new_task` does."""
+        executor = self.find(name)
+        source = ExecutorSource([] if executor is None else [replace(executor, enabled=True)])
+        source._schemas = self._schemas
+        return source
 
     def check_data(self, executor: Executor, data: str | None) -> None:
         """Raises `TaskInvalid` with what the executor's schema finds in `data`, a text of JSON."""

@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import Any
 
 import msgspec
+from pydantic import BaseModel
 
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import replace
@@ -19,18 +20,46 @@ from taskrunner.domain.value import replace
 _SORTED = msgspec.json.Encoder(order="sorted")
 
 
-def fingerprint(task: Task, *, given_id: str | None, delay: float | None, write_concern: str) -> str:
+# What a task may have from its executor. A request is the same after a change of the executor.
+_FROM_EXECUTOR = (
+    "url",
+    "method",
+    "headers",
+    "tls",
+    "timeout",
+    "max_attempts",
+    "retry",
+    "queue",
+    "retention",
+    "is_dead_letter",
+)
+
+
+def fingerprint(
+    task: Task, *, given_id: str | None, delay: float | None, write_concern: str, own: str = ""
+) -> str:
     """The fingerprint of a request that is to make `task`.
 
-    The times of a delay count from the request, and each request may be a span of its own.
+    The times of a delay count from the request, and each request may be a span of its own. `own` are the
+    fields of a task of an executor that the request gives in place of the executor's, in JSON.
     """
     timeless = replace(task, id=given_id or "", run_at=None if delay else task.run_at)
     parts = [_meaning(timeless), repr(float(delay or 0)).encode(), write_concern.encode()]
+    parts += [own.encode()] if own else []
     return hashlib.sha256(b"\n".join(parts)).hexdigest()
 
 
+def own_fields(draft: BaseModel) -> str:
+    """In JSON, what the draft of a task of an executor says in place of its executor."""
+    named = {"priority", "write_concern", *_FROM_EXECUTOR} & draft.model_fields_set
+    return json.dumps(draft.model_dump(include=named, mode="json"), sort_keys=True)
+
+
 def is_same_request(task: Task, known: Task) -> bool:
-    """Whether the request for `task` repeats the one that made `known`, which has the same id."""
+    """Whether the request for `task` repeats the one that made `known`, which has the same id.
+
+    Fields that an executor may have given are not compared: the record does not say who gave them.
+    """
     if task.run_at != known.run_at:
         if task.run_at is None or known.run_at is None:
             return False
@@ -53,6 +82,8 @@ def _meaning(task: Task) -> bytes:
         "fail_on": sorted({*task.fail_on}),
     }
     del fields["created_at"], fields["traceparent"]
+    for name in _FROM_EXECUTOR if task.executor is not None else ():
+        del fields[name]
     return _SORTED.encode(fields)
 
 

@@ -6,6 +6,8 @@ by way of others, is checked once for each value, since the validator remembers 
 """
 
 from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -14,6 +16,8 @@ from taskrunner.domain.pattern_size import pattern_size
 
 # At one value of the data. Schemas that programs generate from types have some dozens.
 MAX_CHECKS = 4000
+# In one schema, so that to count its checks takes less than 0.1 s.
+MAX_PARTS = 500
 MAX_PATTERN_SIZE = 10_000
 # As deep as data may be.
 _MAX_DATA_DEPTH = 32
@@ -48,6 +52,14 @@ _BELOW = (_OBJECT, _ARRAY)
 _NOT_CHECKED = _Keywords(("contentSchema",), (), _DEFINITIONS)
 
 
+def _merged(*groups: _Keywords) -> _Keywords:
+    return _Keywords(*(sum(names, start=()) for names in zip(*groups, strict=True)))
+
+
+_ALL_CHECKED = _merged(_SAME, *_OBJECT, *_ARRAY)
+_ALL = _merged(_ALL_CHECKED, _NOT_CHECKED)
+
+
 class SchemaCost(NamedTuple):
     """What one value may cost: `checks`, and steps for each character of its texts.
 
@@ -74,10 +86,7 @@ def check_schema_rules(schema: Any) -> SchemaCost:
     """The cost of a schema that its meta-schema finds sound. Raises `ValueError` for what it may not hold."""
     if isinstance(schema, bool):
         return SchemaCost(1, 1, 1)
-    try:
-        cost = _Parts(schema).cost()
-    except RecursionError as exc:
-        raise ValueError("$ref: a reference leads to hundreds of others, one after the other") from exc
+    cost = _Parts(schema).cost()
     if cost.checks > MAX_CHECKS:
         raise ValueError(f"needs more than {MAX_CHECKS} checks of one value; let it have fewer parts")
     if cost.pattern_steps > MAX_PATTERN_SIZE:
@@ -89,32 +98,42 @@ def check_schema_rules(schema: Any) -> SchemaCost:
 
 
 class _Parts:
-    """The schemas in a schema, and where their references lead."""
+    """The schemas in a schema, by number, and where their references lead. The first is the whole schema."""
 
     def __init__(self, root: Part) -> None:
         self._root = root
+        self._all = list(islice(_all_parts(root), MAX_PARTS + 1))
+        if len(self._all) > MAX_PARTS:
+            raise ValueError(f"has more than {MAX_PARTS} schemas in it; let it have fewer parts")
         self._anchors: dict[str, Part] = {}
-        self._counts: dict[tuple[int, bool, int, bool], float] = {}
-        self._open: set[tuple[int, bool]] = set()
-        self._all = list(_all_parts(root))
         for part in self._all:
             self._check_part(part)
-        references = {part["$ref"] for part in self._all if "$ref" in part}
-        self._targets = {reference: self._find(reference) for reference in references}
-        # By the id of the part that has the reference.
+        # References to `true` and `false` lead to it.
+        self._all.append({})
+        self._numbers = {id(part): number for number, part in enumerate(self._all)}
+        self._targets = {
+            number: self._find(part["$ref"]) for number, part in enumerate(self._all) if "$ref" in part
+        }
+        self._same = [self._numbered(part, _SAME) for part in self._all]
+        self._below = [
+            [(self._numbered(part, either), self._numbered(part, several)) for part in self._all]
+            for either, several in _BELOW
+        ]
         self._recursive = self._find_recursive()
 
     def cost(self) -> SchemaCost:
-        remembered = [self._root, *self._recursive.values()]
+        most = self._most(followed=False)
         patterns = sum(
             pattern_size(text)
             for part in self._all
             for text in (part.get("pattern", ""), *part.get("patternProperties", ()))
             if text
         )
+        # Each target is remembered for itself, whoever refers to it.
+        remembered = [0, *(self._targets[number] for number in self._recursive)]
         return SchemaCost(
-            checks=int(sum(self._most(part, followed=False) for part in remembered)),
-            findings=int(self._most(self._root, followed=True)),
+            checks=int(sum(most[number] for number in remembered)),
+            findings=int(self._most(followed=True)[0] if self._recursive else most[0]),
             pattern_steps=max(1, patterns),
         )
 
@@ -133,7 +152,7 @@ class _Parts:
                 "#/$defs/NAME"
             )
 
-    def _find(self, reference: str) -> Part:
+    def _find(self, reference: str) -> int:
         """RFC 6901 section 6: a JSON Pointer in a fragment. `true` and `false` are as good as no keyword."""
         fragment = unquote(reference.removeprefix("#"))
         found: Any = self._root
@@ -145,78 +164,71 @@ class _Parts:
                 found = found[int(name)] if name.isdecimal() and int(name) < len(found) else None
             else:
                 found = found.get(name) if isinstance(found, dict) else None
-        if not isinstance(found, dict | bool):
+        # What stands under an unknown keyword is no schema: nothing has checked it.
+        number = len(self._all) - 1 if isinstance(found, bool) else self._numbers.get(id(found))
+        if number is None:
             raise ValueError(f"$ref: {shown(reference)} is no part of this schema")
-        return found if isinstance(found, dict) else {}
+        return number
 
-    def _find_recursive(self) -> dict[int, Part]:
-        """The targets of references from which the same reference can be reached again."""
-        found: dict[int, Part] = {}
-        reached = {reference: self._reached(target) for reference, target in self._targets.items()}
-        for part in self._all:
-            if "$ref" in part and id(part) in reached[part["$ref"]]:
-                found[id(part)] = self._targets[part["$ref"]]
-        # Each target is remembered for itself, whoever refers to it.
-        return found
+    def _numbered(self, part: Part, keywords: _Keywords) -> list[int]:
+        return [self._numbers[id(each)] for each in _parts(part, keywords)]
 
-    def _reached(self, start: Part) -> set[int]:
-        seen: set[int] = set()
-        waiting = [start]
-        while waiting:
-            part = waiting.pop()
-            if id(part) in seen:
-                continue
-            seen.add(id(part))
-            waiting += (each for keywords in _CHECKED for each in _parts(part, keywords))
-            if "$ref" in part:
-                waiting.append(self._targets[part["$ref"]])
-        return seen
+    def _find_recursive(self) -> list[int]:
+        """The parts whose references lead back to them."""
+        # Sets of numbers, as bits; S. Warshall, "A Theorem on Boolean Matrices", 1962.
+        reached = [
+            1 << number | sum(1 << each for each in {*self._numbered(part, _ALL_CHECKED)})
+            for number, part in enumerate(self._all)
+        ]
+        for number, target in self._targets.items():
+            reached[number] |= 1 << target
+        for middle in range(len(reached)):
+            for number, others in enumerate(reached):
+                if others >> middle & 1:
+                    reached[number] = others | reached[middle]
+        return [number for number, target in self._targets.items() if reached[target] >> number & 1]
 
-    def _most(self, part: Part, *, followed: bool) -> float:
-        depths = range(_MAX_DATA_DEPTH + 1)
-        return max(self._count(part, kind, depth, followed) for depth in depths for kind in (False, True))
+    def _most(self, *, followed: bool) -> list[float]:
+        """The most checks of one value, at any depth in the one that each part is for.
 
-    def _count(self, part: Part, is_array: bool, depth: int, followed: bool) -> float:
-        """The checks of a value that lies so deep in the one that `part` is for.
-
-        The first step on the way leads into an array or into an object. `followed`: through references that
-        are recursive, too.
+        `followed`: through references that are recursive, too. All numbers are bounded: of parts, of depths,
+        and of checks.
         """
-        key = id(part), is_array, depth, followed
-        if key not in self._counts:
-            same = id(part), followed
-            if same in self._open:
-                raise ValueError(
-                    "$ref: a part refers to itself for the same value, so its check would not end"
-                )
-            self._open.add(same)
-            self._counts[key] = self._sum(part, is_array, depth, followed)
-            self._open.discard(same)
-        return self._counts[key]
-
-    def _sum(self, part: Part, is_array: bool, depth: int, followed: bool) -> float:
-        count = 0.0 if depth else float(_own_checks(part))
-        count += sum(self._count(each, is_array, depth, followed) for each in _parts(part, _SAME))
-        if "$ref" in part:
-            if followed or id(part) not in self._recursive:
-                count += self._count(self._targets[part["$ref"]], is_array, depth, followed)
+        same, own = [*map(list, self._same)], [float(_own_checks(part)) for part in self._all]
+        for number, target in self._targets.items():
+            if followed or number not in self._recursive:
+                same[number].append(target)
             else:
-                count += 0.0 if depth else 1.0
-        if depth:
-            either, several = _BELOW[is_array]
-            before, self._open = self._open, set()
-            counts = [self._below(each, depth, followed) for each in _parts(part, either)]
-            count += max(counts, default=0.0)
-            count += sum(self._below(each, depth, followed) for each in _parts(part, several))
-            self._open = before
+                own[number] += 1
+        try:
+            order = [*TopologicalSorter(dict(enumerate(same))).static_order()]
+        except CycleError as exc:
+            raise ValueError(
+                "$ref: a part refers to itself for the same value, so its check would not end"
+            ) from exc
+        counts = most = _summed(own, same, order)
+        for _ in range(_MAX_DATA_DEPTH):
+            # The first step on the way leads into an object or into an array.
+            kinds = [_summed(_one_level_down(counts, below), same, order) for below in self._below]
+            counts = [*map(max, *kinds)]
+            most = [*map(max, most, counts)]
+        return most
+
+
+def _one_level_down(counts: list[float], below: list[tuple[list[int], list[int]]]) -> list[float]:
+    return [
+        max((counts[each] for each in either), default=0.0) + sum(counts[each] for each in several)
+        for either, several in below
+    ]
+
+
+def _summed(own: list[float], same: list[list[int]], order: list[int]) -> list[float]:
+    """The checks of each part and of all that look at the same value."""
+    counts = own.copy()
+    for number in order:
         # More makes no difference, and would soon be more than a number can hold.
-        return min(count, MAX_CHECKS + 1.0)
-
-    def _below(self, part: Part, depth: int, followed: bool) -> float:
-        return max(self._count(part, is_array, depth - 1, followed) for is_array in (False, True))
-
-
-_CHECKED = (_SAME, *_OBJECT, *_ARRAY)
+        counts[number] = min(counts[number] + sum(counts[each] for each in same[number]), MAX_CHECKS + 1.0)
+    return counts
 
 
 def _own_checks(part: Part) -> int:
@@ -239,4 +251,4 @@ def _all_parts(root: Part) -> Iterator[Part]:
     while waiting:
         part = waiting.pop()
         yield part
-        waiting += (each for keywords in (*_CHECKED, _NOT_CHECKED) for each in _parts(part, keywords))
+        waiting += _parts(part, _ALL)

@@ -1,7 +1,9 @@
 """A settlement: what the store writes when an attempt has ended."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from taskrunner.domain.follow_up import End, follow_ups
 from taskrunner.domain.new_task import NewTask
@@ -15,6 +17,11 @@ from taskrunner.domain.webhook import Webhook
 
 # The most header bytes that are kept with each attempt: a task may have a hundred attempts.
 _MAX_HEADERS_BYTES = 2048
+# Seconds. While there is a record, a late delivery of a finished task is dropped; after that, the task would
+# be adopted and run again.
+MIN_RETENTION = 60.0
+_DAY = 86_400.0
+T = TypeVar("T")
 
 
 class Settlement(Value):
@@ -115,6 +122,30 @@ def kept_for(task: Task, now: datetime, seconds: float) -> float:
         held_until = task.dedup.held_until(task.created_at)
         until = held_until if until is None else max(until, held_until)
     return seconds if until is None else max(seconds, (until - now).total_seconds())
+
+
+def kept_unclaimed(task: Task, now: datetime, seconds: float) -> float:
+    """The retention of a task that ends `now` while it waits: at least `seconds`.
+
+    A message of it may still be in its queue, and only the record keeps the message from being run.
+    """
+    return max(seconds, kept_for(task, now, seconds))
+
+
+def by_retention(
+    waiting: Iterable[tuple[T, Task | None]], now: datetime, seconds: float
+) -> dict[float, list[T]]:
+    """Waiting tasks that end `now`, by their retention. Those that differ are rounded up to whole days.
+
+    Each group is one call of the store.
+    """
+    groups: dict[float, list[T]] = {}
+    for each, task in waiting:
+        kept = seconds if task is None else kept_unclaimed(task, now, seconds)
+        if task is not None and kept not in {seconds, task.retention}:
+            kept = math.ceil(kept / _DAY) * _DAY
+        groups.setdefault(kept, []).append(each)
+    return groups
 
 
 def _head(response: Response) -> Response:

@@ -14,7 +14,7 @@ from taskrunner.domain.follow_up import End, follow_ups
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import RetentionSettings, Settlement, settlement
+from taskrunner.domain.settlement import RetentionSettings, Settlement, by_retention, settlement
 from taskrunner.domain.status import CLAIMABLE, TERMINAL, Status
 from taskrunner.domain.webhook import Webhook, WebhookSource
 from taskrunner.stores.base import AttemptRef, Store
@@ -79,15 +79,15 @@ class Cancellation:
         now = self._clock.now()
         webhooks = self._webhooks.in_force
         keep = self._retention.keep(Status.CANCELLED)
-        waiting: dict[float, list[AttemptRef]] = {}
-        for record in records:
-            if record.status in CLAIMABLE:
-                seconds = keep if record.task.retention is None else record.task.retention
-                waiting.setdefault(seconds, []).append(waiting_ref(record, now, webhooks, error=_ERROR))
+        waiting = [
+            (waiting_ref(record, now, webhooks, error=_ERROR), record.task)
+            for record in records
+            if record.status in CLAIMABLE
+        ]
         running = [self._cancelled_attempt(record) for record in records if record.status is Status.RUNNING]
         ids: list[str] = []
         answers: list[bool] = []
-        for seconds, refs in waiting.items():
+        for seconds, refs in by_retention(waiting, now, keep).items():
             answers += await self._store.cancel(refs, now=now, error=_ERROR, retention=seconds, seen=seen)
             ids += [ref.id for ref in refs]
         answers += await self._store.settle(running, now=now)

@@ -13,7 +13,7 @@ from taskrunner.domain.errors import EnvelopeUnreadable
 from taskrunner.domain.events import Events, TaskExpired
 from taskrunner.domain.follow_up import End, follow_ups
 from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.settlement import RetentionSettings, kept_for
+from taskrunner.domain.settlement import RetentionSettings, by_retention
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.webhook import WebhookSource
@@ -76,28 +76,12 @@ class Cleaner(Service):
     async def _expire(self, now: datetime) -> int:
         """Fail a batch of expired tasks; returns its size."""
         expired = [(due, _task(due)) for due in await self._store.past_deadline(now=now, limit=_BATCH)]
-        keep = self._retention.failed
-        usual: list[_Expired] = []
-        longer: list[_Expired] = []
-        own: dict[float, list[_Expired]] = {}
-        longest = keep
-        for due, task in expired:
-            seconds = keep if task is None else kept_for(task, now, keep)
-            if task is not None and task.retention is not None:
-                own.setdefault(seconds, []).append((due, task))
-                continue
-            (longer if seconds > keep else usual).append((due, task))
-            longest = max(longest, seconds)
-        await self._fail(usual, now, keep)
-        # One call: some of these are kept longer than they must be.
-        await self._fail(longer, now, longest)
-        for seconds, group in own.items():
+        groups = by_retention(((each, each[1]) for each in expired), now, self._retention.failed)
+        for seconds, group in groups.items():
             await self._fail(group, now, seconds)
         return len(expired)
 
     async def _fail(self, expired: Sequence[_Expired], now: datetime, keep: float) -> None:
-        if not expired:
-            return
         refs = [
             AttemptRef(id=due.id, attempt=due.attempt + 1, follow_ups=self._follow_ups(due, task, now))
             for due, task in expired

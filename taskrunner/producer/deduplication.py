@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.dedup import DedupMode
 from taskrunner.domain.events import Events, TasksAccepted, TasksCancelled
-from taskrunner.domain.settlement import RetentionSettings
+from taskrunner.domain.settlement import RetentionSettings, kept_unclaimed
 from taskrunner.domain.status import Status
 from taskrunner.domain.webhook import WebhookSource
 from taskrunner.producer.cancellation import waiting_ref
@@ -50,6 +50,7 @@ class Deduplication:
         ]
 
     async def _replace(self, new: NewTask, answer: Accepted) -> Accepted:
+        keep = self._retention.keep(Status.CANCELLED)
         for _ in range(_MAX_TRIES):
             record = await self._store.get(answer.id)
             if record is None:
@@ -61,7 +62,7 @@ class Deduplication:
                     waiting_ref(record, now, self._webhooks.in_force, error=_ERROR),
                     now=now,
                     error=_ERROR,
-                    retention=self._retention.keep(Status.CANCELLED),
+                    retention=kept_unclaimed(record.task, now, keep),
                 )
                 answer = replaced.accepted
                 if replaced.cancelled:

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import ExecutorInvalid, ExecutorUnknown, FieldError, StateConflict
-from taskrunner.domain.executor import Executor, ManagedBy
-from taskrunner.domain.executor_draft import ExecutorDraft
+from taskrunner.domain.executor import MAX_EXECUTORS, Executor
+from taskrunner.domain.executor_draft import ExecutorDraft, switch_of
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_filter import TaskFilter
@@ -21,8 +21,6 @@ from taskrunner.producer.executor_watch import INTERVAL, ExecutorWatch
 from taskrunner.producer.search import Search
 from taskrunner.stores.base import ExecutorStore
 
-# All are read once a second by every process.
-MAX_EXECUTORS = 200
 # Each try failed because another change came between our read and our write.
 _MAX_TRIES = 10
 # Seconds for which a deletion looks for live tasks and cancels them.
@@ -106,10 +104,14 @@ class ExecutorAdmin:
     async def patch(self, name: str, patch: bytes, *, check: ExecutorCheck = allow) -> Executor:
         """Apply a JSON merge patch (RFC 7396). Raises `ExecutorInvalid`.
 
-        To enable or disable an executor does not take it from the code that registered it.
+        To enable or disable an executor does not take it from the code that registered it, and is possible
+        whatever has become of the limits and queues since it was made.
         """
 
         async def changed(known: Executor) -> Executor:
+            switch = switch_of(patch)
+            if switch is not None:
+                return replace(known, enabled=switch)
             # To check the largest schemas takes a second.
             draft = await asyncio.to_thread(ExecutorDraft.patched, known, patch, self.limits)
             made = self._made(name, draft)
@@ -120,26 +122,6 @@ class ExecutorAdmin:
             return made
 
         return await self._change(name, changed, check)
-
-    async def register(self, name: str, draft: ExecutorDraft) -> Executor:
-        """Create or change an executor as code declares it, unless an operator has decided on it.
-
-        It stays disabled if it was.
-        """
-        for _ in range(_MAX_TRIES):
-            known = await self._find(name)
-            if known is not None and known.managed_by is not ManagedBy.CODE:
-                return known
-            made = replace(self._made(name, draft), managed_by=ManagedBy.CODE)
-            if known is None:
-                await self._check_room(name)
-            else:
-                made = replace(_following(known, made), enabled=known.enabled)
-                if replace(made, version=known.version, updated_at=known.updated_at) == known:
-                    return known
-            if await self._save(made, known):
-                return made
-        raise _contended(name)
 
     async def delete(self, name: str, *, cancel: bool, check: ExecutorCheck = allow) -> int:
         """Answers how many tasks were cancelled. Raises `StateConflict` if there are live ones otherwise.

@@ -9,9 +9,16 @@ from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.dedup import DedupMode
-from taskrunner.domain.errors import BatchRefused, DedupKeyHeld, ExecutorNotKnown, KeyReused, StateConflict
+from taskrunner.domain.errors import (
+    BatchRefused,
+    DedupKeyHeld,
+    ExecutorDisabled,
+    ExecutorNotKnown,
+    KeyReused,
+    StateConflict,
+)
 from taskrunner.domain.events import Events, TasksAccepted
-from taskrunner.domain.fingerprint import fingerprint, is_same_request
+from taskrunner.domain.fingerprint import fingerprint, is_same_request, own_fields
 from taskrunner.domain.new_task import new_task_id
 from taskrunner.domain.record import Record
 from taskrunner.domain.settlement import RetentionSettings
@@ -31,8 +38,6 @@ from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 _BATCH = 500
 # Between the key of a batch and the number of the item: no client can send it.
 BATCH_KEY_MARK = "\n"
-
-
 _KNOWN = frozenset({AcceptAnswer.EXISTS, AcceptAnswer.HELD})
 
 
@@ -86,20 +91,32 @@ class Intake:
         return self._task_settings.current
 
     def prepare(
-        self, draft: TaskDraft, *, idempotency_key: str | None = None, submitter: Submitter | None = None
+        self,
+        draft: TaskDraft,
+        *,
+        idempotency_key: str | None = None,
+        submitter: Submitter | None = None,
+        settings: TaskSettings | None = None,
     ) -> NewTask:
-        """The task of a draft, ready to be accepted. Raises `TaskInvalid`."""
+        """The task of a draft, ready to be accepted. Raises `TaskInvalid`, `ExecutorDisabled`."""
+        settings = settings or self.task_settings
         now = self._clock.now()
-        task = draft.to_task(self.task_settings, task_id=new_task_id(), now=now)
+        task = draft.to_task(settings, task_id=new_task_id(), now=now)
         if submitter is not None:
             task = submitter.owned(task)
             idempotency_key = submitter.stored_key(idempotency_key)
-        concern = draft.effective_write_concern(self.task_settings)
+        concern = draft.effective_write_concern(settings)
         return NewTask.of(
             task,
             due=task.run_at or self._due(now),
             idempotency_key=idempotency_key,
-            fingerprint=fingerprint(task, given_id=draft.id, delay=draft.delay, write_concern=concern)
+            fingerprint=fingerprint(
+                task,
+                given_id=draft.id,
+                delay=draft.delay,
+                write_concern=concern if draft.executor is None else "",
+                own="" if draft.executor is None else own_fields(draft),
+            )
             if idempotency_key
             else "",
             write_concern=concern,
@@ -109,13 +126,33 @@ class Intake:
     async def prepare_any(
         self, draft: TaskDraft, *, idempotency_key: str | None = None, submitter: Submitter | None = None
     ) -> NewTask:
-        """As `prepare`, also if another process has just made the executor. Raises `StoreUnavailable`."""
+        """As `prepare`, also if another process has just made the executor. Raises `StoreUnavailable`.
+
+        A request for a task that exists is repeated, although its executor is disabled by now.
+        """
         try:
             return self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter)
         except ExecutorNotKnown:
             if not await self.task_settings.executors.look_again():
                 raise
+        except ExecutorDisabled:
+            known = await self._repeated(draft, idempotency_key, submitter)
+            if known is None:
+                raise
+            return known
         return self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter)
+
+    async def _repeated(
+        self, draft: TaskDraft, idempotency_key: str | None, submitter: Submitter | None
+    ) -> NewTask | None:
+        """The task of a draft whose executor is disabled; None unless its id or its key is known."""
+        if draft.executor is None or (draft.id is None and idempotency_key is None):
+            return None
+        settings = self.task_settings
+        settings = replace(settings, executors=settings.executors.as_enabled(draft.executor))
+        new = self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter, settings=settings)
+        (answer,) = await self._store.foresee([new])
+        return new if answer.answer in {AcceptAnswer.EXISTS, AcceptAnswer.CONFLICT} else None
 
     def _due(self, now: datetime) -> datetime:
         return now + self._hold if self._publisher.is_available else now

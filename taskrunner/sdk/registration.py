@@ -4,7 +4,7 @@ They check nothing: `taskrunner executors check`, the consumer and `taskrunner.s
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
@@ -92,7 +92,10 @@ def use(*middleware: Middleware) -> None:
 
 
 def _add(name: str, function: Any, schema: Schema, place: str, options: Options) -> None:
-    given: dict[str, Any] = {**options, "middleware": tuple(options.get("middleware", ()))}
+    # Whatever else it is has a finding.
+    middleware: object = options.get("middleware", ())
+    middleware = tuple(middleware) if isinstance(middleware, Iterable) else (middleware,)
+    given: dict[str, Any] = {**options, "middleware": middleware}
     REGISTRY.definitions.append(
         HandlerDefinition(name=name, function=function, schema=schema, place=place, **given)
     )

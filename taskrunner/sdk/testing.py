@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from taskrunner.domain.outcome import Outcome
+from taskrunner.domain.codec import encode
+from taskrunner.domain.data_schema import DataSchema
+from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.progress import Progress
 from taskrunner.domain.retry import decide
 from taskrunner.domain.retry_policy import RetryPolicy
@@ -21,6 +23,7 @@ from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task as StoredTask
 from taskrunner.domain.task_settings import TaskDefaults
 from taskrunner.handlers.base import AttemptContext
+from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.python.definition import Handler, HandlerDefinition
 from taskrunner.handlers.python.dependency import Dependency
 from taskrunner.handlers.python.findings import findings_of
@@ -28,8 +31,6 @@ from taskrunner.handlers.python.handler import PythonHandler
 from taskrunner.handlers.python.registry import REGISTRY
 from taskrunner.handlers.python.result import to_json
 from taskrunner.handlers.python.runtime import PythonRuntime
-
-_MAX_RESULT_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,8 @@ def run(
     """Run attempt number `attempt` of a task with this data, until `deadline` at most.
 
     `handler` is the function, the instance or the name that was registered. `dependencies` are used in place
-    of those that the module opens; all others are opened and closed. Raises `ValueError` for a handler that
+    of those that the module opens; all others are opened and closed. Data that the schema refuses at submit
+    fails the task. Raises `ValueError` for a handler that
     is not registered or not sound.
     """
     definition = _find(handler)
@@ -79,8 +81,10 @@ def run(
         created_at=now,
     )
     context = AttemptContext(task, attempt, cancelled)
-    with _runtime(dependencies or {}) as runtime:
-        outcome = PythonHandler(runtime).run(context)
+    outcome = _refused(definition, None if task.body == "null" else task.body)
+    if outcome is None:
+        with _runtime(dependencies or {}) as runtime:
+            outcome = PythonHandler(runtime).run(context)
     verdict = decide(
         task, outcome, attempt=attempt, attempt_limit=task.max_attempts, now=now, random=random.random()
     )
@@ -109,6 +113,16 @@ def _find(handler: object) -> HandlerDefinition:
     return definition
 
 
+def _refused(definition: HandlerDefinition, data: str | None) -> Outcome | None:
+    """The failure that stands for a submit that is refused: it holds data against the JSON Schema alone."""
+    schema = definition.handler_schema.json_schema
+    findings = [] if schema is None else DataSchema(encode(schema).decode()).findings(data)
+    if not findings:
+        return None
+    error = f"A task with this data is refused when it is submitted: {'; '.join(map(str, findings))}"
+    return Outcome(kind=OutcomeKind.HANDLER_ERROR, retryable=False, error=error)
+
+
 def _attempts(definition: HandlerDefinition) -> int:
     given = None if definition.retry is None else definition.retry.attempts
     return TaskDefaults().max_attempts if given is None else given
@@ -116,7 +130,7 @@ def _attempts(definition: HandlerDefinition) -> int:
 
 @contextmanager
 def _runtime(dependencies: Mapping[Dependency[Any], object]) -> Iterator[PythonRuntime]:
-    runtime = PythonRuntime(REGISTRY, max_result_bytes=_MAX_RESULT_BYTES)
+    runtime = PythonRuntime(REGISTRY, max_result_bytes=FetchSettings().store_body_bytes)
     for dependency, value in dependencies.items():
         dependency.replace(value)
     runtime.start()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from taskrunner.brokers.base import Publication
-from taskrunner.domain.errors import ScheduleInvalid, StateConflict
+from taskrunner.domain.errors import ExecutorInvalid, ScheduleInvalid, StateConflict
 from taskrunner.domain.events import (
     DeliveryDropped,
     MessageRejected,
@@ -14,6 +14,7 @@ from taskrunner.domain.events import (
     TaskAdopted,
     TaskSettled,
 )
+from taskrunner.domain.executor import ExecutorKind, ManagedBy
 from taskrunner.domain.executor_draft import ExecutorDraft
 from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.outcome import Outcome
@@ -225,11 +226,6 @@ async def test_a_failed_task_need_not_be_a_dead_letter(runner: LocalRunner, admi
     assert (record.kept_until - runner.clock.now()).total_seconds() == pytest.approx(60, abs=1)
     letters = await Search(runner.store).dead_letters(TaskFilter(), limit=10, cursor=None)
     assert [each.id for each in letters.items] == [listed.id]
-    waiting = await submit(runner, delay=60)
-    await runner.cancellation.cancel(waiting.id)
-    kept_until = (await runner.record(waiting.id)).kept_until
-    assert kept_until is not None
-    assert (kept_until - runner.clock.now()).total_seconds() == pytest.approx(60, abs=1)
 
 
 async def test_an_executor_that_another_process_has_just_made_is_found(
@@ -246,6 +242,29 @@ async def test_an_executor_that_another_process_has_just_made_is_found(
     source.set([executor()])
     await runner.heard(TaskSettled, 2)
     assert runner.target.runs("m") == 1
+
+
+@pytest.mark.parametrize(
+    "misfit",
+    [
+        {"queue": "undeclared"},
+        {"timeout": 1e6},
+        {"max_attempts": 10_000},
+        {"kind": ExecutorKind.HTTP, "url": "http://target.test/", "tls": "removed"},
+        {"kind": ExecutorKind.HTTP, "url": "ftp://target.test/"},
+        {"schema": '{"$dynamicRef": "#a"}'},
+    ],
+)
+async def test_an_executor_that_fits_no_more_can_be_switched(
+    runner: LocalRunner, admin: ExecutorAdmin, misfit: dict[str, Any]
+) -> None:
+    """To disable it is the emergency stop. Any other change must mend it, and a switch keeps its manager."""
+    await runner.store.save_executor(executor(managed_by=ManagedBy.CODE, **misfit), expected=None)
+    for enabled in (False, True):
+        changed = await admin.patch("resize_image", json.dumps({"enabled": enabled}).encode())
+        assert (changed.enabled, changed.managed_by) == (enabled, ManagedBy.CODE)
+    with pytest.raises(ExecutorInvalid):
+        await admin.patch("resize_image", b'{"description": "managed_by nobody"}')
 
 
 async def test_a_change_is_no_failure_because_nobody_can_read_it(runner: LocalRunner) -> None:

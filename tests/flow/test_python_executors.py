@@ -2,15 +2,17 @@
 
 import asyncio
 
+import pytest
+
 from taskrunner.domain.events import TaskSettled, TasksSnoozed
-from taskrunner.domain.executor import unserved
+from taskrunner.domain.executor import UNSERVED_PAUSE, ExecutorKind, unserved
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.progress import Progress
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.python.result import outcome_of
-from tests.flow.local_runner import DEADLINE, HOLD, OK, LocalRunner
+from tests.flow.local_runner import DEADLINE, OK, LocalRunner
 from tests.tools.executors import executor, with_executors
 from tests.tools.waiting import eventually, last_look
 
@@ -29,10 +31,23 @@ async def test_a_task_waits_for_a_consumer_with_its_handler(runner: LocalRunner)
         if times == 3:
             await runner.consumers[0].stop(0.0, asyncio.Event())
             await runner.consumer()
-        await runner.later(HOLD)
+        await runner.later(UNSERVED_PAUSE)
     await runner.heard(TaskSettled)
     assert await runner.status(submitted.id) is Status.SUCCEEDED
     assert runner.target.ledger == [(submitted.id, 1)]
+
+
+@pytest.mark.parametrize("kind", [ExecutorKind.REMOTE, ExecutorKind.HTTP])
+async def test_a_handler_runs_no_task_of_another_kind(kind: ExecutorKind, runner: LocalRunner) -> None:
+    """Its executor was refused, since the name is another's."""
+    runner.task_settings.current = with_executors(executor())
+    raw = '{"executor": "resize_image"}'
+    submitted = await runner.intake.submit(TaskDraft.from_json(raw, runner.task_settings.current.limits))
+    runner.task_settings.current.executors.set([executor(kind=kind)])
+    await runner.consumer(executors=frozenset({"resize_image"}))
+    await runner.heard(TasksSnoozed)
+    assert (await runner.record(submitted.id)).waits_for == unserved("resize_image")
+    assert runner.target.ledger == []
 
 
 async def test_the_result_of_a_handler_is_kept_like_an_answer(runner: LocalRunner) -> None:

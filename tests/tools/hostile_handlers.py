@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from taskrunner.sdk import Fail, Snooze, Task, dependency, handler
+from taskrunner.sdk import Fail, Retry, Snooze, Task, dependency, handler
 
 SECRET = "hunter2"
 
@@ -58,6 +58,15 @@ def tell(task: Task[Any]) -> None:
 @handler("leak")
 def leak(task: Task[Any]) -> None:
     raise ValueError(f"cannot log in with password={SECRET} and {task.data['token']}")
+
+
+@handler("log_badly")
+def log_badly(task: Task[Any]) -> None:
+    task.log.warning("%d", "a")
+    try:
+        raise ValueError(f"password={SECRET} and {task.data['token']}")
+    except ValueError:
+        task.log.exception("caught")
 
 
 @handler("hang")
@@ -184,6 +193,45 @@ def close_output(task: Task[Any]) -> None:
 @handler("refuse")
 def refuse(task: Task[Any]) -> None:
     raise Fail("no")
+
+
+@handler("refuse_with_exception")
+def refuse_with_exception(task: Task[Any]) -> None:
+    raise Fail(ValueError("no"))
+
+
+class _Bare(Retry):
+    def __init__(self) -> None:
+        """Does not call that of its base."""
+
+
+class _Unreadable(Retry):
+    error = property(lambda self: sys.exit(4))  # the exit is the point
+
+    def __init__(self) -> None:
+        """Does not call that of its base."""
+
+
+class _ExitsInText(Exception):
+    def __str__(self) -> str:
+        if self.args == ():
+            sys.exit(4)
+        return "not reached"
+
+
+@handler("bare")
+def bare(task: Task[Any]) -> None:
+    raise _Bare
+
+
+@handler("unreadable")
+def unreadable(task: Task[Any]) -> None:
+    raise _Unreadable
+
+
+@handler("exit_in_text")
+def exit_in_text(task: Task[Any]) -> None:
+    raise _ExitsInText
 
 
 @handler("snooze")

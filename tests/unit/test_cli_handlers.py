@@ -9,12 +9,15 @@ from click.testing import CliRunner, Result
 from taskrunner.cli.main import main
 
 GOOD = """
+from enum import Enum
 from typing import TypedDict
 from taskrunner.sdk import Exponential, handler
+class Name(str, Enum):
+    MOVE = "move"
 print("imported")
 class Move(TypedDict):
     to: str
-@handler("move", retry=Exponential(attempts=3, base=2), timeout=5, schema=Move)
+@handler(Name.MOVE, retry=Exponential(attempts=3, base=2), timeout=5, schema=Move)
 async def move(task):
     '''Moves things.
 
@@ -30,6 +33,19 @@ BAD = {
     "twice": (
         "from taskrunner.sdk import handler\nfor _ in 'ab':\n    handler('a')(lambda task: None)",
         "is registered twice",
+    ),
+    "slow": (
+        "from taskrunner.sdk import handler\nhandler('slow', timeout=80000)(lambda task: None)",
+        "slow.py:2: handler 'slow': timeout: must be at most 900, got 80000",
+    ),
+    "stubborn": (
+        "from taskrunner.sdk import Constant, handler\n"
+        "handler('stubborn', retry=Constant(attempts=100000))(lambda task: None)",
+        "max_attempts: must be at most 100, got 100000",
+    ),
+    "wordy": (
+        "from taskrunner.sdk import handler\nhandler('wordy', description='x' * 5000)(lambda task: None)",
+        "description: ",
     ),
     "unsound": ("from taskrunner.sdk import handler\n@handler('A')\ndef a(task): ...", "must be snake_case"),
 }

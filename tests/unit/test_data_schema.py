@@ -7,7 +7,7 @@ import pytest
 
 from taskrunner.domain.data_schema import DataSchema
 from taskrunner.domain.pattern_size import pattern_size
-from taskrunner.domain.schema_rules import MAX_CHECKS, check_schema_rules
+from taskrunner.domain.schema_rules import MAX_CHECKS, MAX_PARTS, check_schema_rules
 from taskrunner.domain.validation import MAX_FINDINGS
 
 RESIZE = {
@@ -103,6 +103,9 @@ def test_data_that_readers_take_differently_is_refused(data: str) -> None:
         ({"$ref": "file:///etc/passwd"}, "$ref: 'file:///etc/passwd' is no part of this schema"),
         ({"items": {"$ref": "other.json#/a"}}, "$ref: 'other.json#/a' is no part of this schema"),
         ({"$ref": "#/$defs/nope"}, "$ref: '#/$defs/nope' is no part of this schema"),
+        ({"$ref": "#/x", "x": {"$ref": "#/$defs/a"}, "$defs": {"a": {}}}, "$ref: '#/x' is no part of"),
+        ({"$ref": "#/const", "const": {"$dynamicRef": "#a"}}, "$ref: '#/const' is no part of this schema"),
+        ({"$defs": {"a": {"$ref": "#/$defs/a"}}}, "$ref: a part refers to itself"),
         ({"$ref": "#"}, "$ref: a part refers to itself"),
         ({"allOf": [{"$ref": "#"}]}, "$ref: a part refers to itself"),
         ({"$dynamicRef": "#a"}, "$dynamicRef: is not taken"),
@@ -181,9 +184,26 @@ def test_a_schema_of_too_many_checks_is_refused(step: Any) -> None:
         check_schema_rules(chain(30, step))
 
 
-def test_a_long_way_of_references_is_refused() -> None:
-    with pytest.raises(ValueError, match="refer"):
-        schema(chain(1000, lambda ref: ref))
+@pytest.mark.parametrize(
+    "document",
+    [
+        chain(700, lambda ref: {"items": ref}),
+        chain(1000, lambda ref: ref),
+        {"allOf": [{"minLength": 1}] * 1500},
+        {"properties": {f"p{number}": {} for number in range(MAX_PARTS)}},
+        {"$defs": {f"p{number}": {} for number in range(MAX_PARTS)}},
+    ],
+)
+def test_a_schema_of_too_many_parts_is_refused(document: Any) -> None:
+    """To count the checks of thousands would keep the process busy for seconds."""
+    with pytest.raises(ValueError, match="has more than 500 schemas in it"):
+        schema(document)
+
+
+@pytest.mark.parametrize("step", [lambda ref: {"items": ref}, lambda ref: ref, lambda ref: {"allOf": [ref]}])
+def test_a_long_way_of_references_is_taken(step: Any) -> None:
+    """Each step has two parts; the whole schema and the last step are parts, too."""
+    assert schema(chain(MAX_PARTS // 2 - 1, step)).findings("{}") == []
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskrunner.consumer.handler_registration import refusal, registered
+from taskrunner.consumer.handler_registration import refusal, registered, without_effect
 from taskrunner.domain.executor import Executor, ExecutorKind, ManagedBy
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.value import replace
@@ -61,11 +61,12 @@ def test_what_an_operator_decides_on_is_left_alone(handler: HandlerManifest) -> 
 
 def test_an_operator_is_told_what_of_the_code_has_no_effect() -> None:
     made = replace(registered(HANDLER, None, now=MADE_AT), managed_by=ManagedBy.OPERATOR)
-    assert refusal(HANDLER, made) is None
-    assert "timeout, queue has no effect" in str(refusal(HANDLER, replace(made, timeout=1.0, queue="high")))
+    assert without_effect(HANDLER, made) is None
+    changed = replace(made, timeout=1.0, queue="high")
+    assert "timeout, queue has no effect" in str(without_effect(HANDLER, changed))
 
 
 @pytest.mark.parametrize("kind", [ExecutorKind.HTTP, ExecutorKind.REMOTE])
 def test_an_executor_of_another_kind_keeps_its_name(kind: ExecutorKind) -> None:
     """Its tasks are not for the handler."""
-    assert f"it exists with the kind {kind}" in str(refusal(HANDLER, executor(kind=kind)))
+    assert f"it exists with the kind {kind}" in str(refusal(HANDLER, executor(kind=kind), number=1))

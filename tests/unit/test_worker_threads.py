@@ -1,5 +1,6 @@
 """Worker threads: the race between an attempt's late end and its being written off."""
 
+import sys
 import threading
 from collections.abc import Callable
 
@@ -28,6 +29,15 @@ class _Signalling(Handler):
 
     def close(self) -> None:
         """Nothing is kept."""
+
+
+class _Breaking(_Signalling):
+    """Its attempts named `broken` raise what handlers never should."""
+
+    def run(self, context: AttemptContext) -> Outcome:
+        if context.task.id == "broken":
+            raise SystemExit(4)
+        return super().run(context)
 
 
 class _Watched(AssignedAttempt):
@@ -112,4 +122,44 @@ def test_a_worker_without_a_handler_is_missing_until_the_next_resize() -> None:
         threading.Event().wait(0.001)
     threads.resize(1)
     assert done.wait(_PATIENCE)
+    threads.resize(0)
+
+
+def test_a_handler_that_raises_costs_neither_the_outcome_nor_the_worker() -> None:
+    """An attempt without an outcome would keep its lease for ever."""
+    outcomes: list[Outcome] = []
+    done = threading.Event()
+    threads: WorkerThreads[AssignedAttempt] = WorkerThreads(
+        lambda: _Breaking(lambda name: done.set(), done), lambda attempt, outcome: outcomes.append(outcome)
+    )
+    threads.resize(1)
+    for name in ("broken", "next"):
+        threads.put(AssignedAttempt(make_claimed(name).task, 1))
+    assert done.wait(_PATIENCE)
+    assert outcomes[0].kind is OutcomeKind.HANDLER_ERROR
+    assert "SystemExit" in str(outcomes[0].error)
+    assert threads.total == 1
+    threads.resize(0)
+
+
+def test_a_worker_that_is_lost_is_missing_until_the_next_resize(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asked it to leave, so it is not one of those that will."""
+
+    def refuse(attempt: AssignedAttempt, outcome: Outcome) -> None:
+        if attempt.task.id == "lost":
+            sys.exit(4)
+
+    lost, done = threading.Event(), threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda _: lost.set())
+    threads: WorkerThreads[AssignedAttempt] = WorkerThreads(
+        lambda: _Signalling(lambda name: done.set() if name == "next" else None, done), refuse
+    )
+    threads.resize(1)
+    threads.put(AssignedAttempt(make_claimed("lost").task, 1))
+    assert lost.wait(_PATIENCE)
+    assert (threads.total, threads.present) == (0, 0)
+    threads.resize(1)
+    threads.put(AssignedAttempt(make_claimed("next").task, 1))
+    assert done.wait(_PATIENCE)
+    assert threads.total == 1
     threads.resize(0)

@@ -11,7 +11,9 @@ import pickle
 import signal
 import socket
 import sys
+from functools import partial
 
+from taskrunner.consumer.processes.parent_log import ParentLog
 from taskrunner.consumer.processes.reply_sender import ReplySender
 from taskrunner.consumer.processes.wire import Command, Frame, FrameReader, Reply, encode_frame
 from taskrunner.consumer.worker_threads import AssignedAttempt, WorkerThreads
@@ -25,8 +27,6 @@ from taskrunner.runtime.garbage_collection import collect_less_often
 _TASK: Decoder[Task] = Decoder(Task)
 _READ_BYTES = 256 * 1024
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_MAX_LINE_CHARS = 16 * 1024
-_MAX_UNSENT = 1000
 
 
 class ChildWorkers:
@@ -106,27 +106,6 @@ class ChildWorkers:
         self._sender.send((attempt, outcome))
 
 
-class _ParentLogHandler(logging.Handler):
-    """Sends log records to the parent, so that one process writes the log.
-
-    A handler may log faster than anybody can write: lines are cut, and dropped while too many wait.
-    """
-
-    def __init__(self, workers: ChildWorkers) -> None:
-        super().__init__()
-        self._workers = workers
-        self._dropped = 0
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if self._workers.unsent > _MAX_UNSENT:
-            self._dropped += 1
-            return
-        text = storable(self.format(record)[:_MAX_LINE_CHARS])
-        if self._dropped:
-            text, self._dropped = f"{text} ({self._dropped} lines before this one were dropped)", 0
-        self._workers.reply(Reply.LOGGED, record.name, record.levelno, text)
-
-
 def main(socket_number: int, parent: int) -> None:
     _end_with(parent)
     collect_less_often()
@@ -164,7 +143,8 @@ def _start(sock: socket.socket, command: Frame) -> ChildWorkers:
     _, pickled, log_level, task_level = command
     factory = _unpickled(pickled)
     workers = ChildWorkers(sock, factory)
-    logging.basicConfig(level=log_level, format="%(message)s", handlers=[_ParentLogHandler(workers)])
+    log = ParentLog(partial(workers.reply, Reply.LOGGED), lambda: workers.unsent)
+    logging.basicConfig(level=log_level, format="%(message)s", handlers=[log])
     logging.getLogger(TASK_LOGGER).setLevel(task_level)
     factory.start()
     workers.reply(Reply.READY)

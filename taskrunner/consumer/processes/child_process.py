@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import cast
 
 from taskrunner.consumer.processes.wire import Command, Frame, FrameReader, Reply, encode_frame
+from taskrunner.handlers.python.manifest import IMPORT_PATIENCE
 
-# A start takes a quarter of a second; a machine in trouble may need a while.
-START_PATIENCE = 30.0
+# A start takes a quarter of a second; a machine in trouble may need a while. All children import the modules
+# of handlers at once, each of which had this long by itself.
+START_PATIENCE = 2 * IMPORT_PATIENCE
 # The child's main thread answers at once, unless it is stopped or something keeps the interpreter lock.
 PATIENCE = 10.0
 # The parent may have been stopped between two checks; at most this much of the time counts as silence.

@@ -20,6 +20,8 @@ from taskrunner.domain.remote_lease import LeaseToken, RemoteLease, holder, new_
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.stores.base import AttemptRef, ClaimAnswer, Claimed, Store
 
+# Seconds.
+_GATHER = 0.005
 GiveBack = Callable[[Sequence[RemoteLease]], Awaitable[None]]
 
 
@@ -80,6 +82,9 @@ class Line:
                 left = give_up - self._clock.monotonic()
                 if left <= 0 or not await self._wait(left):
                     break
+                if most > len(self._waiting):
+                    # The broker sends one after the other: a moment later there is a batch.
+                    await asyncio.sleep(_GATHER)
             return []
         finally:
             self._polls -= 1

@@ -45,7 +45,9 @@ class RemoteWork(Service):
         self._task_settings = task_settings
         self._executors = executors
         self._give_back = give_back
-        self._snoozer = Snoozer(store, broker, events, clock, hold=hold, executors=frozenset())
+        self._snoozer = Snoozer(
+            store, broker, events, clock, hold=hold, handlers=frozenset(), executors=executors
+        )
         self._hold = hold
         self._lines: dict[str, Line] = {}
         self._closed = False

@@ -1,4 +1,4 @@
-"""What is told of an exception that a handler raised: masked and bounded."""
+"""What is told of an exception that a handler raised, and of what it logs: masked and bounded."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from taskrunner.domain.masking import masked_text, suggests_secret
 
 _MAX_ERROR_CHARS = 1000
 _MAX_TRACEBACK_CHARS = 8000
+_MAX_LINE_CHARS = 16 * 1024
 # More than is shown, so that no secret is cut before it is recognised.
 _READ_AHEAD_CHARS = 4000
 # A shorter value would mask ordinary words.
@@ -49,10 +50,22 @@ class ExceptionText:
         """The traceback, for the log."""
         try:
             text = "".join(traceback.format_exception(type(exc), exc, _users_part(exc), limit=-30))
-        except Exception as inner:  # noqa: BLE001 - an exception may have any __str__
+        except BaseException as inner:  # noqa: BLE001 - an exception may have any __str__
             text = f"{type(exc).__name__}, whose traceback cannot be shown: {type(inner).__name__}"
-        # The end says what was raised, and where.
-        return self._masked(text[-_MAX_TRACEBACK_CHARS:], data, _MAX_TRACEBACK_CHARS)
+        return self._masked_end(text, data, _MAX_TRACEBACK_CHARS)
+
+    def line(self, line: str, data: bytes) -> str:
+        """What a handler logs itself, with the traceback."""
+        return self._masked(line, data, _MAX_LINE_CHARS)
+
+    def _masked_end(self, text: str, data: bytes, most: int) -> str:
+        """The end of a traceback says what was raised, and where."""
+        read = text[-(most + _READ_AHEAD_CHARS) :]
+        masked = storable(masked_text(read, self._secrets | secrets_of(data)))
+        if len(read) < len(text):
+            # It may begin within a secret, which is then not recognised.
+            masked = masked[_READ_AHEAD_CHARS:]
+        return masked[-most:]
 
     def _masked(self, text: str, data: bytes, most: int) -> str:
         secrets = self._secrets | secrets_of(data)
@@ -96,5 +109,5 @@ def _users_part(exc: BaseException) -> TracebackType | None:
 def _message(exc: BaseException) -> str:
     try:
         return str(exc)
-    except Exception as inner:  # noqa: BLE001 - an exception may have any __str__
+    except BaseException as inner:  # noqa: BLE001 - an exception may have any __str__
         return f"its message cannot be shown ({type(inner).__name__})"

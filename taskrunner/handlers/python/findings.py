@@ -16,8 +16,6 @@ from taskrunner.handlers.python.middleware import Middleware
 from taskrunner.handlers.python.registry import Registry
 from taskrunner.handlers.python.retry_policies import Constant, Exponential, Linear
 
-_MAX_TIMEOUT = 86_400.0
-
 
 @dataclass(frozen=True, slots=True)
 class HandlerFinding:
@@ -57,8 +55,13 @@ def _of_definition(definition: Any) -> Iterator[str]:
     except SchemaUnusable as exc:
         yield f"schema: {exc}"
     timeout = definition.timeout
-    if timeout is not None and not (_is_number(timeout) and 0 < timeout <= _MAX_TIMEOUT):
-        yield f"timeout must be above 0 and at most {_MAX_TIMEOUT:g} seconds, got {timeout!r}"
+    # How long it may be is said by the configuration.
+    if timeout is not None and not (_is_number(timeout) and timeout > 0):
+        yield f"timeout must be above 0 seconds, got {timeout!r}"
+    for name in ("queue", "description"):
+        text = getattr(definition, name)
+        if text is not None and not isinstance(text, str):
+            yield f"{name} must be text, got {text!r}"
     yield from _of_retry(definition.retry)
     for each in definition.middleware:
         if not isinstance(each, Middleware):
@@ -90,7 +93,7 @@ def _of_retry(retry: Any) -> Iterator[str]:
         yield f"retry must be Constant(), Linear() or Exponential(), got {retry!r}"
         return
     attempts: Any = retry.attempts
-    if attempts is not None and not (isinstance(attempts, int) and 1 <= attempts <= COUNT_LIMIT):
+    if attempts is not None and not (type(attempts) is int and 1 <= attempts <= COUNT_LIMIT):
         yield f"retry: attempts must be from 1 to {COUNT_LIMIT}, got {attempts!r}"
     cap = retry.base if isinstance(retry, Constant) else retry.cap
     for name, value, most in (
@@ -106,4 +109,9 @@ def _of_retry(retry: Any) -> Iterator[str]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

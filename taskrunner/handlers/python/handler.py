@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from taskrunner.domain.executor import TASK_LOGGER, unserved
+from taskrunner.domain.executor import TASK_LOGGER, UNSERVED_PAUSE, unserved
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.base import AttemptContext, Handler
 from taskrunner.handlers.python.attempt_watch import AttemptStopped
 from taskrunner.handlers.python.definition import HandlerDefinition
-from taskrunner.handlers.python.endings import Cancel, Ending, Fail, Snooze
+from taskrunner.handlers.python.endings import Cancel, Ending, Fail, Snooze, checked_delay
 from taskrunner.handlers.python.handler_schema import DataUnfit
 from taskrunner.handlers.python.middleware import Middleware
 from taskrunner.handlers.python.result import outcome_of
@@ -25,8 +25,11 @@ from taskrunner.handlers.python.task import Task
 _log = logging.getLogger(TASK_LOGGER)
 # A coroutine that is cancelled at its deadline gets this long to end; less than an overdue worker gets.
 _GRACE = 1.0
-# Seconds until a task goes round again that has no handler here; such an attempt does not count.
-PAUSE = 30.0
+# What is told of an exception whose class breaks when it is read.
+UNREADABLE = (
+    "The handler raised an exception that cannot be read: have its class call super().__init__(), and leave "
+    "error and delay as they are."
+)
 _CANCELLED = Outcome(kind=OutcomeKind.CANCELLED, error="The attempt was cancelled while it ran.")
 
 
@@ -42,7 +45,7 @@ class PythonHandler(Handler):
         executor = context.task.executor
         found = self._runtime.handlers.get(executor or "")
         if found is None:
-            return _later(f"Waits for {unserved(executor)}.", PAUSE)
+            return _later(f"Waits for {unserved(executor)}.", UNSERVED_PAUSE)
         trouble = self._runtime.open_dependencies(context.task.timeout)
         if trouble is not None:
             return _later(trouble, OPEN_AGAIN)
@@ -155,6 +158,20 @@ class PythonHandler(Handler):
     def _outcome_of_error(
         self, exc: BaseException, context: AttemptContext, data: bytes, ends: float
     ) -> Outcome:
+        """Reads what the user's class of exception holds, which may be anything and raise anything."""
+        try:
+            return self._told(exc, context, data, ends)
+        except BaseException as inner:  # noqa: BLE001 - as in `run`
+            _log.error(
+                "%s %s#%d: cannot read the exception: %s",
+                context.task.executor,
+                context.task.id,
+                context.number,
+                type(inner).__name__,
+            )
+            return Outcome(kind=OutcomeKind.HANDLER_ERROR, error=UNREADABLE)
+
+    def _told(self, exc: BaseException, context: AttemptContext, data: bytes, ends: float) -> Outcome:
         if isinstance(exc, AttemptStopped):
             return _timed_out(context)
         if isinstance(exc, asyncio.CancelledError) and (context.cancelled or time.monotonic() >= ends):
@@ -163,27 +180,28 @@ class PythonHandler(Handler):
             error = self._runtime.text.reason(str(exc), data)
             return Outcome(kind=OutcomeKind.HANDLER_ERROR, retryable=False, error=error)
         if isinstance(exc, Ending):
-            return _outcome_of_ending(
-                exc, None if exc.error is None else self._runtime.text.reason(exc.error, data)
-            )
+            reason = None if exc.error is None else self._runtime.text.reason(exc.error, data)
+            return _outcome_of_ending(exc, reason)
         trace = self._runtime.text.trace(exc, data)
         _log.warning("%s %s#%d: %s", context.task.executor, context.task.id, context.number, trace)
         return Outcome(kind=OutcomeKind.HANDLER_ERROR, error=self._runtime.text.error(exc, data))
 
 
 def _outcome_of_ending(ending: Ending, reason: str | None) -> Outcome:
+    delay = checked_delay(ending.delay)
     match ending:
         case Fail():
-            return Outcome(kind=OutcomeKind.HANDLER_ERROR, retryable=False, error=reason)
-        case Snooze():
-            error = f"The handler put the task off for {ending.delay:.15g} s{_because(reason)}"
-            return Outcome(kind=OutcomeKind.INTERRUPTED, counted=False, due_in=ending.delay, error=error)
+            error = reason or "The handler failed the task."
+            return Outcome(kind=OutcomeKind.HANDLER_ERROR, retryable=False, error=error)
+        case Snooze() if delay is not None:
+            error = f"The handler put the task off for {delay:.15g} s{_because(reason)}"
+            return Outcome(kind=OutcomeKind.INTERRUPTED, counted=False, due_in=delay, error=error)
         case Cancel():
             error = f"The handler cancelled the task{_because(reason)}"
             return Outcome(kind=OutcomeKind.CANCELLED, error=error)
         case _:
             error = reason or "The handler asked for another attempt."
-            return Outcome(kind=OutcomeKind.HANDLER_ERROR, due_in=ending.delay, error=error)
+            return Outcome(kind=OutcomeKind.HANDLER_ERROR, due_in=delay, error=error)
 
 
 def _cancel(loop: asyncio.AbstractEventLoop, running: "asyncio.Task[Any]") -> None:

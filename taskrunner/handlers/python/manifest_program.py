@@ -30,16 +30,21 @@ def manifest_of(registry: Registry, modules: Sequence[str]) -> Manifest:
 def _described(definition: HandlerDefinition) -> HandlerManifest:
     retry = definition.retry
     return HandlerManifest(
-        name=definition.name,
+        name=_plain(definition.name),
         place=definition.place,
         is_async=definition.is_async,
-        description=definition.summary,
+        description=None if definition.summary is None else _plain(definition.summary),
         schema=definition.handler_schema.json_schema,
         retry=None if retry is None else retry.policy(),
         max_attempts=None if retry is None else retry.attempts,
         timeout=None if definition.timeout is None else float(definition.timeout),
-        queue=definition.queue,
+        queue=None if definition.queue is None else _plain(definition.queue),
     )
+
+
+def _plain(text: str) -> str:
+    """Of a subclass of str, such as a member of an enum, its value."""
+    return str.__str__(text)
 
 
 def main(folder: str, modules: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from taskrunner.domain.executor import TASK_LOGGER
+from taskrunner.domain.executor import TASK_DATA, TASK_LOGGER
 from taskrunner.domain.progress import Progress
 from taskrunner.handlers.base import AttemptContext
 
@@ -23,6 +23,7 @@ class _TaskLog(TaskLog):
     """Begins each line with the executor, the task and the attempt."""
 
     def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
+        kwargs["extra"] = {**(kwargs.get("extra") or {}), TASK_DATA: self.extra[TASK_DATA]}  # type: ignore[index]  # always given
         return f"{self.extra['name']} {self.extra['task']}#{self.extra['attempt']}: {msg}", kwargs  # type: ignore[index]  # always given
 
 
@@ -70,7 +71,12 @@ class Task(Generic[Data]):
 
     @cached_property
     def log(self) -> "TaskLog":
-        names = {"name": self.executor, "task": self.id, "attempt": self.attempt}
+        names = {
+            "name": self.executor,
+            "task": self.id,
+            "attempt": self.attempt,
+            TASK_DATA: self._context.task.content or b"",
+        }
         return _TaskLog(logging.getLogger(TASK_LOGGER), names)
 
     def progress(self, fraction: float, message: str = "") -> None:

@@ -14,6 +14,7 @@ from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.executor_handlers import ExecutorHandlerFactory
+from taskrunner.handlers.python.handler import UNREADABLE
 from taskrunner.handlers.python.handler_factory import PythonHandlerFactory
 from taskrunner.handlers.python.settings import PythonSettings
 from tests.contract.workers.bench import DEADLINE
@@ -124,6 +125,17 @@ async def test_an_exception_tells_no_secret(workers: Workers, caplog: pytest.Log
     assert not any(SECRET in message for message in caplog.messages)
 
 
+async def test_what_a_handler_logs_tells_no_secret(
+    workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And a bad log call does not fail its attempt."""
+    with caplog.at_level(logging.WARNING):
+        outcome = await workers.run("log_badly", {"token": f"{SECRET}-of-the-data"})
+        await eventually(lambda: len(caplog.messages) >= 2)
+    assert body(outcome) == "null"
+    assert caplog.messages[1].endswith("ValueError: password=*** and ***")
+
+
 async def test_the_process_survives_what_stays_in_its_thread(workers: Workers) -> None:
     """Each ends as its handler says, and the same process goes on."""
     pid = workers.pool.pid
@@ -131,12 +143,16 @@ async def test_the_process_survives_what_stays_in_its_thread(workers: Workers) -
         "exit": "SystemExit: 3",
         "interrupt": "KeyboardInterrupt",
         "handle_signals": "ValueError: signal only works in main thread of the main interpreter",
+        "bare": "The handler asked for another attempt.",
+        "unreadable": UNREADABLE,
+        "exit_in_text": "tests.tools.hostile_handlers._ExitsInText: its message cannot be shown (SystemExit)",
     }
     for name, error in retried.items():
         outcome = await workers.run(name)
         assert (outcome.kind, outcome.error, outcome.retryable) == (OutcomeKind.HANDLER_ERROR, error, None)
     assert (await workers.run("no_json")).retryable is False
-    assert (await workers.run("refuse")).error == "no"
+    for name in ("refuse", "refuse_with_exception"):
+        assert (await workers.run(name)).error == "no"
     assert (await workers.run("big")).kind is OutcomeKind.TOO_LARGE
     assert (await workers.run("snooze")).due_in == 60
     done = {
@@ -153,7 +169,7 @@ async def test_the_process_survives_what_stays_in_its_thread(workers: Workers) -
     for name, result in done.items():
         assert body(await workers.run(name)) == result, name
     assert (await workers.run("unheard_of")).counted is False
-    assert (workers.pool.pid, workers.pool.losses) == (pid, 0)
+    assert (workers.pool.pid, workers.pool.losses, workers.pool.total) == (pid, 0, 4)
 
 
 @pytest.mark.parametrize("name", ["hang", "spin", "block"])

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.api_key import Scope
+from taskrunner.domain.executor import MAX_EXECUTORS
 from taskrunner.domain.status import Status
-from taskrunner.producer.executor_admin import MAX_EXECUTORS
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
 

@@ -100,6 +100,24 @@ def test_an_exception_of_any_size_is_bounded(message: str, text: ExceptionText) 
     assert len(text.trace(ValueError(message), b"")) <= 8000
 
 
+@pytest.mark.parametrize("after", range(7960, 8000))
+def test_no_cut_leaves_part_of_a_secret(after: int, text: ExceptionText) -> None:
+    """Wherever the traceback begins, also where a secret before it has become shorter."""
+    key = "-----BEGIN PRIVATE KEY-----\n" + "A" * 3000 + "\n-----END PRIVATE KEY-----\n"
+    for before in ("", key, "password=" + "x" * 5000 + "\n"):
+        message = f"password=data-hunter2 {before}token=s3cr3t-{'s' * 30}\n{'.' * after}"
+        told = text.trace(ValueError(message), DATA)
+        assert not [secret for secret in ("hunter2", "sss", "AAA", "xxx") if secret in told]
+        assert told.endswith("...\n")
+
+
+def test_a_logged_line_is_masked_and_bounded(text: ExceptionText) -> None:
+    told = text.line("login with password=s3cr3t, env-hunter2 and data-token\n" + "x" * 100_000, DATA)
+    assert told.startswith("login with password=***")
+    assert not [secret for secret in SECRETS if secret in told]
+    assert len(told) <= 16 * 1024
+
+
 def test_a_deep_recursion_is_bounded(text: ExceptionText) -> None:
     def deeper() -> None:
         deeper()
