@@ -55,6 +55,7 @@ async def test_an_outage_tells_no_password(form: str, make: Make, secret: str) -
     try:
         with pytest.raises(OutsideError) as caught:
             await service.wait_ready(0.5)
+        await eventually(lambda: told)
         surfaces = f"{told} {caught.value!r} {service.status()} {service!r}"
     finally:
         await service.stop()
