@@ -102,6 +102,7 @@ class Platform:
         self.executors = ExecutorWatch(
             self.store,
             self.events,
+            self.clock,
             self.task_settings.current.executors,
             self.queues.declare_for_executors,
         )

@@ -4,19 +4,20 @@ Each change is conditional on the version that it was made from.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import ExecutorInvalid, ExecutorUnknown, FieldError, StateConflict
 from taskrunner.domain.executor import MAX_EXECUTORS, Executor
 from taskrunner.domain.executor_draft import ExecutorDraft, switch_of
-from taskrunner.domain.status import LIVE
+from taskrunner.domain.record import Record
+from taskrunner.domain.status import Status
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.value import replace
 from taskrunner.producer.cancellation import Cancellation
-from taskrunner.producer.executor_watch import ExecutorWatch
+from taskrunner.producer.executor_watch import INTERVAL, ExecutorWatch
 from taskrunner.producer.search import Search
 from taskrunner.stores.base import ExecutorStore
 
@@ -25,6 +26,11 @@ _MAX_TRIES = 10
 # Seconds for which a deletion looks for live tasks and cancels them.
 _PATIENCE = 10.0
 _PAGE = 500
+# Seconds after which no process takes or starts a task of an executor that was disabled.
+_KNOWN_EVERYWHERE = 2 * INTERVAL
+# Tasks of a disabled executor change their status in this direction only, so that a look at each in turn
+# meets them all: nobody publishes or starts them.
+_STATUSES = (Status.RUNNING, Status.QUEUED, Status.SCHEDULED, Status.RETRYING)
 
 # Raises if the executor (None: there is none) is not to be changed.
 ExecutorCheck = Callable[[Executor | None], None]
@@ -45,14 +51,16 @@ class ExecutorAdmin:
         clock: Clock,
         settings: TaskSettingsSource,
         watch: ExecutorWatch,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._store = store
         self._search = search
         self._cancellation = cancellation
         self._clock = clock
         self._settings = settings
-        # So that this process knows its own changes at once.
+        # So that this process knows its own changes at once, unless the store is away by then.
         self._watch = watch
+        self._sleep = sleep
 
     @property
     def limits(self) -> TaskLimits:
@@ -118,26 +126,30 @@ class ExecutorAdmin:
     async def delete(self, name: str, *, cancel: bool, check: ExecutorCheck = allow) -> int:
         """Answers how many tasks were cancelled. Raises `StateConflict` if there are live ones otherwise.
 
-        It is disabled first, so that no task of it starts meanwhile. Looks at live tasks for 10 seconds:
-        of more than some 100,000, it leaves the rest to a request that is repeated.
+        With `cancel`, it is disabled first, and two seconds later every process knows: from then on no task
+        of it is taken or starts. Looks at live tasks for 10 seconds: of more than some 100,000, it leaves
+        the rest to a request that is repeated.
         """
         known = await self.get(name)
         check(known)
-        give_up = self._clock.monotonic() + _PATIENCE
-        if not cancel and await self._has_live_tasks(name, give_up):
+        cancelled = 0
+        if cancel:
+            if known.enabled:
+                known = await self._change(name, _disabled, check)
+            await self._sleep(_KNOWN_EVERYWHERE)
+            cancelled = await self._cancel_all(name)
+        elif await self._has_live_tasks(name):
             raise StateConflict(
                 f"executor {name!r} has tasks that have not ended; wait for them, or give cancel=true"
             )
-        if known.enabled and cancel:
-            known = await self._change(name, _disabled, check)
-        cancelled = await self._cancel_all(name, give_up) if cancel else 0
         if not await self._store.delete_executor(known):
             raise _contended(name)
-        await self._watch.turn()
+        await self._watch.refresh()
         return cancelled
 
-    async def _has_live_tasks(self, name: str, give_up: float) -> bool:
-        for status in LIVE:
+    async def _has_live_tasks(self, name: str) -> bool:
+        give_up = self._clock.monotonic() + _PATIENCE
+        for status in _STATUSES:
             cursor: str | None = None
             while True:
                 wanted = TaskFilter(executor=name, status=status)
@@ -154,23 +166,31 @@ class ExecutorAdmin:
                     )
         return False
 
-    async def _cancel_all(self, name: str, give_up: float) -> int:
-        cancelled = 0
-        for status in LIVE:
-            cursor: str | None = None
-            while True:
-                wanted = TaskFilter(executor=name, status=status)
-                page = await self._search.tasks(wanted, limit=_PAGE, cursor=cursor)
-                cancelled += len(await self._cancellation.cancel_all(page.items))
-                cursor = page.cursor
-                if cursor is None:
-                    break
-                if self._clock.monotonic() >= give_up:
-                    raise StateConflict(
-                        f"executor {name!r} is disabled and {cancelled} of its tasks are cancelled; "
-                        "there may be more: repeat the request"
-                    )
+    async def _cancel_all(self, name: str) -> int:
+        """Until none is left: one may have changed its status between our read and our write."""
+        give_up = self._clock.monotonic() + _PATIENCE
+        cancelled, found = 0, True
+        while found:
+            found = False
+            for status in _STATUSES:
+                async for page in self._pages(name, status):
+                    found = found or bool(page)
+                    cancelled += len(await self._cancellation.cancel_all(page))
+                    if self._clock.monotonic() >= give_up:
+                        raise StateConflict(
+                            f"executor {name!r} is disabled and {cancelled} of its tasks are cancelled; "
+                            "there may be more: repeat the request"
+                        )
         return cancelled
+
+    async def _pages(self, name: str, status: Status) -> AsyncIterator[Sequence[Record]]:
+        wanted, cursor = TaskFilter(executor=name, status=status), None
+        while True:
+            page = await self._search.tasks(wanted, limit=_PAGE, cursor=cursor)
+            yield page.items
+            cursor = page.cursor
+            if cursor is None:
+                return
 
     async def _change(
         self, name: str, change: Callable[[Executor], Awaitable[Executor]], check: ExecutorCheck
@@ -186,7 +206,7 @@ class ExecutorAdmin:
     async def _save(self, executor: Executor, expected: Executor | None) -> bool:
         saved = await self._store.save_executor(executor, expected=expected)
         if saved:
-            await self._watch.turn()
+            await self._watch.refresh()
         return saved
 
     async def _find(self, name: str) -> Executor | None:

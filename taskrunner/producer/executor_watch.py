@@ -1,11 +1,12 @@
 """The executor watch reads from the store, in every process that needs executors, which ones there are."""
 
 import math
-import time
 from collections.abc import Awaitable, Callable
 
+from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events
 from taskrunner.domain.executor_source import ExecutorSource
+from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import ExecutorStore
 
@@ -26,26 +27,36 @@ class ExecutorWatch(Service):
         self,
         store: ExecutorStore,
         events: Events,
+        clock: Clock,
         source: ExecutorSource,
         after_read: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
         super().__init__("executor watch", events)
         self._store = store
+        self._clock = clock
+        self._reads = SharedRead("the executors", self._read, clock)
         self._after_read = after_read
         self._looked_at = -math.inf
         self.source = source
         source.look_again = self.look_again
 
     async def turn(self) -> float:
-        self.source.set(await self._store.executors())
-        await self._after_read()
+        await self._reads.run()
         return INTERVAL
+
+    async def refresh(self) -> None:
+        """What this process has changed is in force from now on."""
+        await self._reads.refresh()
 
     async def look_again(self) -> bool:
         """Read them out of turn for a task whose executor may be new. False if that was done just before."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if now - self._looked_at < _SPACING:
             return False
         self._looked_at = now
-        await self.turn()
+        await self._reads.run()
         return True
+
+    async def _read(self) -> None:
+        self.source.set(await self._store.executors())
+        await self._after_read()

@@ -27,7 +27,7 @@ _PAGE = 200
 class QueueAdmin:
     """Every method may raise `StoreUnavailable`. `broker` is None for a process that does not connect to it.
 
-    A change takes effect in this process before the method returns.
+    A change takes effect in this process before the method returns, unless the store is away by then.
     """
 
     def __init__(self, store: Store, broker: Broker | None, watch: QueueWatch, clock: Clock) -> None:
@@ -48,16 +48,20 @@ class QueueAdmin:
         """
         await self._watch.turn()
         is_new = name not in self.declared.queues
-        if is_new:
-            await self._check_new(name)
         now = self._clock.now()
         known = next((each for each in self.declared.stored or () if each.name == name), None)
         created_at = now if known is None else known.created_at
         stored = StoredQueue(name=name, weight=draft.weight, created_at=created_at, updated_at=now)
-        await self._store.save_queue(stored)
-        await self._watch.turn()
-        made = DeclaredQueue(name=name, weight=draft.weight, declared_by=QueueOrigin.API)
-        return self.declared.queues.get(name, made), is_new
+        try:
+            if is_new:
+                await self._check_new(name)
+            await self._store.save_queue(stored)
+        except (OutsideError, StateConflict):
+            # The broker would declare it after the next reconnect, although nothing is stored.
+            await self._watch.declare()
+            raise
+        await self._watch.refresh()
+        return DeclaredQueue(name=name, weight=draft.weight, declared_by=QueueOrigin.API), is_new
 
     async def delete(self, name: str) -> None:
         """Withdraw a declaration; the queue of a broker stays, with what others may have put into it.
@@ -76,7 +80,7 @@ class QueueAdmin:
         if name not in self.declared.configured:
             await self._refuse_used(name)
         await self._store.delete_queue(name)
-        await self._watch.turn()
+        await self._watch.refresh()
 
     async def _check_new(self, name: str) -> None:
         try:
@@ -87,11 +91,9 @@ class QueueAdmin:
             raise StateConflict(
                 f"{len(self.declared.queues)} queues are declared, and at most {MAX_QUEUES}: delete one"
             )
-        if self._broker is not None:
-            await self._broker.declare((*self.declared.names, name))
-            if name in self._broker.refused_queues:
-                reason = self._broker.refused_queues[name]
-                raise StateConflict(f"the broker refuses to declare the queue {name}: {reason}")
+        reason = await self._watch.declare_new(name)
+        if reason is not None:
+            raise StateConflict(f"the broker refuses to declare the queue {name}: {reason}")
 
     async def _refuse_used(self, name: str) -> None:
         task_id = await self._store.live_task_in(name)

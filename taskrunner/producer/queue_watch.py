@@ -73,6 +73,17 @@ class QueueWatch(Service):
             if self._remote_now() != self._remote:
                 await self._apply()
 
+    async def declare_new(self, name: str) -> str | None:
+        """Have the broker know a queue before it is stored; the broker's reason if it refuses.
+
+        Raises `BrokerUnavailable`. Where the queue is not stored then, `declare` has the broker forget it.
+        """
+        if self._broker is None:
+            return None
+        async with self._lock:
+            await self._broker.declare((*self.declared.names, *self._remote_now(), name))
+            return self._broker.refused_queues.get(name)
+
     async def turn(self) -> float:
         # Two turns at once could end with what the first of them read.
         async with self._lock:
@@ -85,6 +96,11 @@ class QueueWatch(Service):
             elif self._has_news() or self._remote_now() != self._remote:
                 await self._apply()
         return INTERVAL
+
+    async def refresh(self) -> None:
+        """What this process has changed is in force from now on. Where that fails, the next turn finds it."""
+        with suppress(OutsideError):
+            await self.turn()
 
     def _has_news(self) -> bool:
         """Whether the broker refuses other queues than before, or may have changed its mind."""

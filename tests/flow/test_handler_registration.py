@@ -133,7 +133,7 @@ async def test_an_executor_beyond_the_limits_can_be_switched(runner: LocalRunner
     """Limits may be lowered and queues deleted while it is there; it stays with its code."""
     made = executor(queue="reportz", timeout=80_000.0, managed_by=ManagedBy.CODE)
     await runner.store.save_executor(made, expected=None)
-    watch = ExecutorWatch(runner.store, runner.events, runner.task_settings.current.executors)
+    watch = ExecutorWatch(runner.store, runner.events, runner.clock, runner.task_settings.current.executors)
     admin = ExecutorAdmin(
         runner.store,
         Search(runner.store),

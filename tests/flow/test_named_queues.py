@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from taskrunner.domain.clock import SystemClock
-from taskrunner.domain.errors import QueueUnknown, StateConflict, TaskInvalid
+from taskrunner.domain.errors import OutsideError, QueueUnknown, StateConflict, TaskInvalid
 from taskrunner.domain.events import QueuesChanged, TaskSettled
 from taskrunner.domain.queue_draft import QueueDraft
 from taskrunner.domain.schedule_draft import ScheduleDraft
@@ -14,6 +14,7 @@ from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.producer.queue_admin import QueueAdmin
 from tests.flow.local_runner import FORGOTTEN, HOLD, OK, LocalRunner, http_error
 from tests.tools.executors import executor
+from tests.tools.severed import severable
 
 
 def admin_of(runner: LocalRunner) -> QueueAdmin:
@@ -167,3 +168,22 @@ async def test_full_queues_share_the_workers_by_weight(runner: LocalRunner) -> N
     await runner.heard(TaskSettled, 500)
     began = Counter(task.partition("-")[0] for task, _ in runner.target.ledger[:500])
     assert began == {queue: pytest.approx(500 * weight / 25, rel=0.1) for queue, weight in weights.items()}
+
+
+@pytest.mark.parametrize("trouble", ["broker away", "refused", "store away"])
+async def test_the_broker_forgets_a_queue_that_was_not_stored(runner: LocalRunner, trouble: str) -> None:
+    """It would be declared with the next reconnect, and nobody would know of it."""
+    store, line = severable(runner.store, "save_queue")
+    if trouble == "broker away":
+        runner.broker.disconnect()
+    elif trouble == "refused":
+        runner.broker.refuse_queues = frozenset({"reports"})
+    admin = QueueAdmin(store, runner.broker, runner.queues, SystemClock())
+    with pytest.raises((OutsideError, StateConflict)):
+        await admin.put("reports", QueueDraft())
+    assert line.severed is (trouble == "store away")
+    if trouble == "broker away":
+        runner.broker.reconnect()
+    await runner.queues.turn()
+    assert runner.broker.refused_queues == {}
+    assert "reports" not in await runner.broker.queue_counts()

@@ -1,5 +1,6 @@
 """Executors for tests."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,3 +23,8 @@ def executor(name: str = EXECUTOR, kind: ExecutorKind = ExecutorKind.PYTHON, **f
 def with_executors(*executors: Executor, settings: TaskSettings | None = None) -> TaskSettings:
     """Settings by which tasks of these executors are accepted."""
     return replace(settings or TaskSettings(), executors=ExecutorSource(executors))
+
+
+async def at_once(_: float) -> None:
+    """Takes the place of `asyncio.sleep` where no other process has to learn of a change."""
+    await asyncio.sleep(0)

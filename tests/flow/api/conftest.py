@@ -74,6 +74,7 @@ from taskrunner.producer.webhook_watch import WebhookWatch
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.api.harness import Api
+from tests.tools.executors import at_once
 from tests.tools.waiting import PATIENCE
 
 SECRETS = {"billing": ("hook.test",)}
@@ -178,7 +179,8 @@ async def api(
     )
     keys = KeyWatch(store, events, clock)
     await keys.turn()
-    executors = ExecutorWatch(store, events, intake_settings.current.executors, watch.declare_for_executors)
+    known = intake_settings.current.executors
+    executors = ExecutorWatch(store, events, clock, known, watch.declare_for_executors)
     await executors.turn()
     pauses = PauseWatch(store, events, clock, executors.source)
     sessions = Sessions(store, keys, events, clock)
@@ -220,7 +222,9 @@ async def api(
         stats=Stats(parts, clock),
         metrics=metrics,
         token_keys=token_keys,
-        executors=ExecutorAdmin(store, Search(store), cancellation, clock, intake_settings, executors),
+        executors=ExecutorAdmin(
+            store, Search(store), cancellation, clock, intake_settings, executors, at_once
+        ),
         work=work,
         attempts=attempts,
         webhooks=WebhookAdmin(store, clock, intake_settings, webhook_watch.refresh),

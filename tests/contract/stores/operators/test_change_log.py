@@ -1,7 +1,7 @@
 """The log of changes: each change of status once and in order, from when somebody asks for it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -238,12 +238,19 @@ async def test_a_log_is_kept_for_the_longest(store: Store) -> None:
     assert not (await store.changes(place, limit=1)).lost
 
 
-async def test_an_old_part_of_a_long_log_is_dropped(
-    backend: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A reader that was that far behind is told; one that was not goes on."""
+@pytest.fixture
+def short_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A log of four changes; scripts have the number in their text, which is read once per process."""
     for module in (sql_change_store, redis_scripts):
         monkeypatch.setattr(module, "MOST_CHANGES", 4)
+    redis_scripts.read_scripts.cache_clear()
+    yield
+    redis_scripts.read_scripts.cache_clear()
+
+
+@pytest.mark.usefixtures("short_log")
+async def test_an_old_part_of_a_long_log_is_dropped(backend: Backend) -> None:
+    """A reader that was that far behind is told; one that was not goes on."""
     store = await backend.open()
     place = await begin(store)
     # Redis drops a hundred at a time.

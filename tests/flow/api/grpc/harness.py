@@ -32,6 +32,7 @@ from taskrunner.producer.search import Search
 from taskrunner.v1 import task_executor_pb2 as pb
 from taskrunner.v1.task_executor_pb2_grpc import TaskExecutorManagerStub, TaskExecutorStub
 from tests.flow.api.harness import Api
+from tests.tools.executors import at_once
 
 MANAGER = pb.DESCRIPTOR.services_by_name["TaskExecutorManager"]
 WORKER = pb.DESCRIPTOR.services_by_name["TaskExecutor"]
@@ -129,7 +130,9 @@ async def serving(
     events.subscribe(api.events.append)
     cancellation = Cancellation(api.store, events, api.clock, RetentionSettings(), WebhookSource(()))
     settings = TaskSettingsSource(api.intake.task_settings)
-    admin = ExecutorAdmin(api.store, Search(api.store), cancellation, api.clock, settings, api.executors)
+    admin = ExecutorAdmin(
+        api.store, Search(api.store), cancellation, api.clock, settings, api.executors, at_once
+    )
     tasks = TaskMethods(
         api.intake,
         cancellation,

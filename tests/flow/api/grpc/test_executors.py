@@ -34,7 +34,7 @@ async def test_an_executor_is_that_of_the_http_api(rpc: GrpcApi) -> None:
         concurrency=3,
         rate=0.5,
         burst=2,
-        retention={"seconds": 0},
+        retention={"seconds": 3600},
         dead_letters=pb.DeadLetterPolicy(enabled=False),
     )
     assert (made.version, made.enabled, made.managed_by) == (1, True, pb.MANAGED_BY_OPERATOR)
@@ -51,7 +51,7 @@ async def test_an_executor_is_that_of_the_http_api(rpc: GrpcApi) -> None:
         "concurrency": 3,
         "rate": 0.5,
         "burst": 2,
-        "retention": 0.0,
+        "retention": 3600.0,
         "dead_letters": {"enabled": False},
     }
     assert {name: shown[name] for name in expected} == expected
