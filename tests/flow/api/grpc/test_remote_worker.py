@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import trustme
+from google.protobuf.duration_pb2 import Duration
 
 from taskrunner.api.access_settings import AccessSettings
 from taskrunner.domain.api_key import Scope
@@ -124,7 +125,7 @@ async def test_a_server_that_comes_back_hears_what_ended_meanwhile(remote: GrpcA
 async def test_a_worker_that_may_not_wait_asks_again(remote: GrpcApi) -> None:
     """Another one has the only wait that the server allows."""
     await remote.api.make_executor("other", kind="remote")
-    request = pb.GetNextTasksRequest(executor="other", worker="w2", wait={"seconds": 60})
+    request = pb.GetNextTasksRequest(executor="other", worker="w2", wait=Duration(seconds=60))
     waiting = remote.worker.GetNextTasks(request)
     await eventually(lambda: remote.api.live.waits == 1)
     handler("resize")(later)
