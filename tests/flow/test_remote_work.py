@@ -117,6 +117,15 @@ async def test_one_call_leases_many(remote: Remote) -> None:
     assert [each.task.id for each in (*first, *second)] == ids
 
 
+async def test_who_does_not_wait_gets_what_is_there(runner: LocalRunner, remote: Remote) -> None:
+    """Also by the first call after a pause, although the broker delivers only what is asked for."""
+    ids = [await remote.submit() for _ in range(4)]
+    assert [each.task.id for each in await remote.lease(2, wait=0)] == ids[:2]
+    runner.clock.advance(7)
+    await remote.work.turn()
+    assert [each.task.id for each in await remote.lease(5, wait=0)] == ids[2:]
+
+
 async def test_a_worker_that_dies_loses_the_task(runner: LocalRunner, remote: Remote) -> None:
     """It goes on elsewhere; what the dead one says later changes nothing, and it is told so."""
     task_id = await remote.submit(retry={"strategy": "constant", "base": 0})
