@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,87 +9,15 @@ import pytest
 
 from taskrunner.brokers.base import Publication
 from taskrunner.consumer.remote import outcomes
-from taskrunner.consumer.remote.remote_attempts import AttemptEnd, Ended, Heartbeat, RemoteAttempts
-from taskrunner.consumer.remote.remote_work import RemoteWork
+from taskrunner.consumer.remote.remote_attempts import AttemptEnd, Ended, Heartbeat
 from taskrunner.domain.errors import ExecutorUnknown, StateConflict, TaskInvalid
 from taskrunner.domain.events import DeliveryDropped, LeaseExpired
-from taskrunner.domain.executor import ExecutorKind
 from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.remote_lease import LeaseState, RemoteLease, UpdateAnswer
+from taskrunner.domain.remote_lease import LeaseState, UpdateAnswer
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.stores.base import AttemptRef
-from tests.flow.local_runner import HOLD, LEASE, RETENTION, LocalRunner
-from tests.tools.executors import executor, with_executors
-from tests.tools.waiting import PATIENCE
-
-QUEUE = "remote.resize"
-DONE = outcomes.completed('{"width": 1.0}', field="result", max_bytes=100)
-
-
-class Remote:
-    """The parts of a process with an API that workers talk to."""
-
-    def __init__(self, runner: LocalRunner) -> None:
-        self.runner = runner
-        executors = runner.task_settings.current.executors
-        self.attempts = self.make_attempts()
-        self.work = RemoteWork(
-            runner.store,
-            runner.broker,
-            runner.events,
-            runner.clock,
-            runner.task_settings,
-            executors,
-            self.attempts.give_back,
-            lease=LEASE,
-            hold=HOLD,
-        )
-
-    def make_attempts(self) -> RemoteAttempts:
-        """Those of another process have nothing but the store in common."""
-        runner = self.runner
-        return RemoteAttempts(
-            runner.store, runner.events, runner.clock, RETENTION, runner.webhooks.source, lease=LEASE
-        )
-
-    async def submit(self, **fields: Any) -> str:
-        draft = {"executor": "resize", "data": {"width": 2}, **fields}
-        limits = self.runner.task_settings.current.limits
-        submitted = await self.runner.intake.submit(TaskDraft.from_fields(draft, limits))
-        await self.runner.publisher.drain()
-        return submitted.id
-
-    async def lease(self, most: int = 1, wait: float = PATIENCE) -> list[RemoteLease]:
-        return await self.work.next("resize", "w1", most=most, wait=wait)
-
-    async def one(self) -> RemoteLease:
-        (lease,) = await self.lease()
-        return lease
-
-    async def end(self, lease: RemoteLease, outcome: Outcome = DONE) -> Ended:
-        end = AttemptEnd(id=lease.task.id, token=lease.token, outcome=outcome)
-        (answer,) = await self.make_attempts().end([end])
-        return answer
-
-    async def beat(self, lease: RemoteLease, **fields: Any) -> LeaseState:
-        beat = Heartbeat(id=lease.task.id, token=lease.token, **fields)
-        (answer,) = await self.make_attempts().heartbeat([beat])
-        return answer.state
-
-
-@pytest.fixture
-async def remote(runner: LocalRunner) -> AsyncIterator[Remote]:
-    """A process with an API, and a remote executor."""
-    settings = runner.task_settings
-    own = executor("resize", ExecutorKind.REMOTE, max_attempts=3)
-    python = executor("resize_image", ExecutorKind.PYTHON)
-    settings.current = with_executors(own, python, settings=settings.current)
-    await runner.broker.declare(("high", "medium", "low", QUEUE))
-    remote = Remote(runner)
-    await remote.work.start()
-    yield remote
-    await remote.work.stop()
+from tests.flow.local_runner import HOLD, LEASE, LocalRunner
+from tests.flow.remote_process import DONE, QUEUE, Remote
 
 
 async def test_a_leased_task_is_acknowledged_and_ends(runner: LocalRunner, remote: Remote) -> None:
