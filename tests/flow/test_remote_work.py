@@ -63,7 +63,9 @@ async def test_a_worker_that_dies_loses_the_task(runner: LocalRunner, remote: Re
     second = await remote.one()
     assert (second.task.id, second.attempt) == (task_id, 2)
     assert await remote.beat(first) is LeaseState.LOST
-    assert await remote.end(first) == Ended(answer=UpdateAnswer.LATE, status=Status.RUNNING)
+    assert await remote.end(first) == Ended(
+        answer=UpdateAnswer.LATE, status=Status.RUNNING, lease=LeaseState.LOST
+    )
     assert await remote.end(second) == Ended(answer=UpdateAnswer.APPLIED, status=Status.SUCCEEDED)
     assert (await remote.end(first)).answer is not UpdateAnswer.APPLIED
     record = await runner.record(task_id)
@@ -114,7 +116,10 @@ async def test_an_end_counts_once(runner: LocalRunner, remote: Remote) -> None:
     assert [each.answer for each in answers] == [UpdateAnswer.APPLIED, UpdateAnswer.REPEATED]
     assert await remote.end(lease) == Ended(answer=UpdateAnswer.REPEATED, status=Status.SUCCEEDED)
     other = outcomes.failed("after all", final=True, retry_after=None)
-    assert await remote.end(lease, other) == Ended(answer=UpdateAnswer.LATE, status=Status.SUCCEEDED)
+    assert await remote.end(lease, other) == Ended(
+        answer=UpdateAnswer.LATE, status=Status.SUCCEEDED, lease=LeaseState.ENDED
+    )
+    assert await remote.beat(lease) is LeaseState.ENDED
     assert (await runner.store.counts())[Status.SUCCEEDED] == 1
 
 
@@ -145,9 +150,13 @@ async def test_a_worker_decides_how_it_ends(
 ) -> None:
     """As a Python handler does, by the same rules."""
     task_id = await remote.submit()
-    assert (await remote.end(await remote.one(), outcome)).status is status
+    lease = await remote.one()
+    assert (await remote.end(lease, outcome)).status is status
     record = await runner.record(task_id)
     assert record.attempts[0].counted is counted
+    assert await remote.beat(lease) is (
+        LeaseState.CANCELLED if status is Status.CANCELLED else LeaseState.ENDED
+    )
     if outcome.due_in is not None:
         assert record.due == runner.clock.now() + timedelta(seconds=60)
 

@@ -90,6 +90,20 @@ async def test_a_lost_lease_is_a_conflict(remote: Api) -> None:
     assert "it is cancelled now" in refusal["detail"]
 
 
+async def test_who_ended_an_attempt_is_told_so(remote: Api) -> None:
+    """Another end, or a heartbeat, speaks of no lost lease."""
+    task_id = await submit(remote)
+    (task,) = (await lease(remote)).json["tasks"]
+    path, token = f"/tasks/{task_id}", task["token"]
+    await remote.ask("PUT", f"{path}/status", json={"status": "completed", "token": token})
+    end = {"status": "failed", "token": token}
+    refusal = await remote.refusal(409, "state_conflict", "PUT", f"{path}/status", json=end)
+    assert "you have ended this attempt with this token in another way" in refusal["detail"]
+    beat = await remote.ask("POST", f"{path}/heartbeat", json={"token": token})
+    await check(remote, "POST", "/tasks/{id}/heartbeat", beat)
+    assert beat.json == {"state": "ended", "lease_until": None}
+
+
 async def test_why_a_task_waits_is_told(remote: Api) -> None:
     """Nobody asks for it; its queue is none that anybody declares."""
     await submit(remote, id="t1")
