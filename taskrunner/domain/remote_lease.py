@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from taskrunner.domain.messages import shown
 from taskrunner.domain.queue import REMOTE_PREFIX
 from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.status import Status
@@ -28,9 +29,18 @@ def queue_of(executor: str) -> str:
     return REMOTE_PREFIX + executor
 
 
-def is_worker_name(text: str) -> bool:
-    """Whether a worker may call itself so."""
-    return _WORKER.fullmatch(text) is not None
+def check_worker_name(text: str) -> str:
+    """A name that a worker may have. Raises `ValueError`."""
+    if not _WORKER.fullmatch(text):
+        raise ValueError(f"must be 1 to 64 letters, digits or ._:@-, got {shown(text)}")
+    return text
+
+
+def check_token(text: str) -> str:
+    """What can be the token of a lease. Raises `ValueError`, without the text."""
+    if not _TOKEN.fullmatch(text):
+        raise ValueError("is not a token of a lease: give the token that came with the task")
+    return text
 
 
 class LeaseToken(Value):

@@ -162,6 +162,17 @@ async def test_the_field_is_named(
     assert [each["field"] for each in refusal["errors"]] == [field]
 
 
+async def test_what_a_name_and_a_token_are_is_told(remote: Api) -> None:
+    """In words, not as a regular expression; the token is not shown."""
+    refusal = await remote.refusal(422, "lease_invalid", "POST", LEASE, json={"worker": "a b"})
+    assert refusal["errors"][0]["message"] == "must be 1 to 64 letters, digits or ._:@-, got 'a b'"
+    for method, path in (("POST", "/tasks/t/heartbeat"), ("PUT", "/tasks/t/status")):
+        body = {"token": "mine", **({"status": "completed"} if method == "PUT" else {})}
+        refusal = await remote.refusal(422, "lease_invalid", method, path, json=body)
+        message = refusal["errors"][0]["message"]
+        assert message == "is not a token of a lease: give the token that came with the task"
+
+
 async def test_a_result_has_its_limits(remote: Api) -> None:
     """It must be JSON, and may have as many bytes as are kept of a body."""
     await submit(remote)
