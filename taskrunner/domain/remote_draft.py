@@ -50,7 +50,10 @@ class _Draft(BaseModel):
 
 
 class LeaseDraft(_Draft):
-    """Up to `max_tasks` tasks for this worker, which waits up to `wait` seconds for the first."""
+    """Up to `max_tasks` tasks for this worker, which waits up to `wait` seconds for the first.
+
+    A wait that is longer than `Api.max_wait` is cut to it.
+    """
 
     worker: Worker
     max_tasks: Annotated[WholeNumber, OrNull()] = Field(default=1, ge=1, le=MOST_TASKS)

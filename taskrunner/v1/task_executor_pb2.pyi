@@ -340,7 +340,7 @@ class GetNextTasksRequest(_message.Message):
     """1 if it is left out."""
     @_builtins.property
     def wait(self) -> _duration_pb2.Duration:
-        """Not at all if it is left out; at most RegisterWorkerResponse.max_wait, to which more is cut."""
+        """Not at all if it is left out. A longer one than RegisterWorkerResponse.max_wait is cut to it."""
 
     def __init__(
         self,

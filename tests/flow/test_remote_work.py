@@ -38,10 +38,13 @@ async def test_a_leased_task_is_acknowledged_and_ends(runner: LocalRunner, remot
 
 
 async def test_one_call_leases_many(remote: Remote) -> None:
-    """As many as it asks for, each once."""
+    """As many as it asks for, each once; they share a token, which ends no task of another call."""
     ids = [await remote.submit() for _ in range(7)]
     first, second = await remote.lease(5), await remote.lease(5)
     assert [each.task.id for each in (*first, *second)] == ids
+    assert [len({each.token for each in some}) for some in (first, second, first + second)] == [1, 1, 2]
+    end = AttemptEnd(id=second[0].task.id, token=first[0].token, outcome=DONE)
+    assert (await remote.attempts.end([end]))[0].answer is UpdateAnswer.LATE
 
 
 async def test_who_does_not_wait_gets_what_is_there(runner: LocalRunner, remote: Remote) -> None:

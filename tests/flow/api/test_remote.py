@@ -10,7 +10,7 @@ from taskrunner.domain.status import Status
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer
 from tests.flow.api.test_openapi import check
-from tests.tools.waiting import eventually
+from tests.tools.waiting import eventually, in_time
 
 LEASE = "/executors/resize/lease"
 TOKEN = "1." + "A" * 22
@@ -121,6 +121,15 @@ async def test_who_waits_gets_the_next_task(remote: Api) -> None:
     task_id = await submit(remote)
     answer = await waiting
     assert [task["id"] for task in answer.json["tasks"]] == [task_id]
+
+
+@pytest.mark.parametrize("api_options", [{"max_wait": 0.5}])
+async def test_a_long_wait_is_cut(remote: Api) -> None:
+    """As the OpenAPI document says of the field."""
+    async with in_time("the answer"):
+        assert (await lease(remote, wait="10m")).json == {"tasks": []}
+    document = (await remote.get("/openapi.json")).json
+    assert "is cut to it" in document["components"]["schemas"]["LeaseDraft"]["description"]
 
 
 async def test_an_operator_ends_a_task_that_waits(remote: Api) -> None:
