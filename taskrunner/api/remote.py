@@ -19,7 +19,7 @@ from taskrunner.consumer.remote.remote_work import RemoteWork
 from taskrunner.domain.errors import StateConflict
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.remote_draft import EndStatus, HeartbeatDraft, LeaseDraft, StatusDraft
-from taskrunner.domain.remote_lease import UpdateAnswer
+from taskrunner.domain.remote_lease import LeaseState, UpdateAnswer
 
 _JSON = "application/json"
 _LEASE = Operation(
@@ -40,6 +40,13 @@ _STATUS = Operation(
     takes={_JSON: StatusDraft},
     problems=(400, 404, 408, 409, 413, 415, 422, 503),
 )
+
+
+# What has become of a lease whose end comes late; any other was lost.
+_OVER = {
+    LeaseState.CANCELLED: "ended because the task was cancelled",
+    LeaseState.ENDED: "is over: you have ended this attempt with this token in another way",
+}
 
 
 class RemoteRoutes:
@@ -80,7 +87,7 @@ class RemoteRoutes:
         return json_response(HeartbeatView.copy(found))
 
     async def end(self, request: web.Request) -> web.Response:
-        """409 for a lease that was lost: the task goes on elsewhere, or has ended."""
+        """409 for an attempt that is over: its lease was lost, or it was ended in another way."""
         change_of(request).count = 0
         said, task_id = StatusDraft.from_json(await self._body(request)), stored_id(request)
         outcome = self._outcome(said)
@@ -93,7 +100,8 @@ class RemoteRoutes:
         (found,) = await self._attempts.end([end])
         if found.answer is UpdateAnswer.LATE:
             status = "is gone" if found.status is None else f"is {found.status} now"
-            raise StateConflict(f"the lease of task {task_id} was lost, so nothing has changed; it {status}")
+            over = _OVER.get(found.lease or LeaseState.LOST, "was lost")
+            raise StateConflict(f"the lease of task {task_id} {over}, so nothing has changed; it {status}")
         return json_response(StatusView(id=task_id, answer=found.answer, status=found.status))
 
     def _outcome(self, said: StatusDraft) -> Outcome:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from taskrunner.domain.executor import unserved
 from taskrunner.domain.host_admission import (
     CIRCUIT_HALF_OPEN,
     CIRCUIT_OPEN,
@@ -25,6 +24,7 @@ from taskrunner.domain.pauses import ALL, EXECUTOR, Pauses
 from taskrunner.domain.queue import REMOTE_PREFIX
 from taskrunner.domain.record import BY_BROKER, Record
 from taskrunner.domain.status import TERMINAL, Status
+from taskrunner.domain.unserved import unserved
 from taskrunner.domain.value import Value
 
 

@@ -35,6 +35,11 @@ def is_queue_name(text: str) -> bool:
     return QUEUE_NAME.fullmatch(text.removeprefix(REMOTE_PREFIX)) is not None and text not in _RESERVED
 
 
+def is_remote(queue: str) -> bool:
+    """Whether the tasks of this queue run at remote workers."""
+    return queue.startswith(REMOTE_PREFIX)
+
+
 def check_new_queue(text: str) -> str:
     """As `check_queue_name`, for a queue to declare."""
     if text in _RESERVED:

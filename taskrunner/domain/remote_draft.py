@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -17,14 +18,17 @@ from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, LeaseInvalid
 from taskrunner.domain.json_fields import OrNull, WholeNumber
 from taskrunner.domain.json_text import BOM, JsonUnfit, set_any_aside
-from taskrunner.domain.remote_lease import TOKEN_PATTERN, WORKER_PATTERN
+from taskrunner.domain.remote_lease import TOKEN_PATTERN, WORKER_PATTERN, check_token, check_worker_name
 from taskrunner.domain.retry_policy import MAX_DELAY
 from taskrunner.domain.validation import field_errors
 
 # The most that one request leases, and so the deliveries that a process holds back from others.
 MOST_TASKS = 200
 _MAX_TEXT = 10_000
-Token = Annotated[str, Field(pattern=TOKEN_PATTERN)]
+Token = Annotated[str, Field(json_schema_extra={"pattern": TOKEN_PATTERN}), AfterValidator(check_token)]
+Worker = Annotated[
+    str, Field(json_schema_extra={"pattern": WORKER_PATTERN}), AfterValidator(check_worker_name)
+]
 
 
 class _Draft(BaseModel):
@@ -46,9 +50,12 @@ class _Draft(BaseModel):
 
 
 class LeaseDraft(_Draft):
-    """Up to `max_tasks` tasks for this worker, which waits up to `wait` seconds for the first."""
+    """Up to `max_tasks` tasks for this worker, which waits up to `wait` seconds for the first.
 
-    worker: Annotated[str, Field(pattern=WORKER_PATTERN)]
+    A wait that is longer than `Api.max_wait` is cut to it.
+    """
+
+    worker: Worker
     max_tasks: Annotated[WholeNumber, OrNull()] = Field(default=1, ge=1, le=MOST_TASKS)
     wait: Duration | None = Field(default=None, ge=0)
 

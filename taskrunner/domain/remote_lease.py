@@ -10,8 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from taskrunner.domain.messages import shown
 from taskrunner.domain.queue import REMOTE_PREFIX
-from taskrunner.domain.record import Record
+from taskrunner.domain.record import Attempt, Record
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import Value
@@ -28,9 +29,18 @@ def queue_of(executor: str) -> str:
     return REMOTE_PREFIX + executor
 
 
-def is_worker_name(text: str) -> bool:
-    """Whether a worker may call itself so."""
-    return _WORKER.fullmatch(text) is not None
+def check_worker_name(text: str) -> str:
+    """A name that a worker may have. Raises `ValueError`."""
+    if not _WORKER.fullmatch(text):
+        raise ValueError(f"must be 1 to 64 letters, digits or ._:@-, got {shown(text)}")
+    return text
+
+
+def check_token(text: str) -> str:
+    """What can be the token of a lease. Raises `ValueError`, without the text."""
+    if not _TOKEN.fullmatch(text):
+        raise ValueError("is not a token of a lease: give the token that came with the task")
+    return text
 
 
 class LeaseToken(Value):
@@ -48,16 +58,19 @@ class LeaseToken(Value):
     def __str__(self) -> str:
         return f"{self.attempt}.{self.secret}"
 
-    def holds(self, record: Record) -> bool:
-        """Whether the record has this attempt, be it over, and it was leased with this token."""
-        return any(
-            each.number == self.attempt and (each.consumer or "").endswith(f"/{_digest(self.secret)}")
-            for each in record.attempts
-        )
+    def attempt_of(self, record: Record) -> Attempt | None:
+        """The attempt that was leased with this token, be it over, if the record has it."""
+        holder_ends = f"/{_digest(self.secret)}"
+        found = (each for each in record.attempts if each.number == self.attempt)
+        return next((each for each in found if (each.consumer or "").endswith(holder_ends)), None)
 
     def runs(self, record: Record) -> bool:
         """Whether the attempt runs now."""
-        return record.status is Status.RUNNING and record.attempt == self.attempt and self.holds(record)
+        return (
+            record.status is Status.RUNNING
+            and record.attempt == self.attempt
+            and self.attempt_of(record) is not None
+        )
 
 
 def new_secret() -> str:
@@ -89,7 +102,8 @@ class LeaseState(StrEnum):
     HELD = "held"  # and extended
     CANCELLED = "cancelled"  # the task was cancelled or deleted: stop
     TIMED_OUT = "timed_out"  # the time of the attempt is over: it is not extended any more
-    LOST = "lost"  # it ended, and the task goes on elsewhere or has ended
+    LOST = "lost"  # it ran out, and the task goes on elsewhere or has ended
+    ENDED = "ended"  # its worker ended the attempt with this token
 
 
 class UpdateAnswer(StrEnum):

@@ -59,7 +59,7 @@ def status_of(problem: Problem, request_id: str) -> Status:
     info = ErrorInfo(reason=reason_of(problem.code), domain=_DOMAIN, metadata={"request_id": request_id})
     if problem.instance is not None:
         info.metadata["instance"] = problem.instance
-    status = Status(code=number, message=_cut(problem.detail))
+    status = Status(code=number, message=_cut(_message(problem)))
     status.details.append(_packed(info))
     if retry_after := problem.headers.get("Retry-After"):
         retry = RetryInfo()
@@ -74,7 +74,7 @@ def status_of(problem: Problem, request_id: str) -> Status:
 def refusal_message(problem: Problem) -> pb.Refusal:
     """`problem` as the refusal of one task of a stream."""
     number: int = code_of(problem).value[0]
-    refusal = pb.Refusal(code=number, reason=reason_of(problem.code), message=problem.detail)
+    refusal = pb.Refusal(code=number, reason=reason_of(problem.code), message=_message(problem))
     for error in problem.errors:
         refusal.field_violations.add(field=error.field, description=error.message)
     return refusal
@@ -89,6 +89,15 @@ def bad_request(errors: Sequence[FieldError], room_bytes: int) -> BadRequest:
             break
         found.field_violations.add(field=error.field, description=_cut(error.message))
     return found
+
+
+def _message(problem: Problem) -> str:
+    """The first finding, as most programs log nothing but the message."""
+    if not problem.errors:
+        return problem.detail
+    first = problem.errors[0]
+    text = f"{first.field}: {first.message}" if first.field else first.message
+    return text if len(problem.errors) == 1 else f"{text} (the details have more findings)"
 
 
 def _packed(detail: Message) -> Any:

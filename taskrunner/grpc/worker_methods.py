@@ -4,7 +4,7 @@ What workers do is not audited: each attempt names its worker.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -18,10 +18,9 @@ from taskrunner.consumer.remote import outcomes
 from taskrunner.consumer.remote.remote_attempts import AttemptEnd, Ended, Heartbeat, RemoteAttempts
 from taskrunner.consumer.remote.remote_work import RemoteWork
 from taskrunner.domain.errors import FieldError, LeaseInvalid
-from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.remote_draft import MOST_TASKS
-from taskrunner.domain.remote_lease import LeaseToken, RemoteLease, is_worker_name
+from taskrunner.domain.remote_lease import RemoteLease, check_token, check_worker_name
 from taskrunner.grpc.call import Call
 from taskrunner.grpc.live_stream import stream_ended
 from taskrunner.grpc.messages import view_message
@@ -122,7 +121,7 @@ class WorkerMethods:
         call.change.count = 0
         _check_count("updates", request.updates)
         ends = [
-            self._end(each.id, each.token, self._outcome(each, f"updates.{place}"))
+            _end(each.id, each.token, self._outcome(each, f"updates.{place}"), f"updates.{place}.token")
             for place, each in enumerate(request.updates)
         ]
         found = await self._attempts.end(ends)
@@ -134,11 +133,11 @@ class WorkerMethods:
         outcome = outcomes.completed(
             request.result_json, field="result_json", max_bytes=self._options.max_result_bytes
         )
-        return await self._end_one(self._end(request.id, request.token, outcome))
+        return await self._end_one(_end(request.id, request.token, outcome))
 
     async def fail_task(self, request: pb.FailTaskRequest, call: Call) -> pb.TaskUpdateResult:
         call.change.count = 0
-        return await self._end_one(self._end(request.id, request.token, _failed(request)))
+        return await self._end_one(_end(request.id, request.token, _failed(request)))
 
     def _poll(self, call: Call) -> LeasePoll:
         return LeasePoll(self._attempts, lambda: not call.context.done())
@@ -157,11 +156,6 @@ class WorkerMethods:
             return outcomes.cancelled(update.cancelled.reason)
         raise _invalid(path, "needs completed, failed, snoozed or cancelled")
 
-    def _end(self, task_id: str, token: str, outcome: Outcome) -> AttemptEnd:
-        if LeaseToken.read(token) is None:
-            raise _invalid("token", "is not one that this API gave out")
-        return AttemptEnd(id=task_id, token=token, outcome=outcome)
-
     async def _end_one(self, end: AttemptEnd) -> pb.TaskUpdateResult:
         (found,) = await self._attempts.end([end])
         return _result(end, found)
@@ -173,10 +167,19 @@ class WorkerMethods:
 
 def _asked(request: Any) -> tuple[str, str]:
     """The executor and the worker."""
-    if not is_worker_name(request.worker):
-        message = f"must be 1 to 64 letters, digits or ._:@-, got {shown(request.worker)}"
-        raise _invalid("worker", message)
-    return EXECUTOR_NAME.read(request.executor), request.worker
+    worker = _checked("worker", check_worker_name, request.worker)
+    return EXECUTOR_NAME.read(request.executor), worker
+
+
+def _end(task_id: str, token: str, outcome: Outcome, field: str = "token") -> AttemptEnd:
+    return AttemptEnd(id=task_id, token=_checked(field, check_token, token), outcome=outcome)
+
+
+def _checked(field: str, check: Callable[[str], str], text: str) -> str:
+    try:
+        return check(text)
+    except ValueError as exc:
+        raise _invalid(field, str(exc)) from exc
 
 
 def _count(given: int) -> int:

@@ -7,6 +7,7 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.codec import encode
 from taskrunner.domain.events import Events
 from taskrunner.domain.new_task import StoredTask
+from taskrunner.domain.queue import is_remote
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
 from taskrunner.producer.publisher import Publisher
@@ -54,15 +55,21 @@ class BrokerRefill(Service):
 
 
 async def end_leases(store: Store, clock: Clock) -> None:
-    """End the leases of all running tasks, so that the relay rescues them now; their attempts count.
+    """End the leases of the tasks that this process's consumer ran, so that the relay rescues them now.
 
+    Their attempts count. Remote workers outlive this process: their leases hold until they end.
     Call it only while no consumer runs. Raises `StoreUnavailable`.
     """
     cursor: str | None = None
     while True:
         page = await store.list_tasks(Status.RUNNING, limit=_PAGE, cursor=cursor)
-        refs = [AttemptRef(id=record.task.id, attempt=record.attempt) for record in page.items]
-        await store.renew(refs, lease_until=clock.now())
+        refs = [
+            AttemptRef(id=record.task.id, attempt=record.attempt)
+            for record in page.items
+            if not is_remote(record.task.queue)
+        ]
+        if refs:
+            await store.renew(refs, lease_until=clock.now())
         cursor = page.cursor
         if cursor is None:
             return

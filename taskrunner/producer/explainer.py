@@ -11,7 +11,7 @@ from taskrunner.domain.errors import OutsideError, TaskUnknown, TopologyConflict
 from taskrunner.domain.explanation import Pause, QueueFacts, Reason, Situation, explain
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.pauses import ALL, EXECUTOR, Pauses, with_disabled
-from taskrunner.domain.queue import REMOTE_PREFIX
+from taskrunner.domain.queue import is_remote
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.value import Value, replace
@@ -84,7 +84,7 @@ class Explainer:
 
     async def _with_queue(self, situation: Situation) -> Situation:
         name = situation.record.task.queue
-        is_declared = name in self._declared.queues or name.startswith(REMOTE_PREFIX)
+        is_declared = name in self._declared.queues or is_remote(name)
         if self._broker is None or not is_declared:
             return replace(situation, is_declared=is_declared)
         try:

@@ -41,7 +41,9 @@ class _LeaseStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LeaseState
     LEASE_STATE_TIMED_OUT: _LeaseState.ValueType  # 3
     """The time of the attempt is over: the lease is not extended any more."""
     LEASE_STATE_LOST: _LeaseState.ValueType  # 4
-    """The task goes on elsewhere, or has ended: stop."""
+    """It ran out, and the task goes on elsewhere, or has ended: stop."""
+    LEASE_STATE_ENDED: _LeaseState.ValueType  # 5
+    """You have ended this attempt with this token."""
 
 class LeaseState(_LeaseState, metaclass=_LeaseStateEnumTypeWrapper): ...
 
@@ -53,7 +55,9 @@ LEASE_STATE_CANCELLED: LeaseState.ValueType  # 2
 LEASE_STATE_TIMED_OUT: LeaseState.ValueType  # 3
 """The time of the attempt is over: the lease is not extended any more."""
 LEASE_STATE_LOST: LeaseState.ValueType  # 4
-"""The task goes on elsewhere, or has ended: stop."""
+"""It ran out, and the task goes on elsewhere, or has ended: stop."""
+LEASE_STATE_ENDED: LeaseState.ValueType  # 5
+"""You have ended this attempt with this token."""
 Global___LeaseState: _TypeAlias = LeaseState  # noqa: Y015
 
 class _UpdateAnswer:
@@ -336,7 +340,7 @@ class GetNextTasksRequest(_message.Message):
     """1 if it is left out."""
     @_builtins.property
     def wait(self) -> _duration_pb2.Duration:
-        """Not at all if it is left out."""
+        """Not at all if it is left out. A longer one than RegisterWorkerResponse.max_wait is cut to it."""
 
     def __init__(
         self,

@@ -9,10 +9,13 @@ import pytest
 from redis.asyncio import Redis
 
 from taskrunner.domain.events import Events
+from taskrunner.domain.executor import ExecutorKind
 from taskrunner.stores.base import Store
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.flow.local_runner import LocalRunner
+from tests.flow.remote_process import QUEUE, Remote
+from tests.tools.executors import executor, with_executors
 from tests.tools.stores import empty_sqlite, schemas, sql_store, sqlite_url, wipe_postgres, wipe_sqlite
 from tests.tools.waiting import PATIENCE
 
@@ -64,3 +67,17 @@ async def _wipe(url: str, prefix: str) -> None:
         await client.delete(*keys)
     finally:
         await client.aclose()
+
+
+@pytest.fixture
+async def remote(runner: LocalRunner) -> AsyncIterator[Remote]:
+    """A process with an API, and a remote executor."""
+    settings = runner.task_settings
+    own = executor("resize", ExecutorKind.REMOTE, max_attempts=3)
+    python = executor("resize_image", ExecutorKind.PYTHON)
+    settings.current = with_executors(own, python, settings=settings.current)
+    await runner.broker.declare(("high", "medium", "low", QUEUE))
+    remote = Remote(runner)
+    await remote.work.start()
+    yield remote
+    await remote.work.stop()

@@ -3,10 +3,12 @@
 import pytest
 
 from taskrunner.domain.events import DeliveryDropped
+from taskrunner.domain.remote_lease import LeaseState
 from taskrunner.domain.status import Status
 from taskrunner.producer import broker_refill
 from taskrunner.producer.broker_refill import BrokerRefill, end_leases
-from tests.flow.local_runner import LocalRunner
+from tests.flow.local_runner import LEASE, LocalRunner
+from tests.flow.remote_process import Remote
 
 
 async def _refill(runner: LocalRunner) -> None:
@@ -50,3 +52,16 @@ async def test_the_tasks_of_a_dead_process_are_rescued_without_waiting(runner: L
     record = await runner.record(task.id)
     assert record.status is Status.RETRYING
     assert [attempt.counted for attempt in record.attempts] == [True]
+
+
+async def test_a_remote_worker_keeps_its_lease(runner: LocalRunner, remote: Remote) -> None:
+    """Across a restart of this process; the lease of a worker that is dead ends at its time."""
+    await remote.submit()
+    await remote.submit()
+    living, dead = await remote.lease(2)
+    await end_leases(runner.store, runner.clock)
+    await runner.relay.turn()
+    assert await remote.beat(living) is LeaseState.HELD
+    assert (await remote.end(living)).status is Status.SUCCEEDED
+    await runner.later(LEASE + 1)
+    assert await runner.status(dead.task.id) is Status.RETRYING

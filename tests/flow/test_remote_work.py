@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,87 +9,15 @@ import pytest
 
 from taskrunner.brokers.base import Publication
 from taskrunner.consumer.remote import outcomes
-from taskrunner.consumer.remote.remote_attempts import AttemptEnd, Ended, Heartbeat, RemoteAttempts
-from taskrunner.consumer.remote.remote_work import RemoteWork
+from taskrunner.consumer.remote.remote_attempts import AttemptEnd, Ended, Heartbeat
 from taskrunner.domain.errors import ExecutorUnknown, StateConflict, TaskInvalid
 from taskrunner.domain.events import DeliveryDropped, LeaseExpired
-from taskrunner.domain.executor import ExecutorKind
 from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.remote_lease import LeaseState, RemoteLease, UpdateAnswer
+from taskrunner.domain.remote_lease import LeaseState, UpdateAnswer
 from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.stores.base import AttemptRef
-from tests.flow.local_runner import HOLD, LEASE, RETENTION, LocalRunner
-from tests.tools.executors import executor, with_executors
-from tests.tools.waiting import PATIENCE
-
-QUEUE = "remote.resize"
-DONE = outcomes.completed('{"width": 1.0}', field="result", max_bytes=100)
-
-
-class Remote:
-    """The parts of a process with an API that workers talk to."""
-
-    def __init__(self, runner: LocalRunner) -> None:
-        self.runner = runner
-        executors = runner.task_settings.current.executors
-        self.attempts = self.make_attempts()
-        self.work = RemoteWork(
-            runner.store,
-            runner.broker,
-            runner.events,
-            runner.clock,
-            runner.task_settings,
-            executors,
-            self.attempts.give_back,
-            lease=LEASE,
-            hold=HOLD,
-        )
-
-    def make_attempts(self) -> RemoteAttempts:
-        """Those of another process have nothing but the store in common."""
-        runner = self.runner
-        return RemoteAttempts(
-            runner.store, runner.events, runner.clock, RETENTION, runner.webhooks.source, lease=LEASE
-        )
-
-    async def submit(self, **fields: Any) -> str:
-        draft = {"executor": "resize", "data": {"width": 2}, **fields}
-        limits = self.runner.task_settings.current.limits
-        submitted = await self.runner.intake.submit(TaskDraft.from_fields(draft, limits))
-        await self.runner.publisher.drain()
-        return submitted.id
-
-    async def lease(self, most: int = 1, wait: float = PATIENCE) -> list[RemoteLease]:
-        return await self.work.next("resize", "w1", most=most, wait=wait)
-
-    async def one(self) -> RemoteLease:
-        (lease,) = await self.lease()
-        return lease
-
-    async def end(self, lease: RemoteLease, outcome: Outcome = DONE) -> Ended:
-        end = AttemptEnd(id=lease.task.id, token=lease.token, outcome=outcome)
-        (answer,) = await self.make_attempts().end([end])
-        return answer
-
-    async def beat(self, lease: RemoteLease, **fields: Any) -> LeaseState:
-        beat = Heartbeat(id=lease.task.id, token=lease.token, **fields)
-        (answer,) = await self.make_attempts().heartbeat([beat])
-        return answer.state
-
-
-@pytest.fixture
-async def remote(runner: LocalRunner) -> AsyncIterator[Remote]:
-    """A process with an API, and a remote executor."""
-    settings = runner.task_settings
-    own = executor("resize", ExecutorKind.REMOTE, max_attempts=3)
-    python = executor("resize_image", ExecutorKind.PYTHON)
-    settings.current = with_executors(own, python, settings=settings.current)
-    await runner.broker.declare(("high", "medium", "low", QUEUE))
-    remote = Remote(runner)
-    await remote.work.start()
-    yield remote
-    await remote.work.stop()
+from tests.flow.local_runner import HOLD, LEASE, LocalRunner
+from tests.flow.remote_process import DONE, QUEUE, Remote
 
 
 async def test_a_leased_task_is_acknowledged_and_ends(runner: LocalRunner, remote: Remote) -> None:
@@ -111,10 +38,22 @@ async def test_a_leased_task_is_acknowledged_and_ends(runner: LocalRunner, remot
 
 
 async def test_one_call_leases_many(remote: Remote) -> None:
-    """As many as it asks for, each once."""
+    """As many as it asks for, each once; they share a token, which ends no task of another call."""
     ids = [await remote.submit() for _ in range(7)]
     first, second = await remote.lease(5), await remote.lease(5)
     assert [each.task.id for each in (*first, *second)] == ids
+    assert [len({each.token for each in some}) for some in (first, second, first + second)] == [1, 1, 2]
+    end = AttemptEnd(id=second[0].task.id, token=first[0].token, outcome=DONE)
+    assert (await remote.attempts.end([end]))[0].answer is UpdateAnswer.LATE
+
+
+async def test_who_does_not_wait_gets_what_is_there(runner: LocalRunner, remote: Remote) -> None:
+    """Also by the first call after a pause, although the broker delivers only what is asked for."""
+    ids = [await remote.submit() for _ in range(4)]
+    assert [each.task.id for each in await remote.lease(2, wait=0)] == ids[:2]
+    runner.clock.advance(7)
+    await remote.work.turn()
+    assert [each.task.id for each in await remote.lease(5, wait=0)] == ids[2:]
 
 
 async def test_a_worker_that_dies_loses_the_task(runner: LocalRunner, remote: Remote) -> None:
@@ -127,7 +66,9 @@ async def test_a_worker_that_dies_loses_the_task(runner: LocalRunner, remote: Re
     second = await remote.one()
     assert (second.task.id, second.attempt) == (task_id, 2)
     assert await remote.beat(first) is LeaseState.LOST
-    assert await remote.end(first) == Ended(answer=UpdateAnswer.LATE, status=Status.RUNNING)
+    assert await remote.end(first) == Ended(
+        answer=UpdateAnswer.LATE, status=Status.RUNNING, lease=LeaseState.LOST
+    )
     assert await remote.end(second) == Ended(answer=UpdateAnswer.APPLIED, status=Status.SUCCEEDED)
     assert (await remote.end(first)).answer is not UpdateAnswer.APPLIED
     record = await runner.record(task_id)
@@ -178,7 +119,10 @@ async def test_an_end_counts_once(runner: LocalRunner, remote: Remote) -> None:
     assert [each.answer for each in answers] == [UpdateAnswer.APPLIED, UpdateAnswer.REPEATED]
     assert await remote.end(lease) == Ended(answer=UpdateAnswer.REPEATED, status=Status.SUCCEEDED)
     other = outcomes.failed("after all", final=True, retry_after=None)
-    assert await remote.end(lease, other) == Ended(answer=UpdateAnswer.LATE, status=Status.SUCCEEDED)
+    assert await remote.end(lease, other) == Ended(
+        answer=UpdateAnswer.LATE, status=Status.SUCCEEDED, lease=LeaseState.ENDED
+    )
+    assert await remote.beat(lease) is LeaseState.ENDED
     assert (await runner.store.counts())[Status.SUCCEEDED] == 1
 
 
@@ -209,9 +153,13 @@ async def test_a_worker_decides_how_it_ends(
 ) -> None:
     """As a Python handler does, by the same rules."""
     task_id = await remote.submit()
-    assert (await remote.end(await remote.one(), outcome)).status is status
+    lease = await remote.one()
+    assert (await remote.end(lease, outcome)).status is status
     record = await runner.record(task_id)
     assert record.attempts[0].counted is counted
+    assert await remote.beat(lease) is (
+        LeaseState.CANCELLED if status is Status.CANCELLED else LeaseState.ENDED
+    )
     if outcome.due_in is not None:
         assert record.due == runner.clock.now() + timedelta(seconds=60)
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.executor import unserved
 from taskrunner.domain.explanation import Pause
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import Status
+from taskrunner.domain.unserved import unserved
 from taskrunner.domain.value import replace
 from tests.unit.test_explanation import BEFORE, DUE, QUEUED, RETRYING, SOON, reasons, record
 

@@ -26,7 +26,7 @@ from taskrunner.domain.task import Priority, Redirects
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_filter import CONDITIONS
 from taskrunner.domain.write_concern import WriteConcern
-from taskrunner.grpc.errors import code_of, status_of
+from taskrunner.grpc.errors import code_of, refusal_message, status_of
 from taskrunner.grpc.messages import enum_text
 from taskrunner.grpc.methods import METHODS
 from taskrunner.v1 import task_executor_pb2 as pb
@@ -134,3 +134,19 @@ def test_a_status_fits_into_the_metadata_of_clients() -> None:
     problem = Problem(status=422, code="task_invalid", detail="é" * 9000, errors=errors)
     status = status_of(problem, "r" * 128)
     assert status.ByteSize() * 4 / 3 + len(status.message.encode()) * 3 < 8192
+
+
+@pytest.mark.parametrize(
+    ("errors", "message"),
+    [
+        ([], "no"),
+        ([("worker", "is required")], "worker: is required"),
+        ([("", "snoozed needs a delay")], "snoozed needs a delay"),
+        ([("a", "is bad"), ("b", "is worse")], "a: is bad (the details have more findings)"),
+    ],
+)
+def test_the_message_has_the_first_finding(errors: list[tuple[str, str]], message: str) -> None:
+    """A client that prints no details shows what is to be corrected."""
+    found = [FieldError(field=field, message=text) for field, text in errors]
+    problem = Problem(status=422, code="lease_invalid", detail="no", errors=found)
+    assert status_of(problem, "r").message == refusal_message(problem).message == message

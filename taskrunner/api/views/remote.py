@@ -12,7 +12,10 @@ from taskrunner.domain.task import AwareDatetime
 
 
 class LeasedTaskView(View):
-    """An attempt to run. `token` proves that it is yours; `timeout` is that of the attempt, in seconds."""
+    """An attempt to run. `token` proves that it is yours: all tasks of one call have the same.
+
+    `timeout` is that of the attempt, in seconds.
+    """
 
     id: str
     attempt: int

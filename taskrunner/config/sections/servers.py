@@ -112,7 +112,8 @@ class ApiSection(Section):
         description="a fetched text of up to this size is part of the task's JSON",
     )
     max_wait: Seconds = Field(
-        _API.max_wait, description="the longest wait for a result that a client gets by Prefer: wait"
+        _API.max_wait,
+        description="the longest wait of a client for a result (Prefer: wait) or for tasks to lease",
     )
     max_waits: int = Field(
         _API.max_waits, ge=0, le=100_000, description="at a time; others are answered at once"

@@ -22,6 +22,8 @@ from taskrunner.stores.base import AttemptRef, ClaimAnswer, Claimed, Store
 
 # Seconds.
 _GATHER = 0.005
+# How long a new subscription has to bring what waits: a few round trips to the broker.
+_FIRST_DELIVERIES = 1.0
 GiveBack = Callable[[Sequence[RemoteLease]], Awaitable[None]]
 
 
@@ -57,6 +59,7 @@ class Line:
         self._changed = asyncio.Event()
         self._polls = 0
         self._is_subscribed = False
+        self._filled_at = 0.0
         self._closed = False
         self.idle_since = clock.monotonic()
 
@@ -68,11 +71,12 @@ class Line:
     async def next(self, worker: str, most: int, wait: float) -> list[RemoteLease]:
         """Lease up to `most` tasks, and wait for the first for up to `wait` seconds.
 
+        The first call waits longer: only a subscription brings the tasks that are there already.
         Raises `OutsideError`; nothing is leased then, as far as we know.
         """
         self._polls += 1
         self._subscribe()
-        give_up = self._clock.monotonic() + wait
+        give_up = max(self._clock.monotonic() + wait, self._filled_at)
         try:
             while not self._closed:
                 if batch := self._take(most):
@@ -111,6 +115,7 @@ class Line:
     def _subscribe(self) -> None:
         if not self._is_subscribed and not self._closed:
             self._is_subscribed = True
+            self._filled_at = self._clock.monotonic() + _FIRST_DELIVERIES
             self._broker.consume([self._queue], MOST_TASKS, self._on_delivery)
 
     async def _wait(self, seconds: float) -> bool:

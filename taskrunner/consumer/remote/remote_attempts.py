@@ -55,10 +55,14 @@ class AttemptEnd(Value):
 
 
 class Ended(Value):
-    """The answer, and the status of the task now; None for a task that is gone."""
+    """The answer, and the status of the task now; None for a task that is gone.
+
+    `lease` says of an end that was late what has become of its lease.
+    """
 
     answer: UpdateAnswer
     status: Status | None
+    lease: LeaseState | None = None
 
 
 class RemoteAttempts:
@@ -116,15 +120,12 @@ class RemoteAttempts:
         for place, end in enumerate(ends):
             token, record = LeaseToken.read(end.token), records.get(end.id)
             if record is None or token is None or not token.runs(record) or end.id in seen:
-                is_repeated = end.id in seen or (
-                    record is not None and token is not None and _has_ended_so(record, token, end.outcome)
-                )
-                answers.append(
-                    Ended(
-                        answer=UpdateAnswer.REPEATED if is_repeated else UpdateAnswer.LATE,
-                        status=None if record is None else record.status,
-                    )
-                )
+                status = None if record is None else record.status
+                if end.id in seen or _has_ended_so(record, token, end.outcome):
+                    answers.append(Ended(answer=UpdateAnswer.REPEATED, status=status))
+                else:
+                    lease = _state(record, token, now)
+                    answers.append(Ended(answer=UpdateAnswer.LATE, status=status, lease=lease))
                 continue
             seen.add(end.id)
             verdict, made = self._settlement(record, end.outcome, now)
@@ -137,7 +138,7 @@ class RemoteAttempts:
             record = records[ends[place].id]
             self._emit(record, ends[place].outcome, verdict, now, settled=done)
             if not done:
-                answers[place] = Ended(answer=UpdateAnswer.LATE, status=record.status)
+                answers[place] = Ended(answer=UpdateAnswer.LATE, status=record.status, lease=LeaseState.LOST)
         return answers
 
     async def give_back(self, leases: Sequence[RemoteLease]) -> None:
@@ -213,21 +214,30 @@ class RemoteAttempts:
 def _state(record: Record | None, token: LeaseToken | None, now: datetime) -> LeaseState:
     if record is None or token is None:
         return LeaseState.LOST
-    if record.status is Status.CANCELLED and token.holds(record):
-        return LeaseState.CANCELLED
-    if not token.runs(record):
+    if token.runs(record):
+        ends = record.attempts[-1].started_at + timedelta(seconds=record.task.timeout)
+        return LeaseState.TIMED_OUT if now >= ends else LeaseState.HELD
+    attempt = token.attempt_of(record)
+    if attempt is None:
         return LeaseState.LOST
-    ends = record.attempts[-1].started_at + timedelta(seconds=record.task.timeout)
-    return LeaseState.TIMED_OUT if now >= ends else LeaseState.HELD
+    if record.status is Status.CANCELLED:
+        return LeaseState.CANCELLED
+    return LeaseState.ENDED if _was_ended(attempt) else LeaseState.LOST
 
 
-def _has_ended_so(record: Record, token: LeaseToken, outcome: Outcome) -> bool:
+def _was_ended(attempt: Attempt) -> bool:
+    """Whether a worker ended it: the interruption of one whose lease ran out counts, and no other does."""
+    is_lost = attempt.outcome is OutcomeKind.INTERRUPTED and attempt.counted
+    return attempt.finished_at is not None and not is_lost
+
+
+def _has_ended_so(record: Record | None, token: LeaseToken | None, outcome: Outcome) -> bool:
     """Whether the attempt has ended in this way: the lease of a lost one ends in another."""
-    return token.holds(record) and any(
-        each.number == token.attempt
-        and each.finished_at is not None
-        and (each.outcome, each.counted) == (outcome.kind, outcome.counted)
-        for each in record.attempts
+    attempt = None if record is None or token is None else token.attempt_of(record)
+    return (
+        attempt is not None
+        and attempt.finished_at is not None
+        and (attempt.outcome, attempt.counted) == (outcome.kind, outcome.counted)
     )
 
 

@@ -10,7 +10,7 @@ from taskrunner.domain.status import Status
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer
 from tests.flow.api.test_openapi import check
-from tests.tools.waiting import eventually
+from tests.tools.waiting import eventually, in_time
 
 LEASE = "/executors/resize/lease"
 TOKEN = "1." + "A" * 22
@@ -90,6 +90,20 @@ async def test_a_lost_lease_is_a_conflict(remote: Api) -> None:
     assert "it is cancelled now" in refusal["detail"]
 
 
+async def test_who_ended_an_attempt_is_told_so(remote: Api) -> None:
+    """Another end, or a heartbeat, speaks of no lost lease."""
+    task_id = await submit(remote)
+    (task,) = (await lease(remote)).json["tasks"]
+    path, token = f"/tasks/{task_id}", task["token"]
+    await remote.ask("PUT", f"{path}/status", json={"status": "completed", "token": token})
+    end = {"status": "failed", "token": token}
+    refusal = await remote.refusal(409, "state_conflict", "PUT", f"{path}/status", json=end)
+    assert "you have ended this attempt with this token in another way" in refusal["detail"]
+    beat = await remote.ask("POST", f"{path}/heartbeat", json={"token": token})
+    await check(remote, "POST", "/tasks/{id}/heartbeat", beat)
+    assert beat.json == {"state": "ended", "lease_until": None}
+
+
 async def test_why_a_task_waits_is_told(remote: Api) -> None:
     """Nobody asks for it; its queue is none that anybody declares."""
     await submit(remote, id="t1")
@@ -107,6 +121,15 @@ async def test_who_waits_gets_the_next_task(remote: Api) -> None:
     task_id = await submit(remote)
     answer = await waiting
     assert [task["id"] for task in answer.json["tasks"]] == [task_id]
+
+
+@pytest.mark.parametrize("api_options", [{"max_wait": 0.5}])
+async def test_a_long_wait_is_cut(remote: Api) -> None:
+    """As the OpenAPI document says of the field."""
+    async with in_time("the answer"):
+        assert (await lease(remote, wait="10m")).json == {"tasks": []}
+    document = (await remote.get("/openapi.json")).json
+    assert "is cut to it" in document["components"]["schemas"]["LeaseDraft"]["description"]
 
 
 async def test_an_operator_ends_a_task_that_waits(remote: Api) -> None:
@@ -146,6 +169,17 @@ async def test_the_field_is_named(
 ) -> None:
     refusal = await remote.refusal(422, "lease_invalid", method, path, json=body)
     assert [each["field"] for each in refusal["errors"]] == [field]
+
+
+async def test_what_a_name_and_a_token_are_is_told(remote: Api) -> None:
+    """In words, not as a regular expression; the token is not shown."""
+    refusal = await remote.refusal(422, "lease_invalid", "POST", LEASE, json={"worker": "a b"})
+    assert refusal["errors"][0]["message"] == "must be 1 to 64 letters, digits or ._:@-, got 'a b'"
+    for method, path in (("POST", "/tasks/t/heartbeat"), ("PUT", "/tasks/t/status")):
+        body = {"token": "mine", **({"status": "completed"} if method == "PUT" else {})}
+        refusal = await remote.refusal(422, "lease_invalid", method, path, json=body)
+        message = refusal["errors"][0]["message"]
+        assert message == "is not a token of a lease: give the token that came with the task"
 
 
 async def test_a_result_has_its_limits(remote: Api) -> None:

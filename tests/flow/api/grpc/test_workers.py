@@ -16,13 +16,6 @@ from tests.tools.waiting import eventually, in_time
 SECONDS, HALF = Duration(seconds=10), pb.Progress(fraction=0.5)
 
 
-@pytest.fixture
-async def remote(rpc: GrpcApi) -> GrpcApi:
-    """With a remote executor."""
-    await rpc.api.make_executor("resize", kind="remote")
-    return rpc
-
-
 async def submit(rpc: GrpcApi, count: int = 1) -> list[str]:
     async def requests() -> AsyncIterator[pb.AddTaskRequest]:
         for number in range(count):
@@ -130,6 +123,7 @@ async def test_a_client_that_is_gone_leases_nothing(remote: GrpcApi) -> None:
         ("UpdateTaskStatus", {"updates": [{"id": "t", "token": "x"}]}, "updates.0"),
         ("UpdateTaskStatus", {"updates": [{}] * 501}, "updates"),
         ("Heartbeat", {"leases": [{}] * 501}, "leases"),
+        ("UpdateTaskStatus", {"updates": [{"id": "t", "token": "x", "cancelled": {}}]}, "updates.0.token"),
         ("Heartbeat", {"leases": [{"progress": {"fraction": 2}}]}, "leases.0.progress.fraction"),
         ("CompleteTask", {"id": "t", "token": "x"}, "token"),
         ("CompleteTask", {"id": "t", "token": "x", "result_json": "{"}, "result_json"),
@@ -140,6 +134,7 @@ async def test_the_field_is_named(remote: GrpcApi, method: str, request_: dict[s
     refusal = await refused(made.read() if method == "StreamTasks" else made)
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "LEASE_INVALID")
     assert [*refusal.violations] == [field]
+    assert refusal.message == f"{field}: {refusal.violations[field]}"
 
 
 async def test_workers_are_not_audited(remote: GrpcApi) -> None:
