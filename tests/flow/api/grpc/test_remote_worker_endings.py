@@ -57,7 +57,7 @@ def _raise(exc: BaseException) -> Callable[[Task[Any]], object]:
         (_raise(Cancel()), Status.CANCELLED, "cancelled the task.", True),
         (_raise(KeyError("password=hunter2")), Status.RETRYING, "KeyError: 'password=", True),
         (_raise(SystemExit(3)), Status.RETRYING, "SystemExit: 3", True),
-        (lambda task: object(), Status.FAILED, "of type object, is no JSON", True),
+        (lambda task: object(), Status.FAILED, "of type object, is not JSON", True),
         (lambda task: "x" * 500_000, Status.FAILED, "returned 500002 bytes of JSON", True),
     ],
 )
