@@ -153,7 +153,7 @@ class Collector:
             reason=dead.reason,
             error=str(content) if isinstance(content, EnvelopeUnreadable) else _broker_says(dead),
             died_at=self._clock.now(),
-            queue=None if dead.queue is None else dead.queue,
+            queue=dead.queue,
             url=None if isinstance(content, EnvelopeUnreadable) else content.envelope.task.url,
             raw=dead.body,
             x_death=dead.x_death,

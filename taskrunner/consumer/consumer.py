@@ -42,8 +42,9 @@ from taskrunner.domain.webhook import WebhookSource
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
 
-# After an abort the store gets this long to take the interrupted attempts.
+# Seconds until a message is read again whose executor is not known yet.
 _READ_AGAIN = 1.0
+# After an abort the store gets this long to take the interrupted attempts.
 _ABORT_SETTLE = 3.0
 _STOPPED = Outcome(
     kind=OutcomeKind.INTERRUPTED, error="the consumer was stopped; this attempt does not count", counted=False

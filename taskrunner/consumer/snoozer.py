@@ -14,9 +14,10 @@ from taskrunner.consumer.backlog import WaitingDelivery
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import DeliveryDropped, Events, TaskAdopted, TasksSnoozed
-from taskrunner.domain.executor import UNSERVED_PAUSE, ExecutorKind, unserved
+from taskrunner.domain.executor import ExecutorKind
 from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.pauses import Pauses
+from taskrunner.domain.unserved import UNSERVED_PAUSE, unserved
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AcceptAnswer, Snooze, Store
 

@@ -16,21 +16,6 @@ BUILT_IN = "http"
 MAX_EXECUTORS = 200
 
 
-# The logger of what handlers of users tell; it has the level of our own log.
-TASK_LOGGER = "taskrunner.task"
-# The attribute of its records that has the data of the task, whose secrets are masked.
-TASK_DATA = "task_data"
-
-
-# Seconds until such a task is offered again. There may be many of them.
-UNSERVED_PAUSE = 60.0
-
-
-def unserved(name: str | None) -> str:
-    """What a task waits for whose executor has no handler in the consumer that got it."""
-    return f"a consumer with a handler for the executor {name}: the one that got the task has none"
-
-
 class ExecutorKind(StrEnum):
     """Who runs the tasks of an executor."""
 

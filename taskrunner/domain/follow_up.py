@@ -126,7 +126,7 @@ def _result(response: Response) -> dict[str, Any]:
         "sha256": response.sha256,
         "truncated": response.truncated,
         "undecodable": response.undecodable,
-        "url": masked_url(response.url),
+        "url": masked_url(response.url) or None,
         "redirects": response.redirects,
-        "http_version": response.http_version,
+        "http_version": response.http_version or None,
     }

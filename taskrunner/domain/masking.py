@@ -12,6 +12,8 @@ The promise, for answers, command output, error messages, logs and configuration
 - Settings marked as secret are not shown, except the address part of a URL.
 - Texts that others wrote, such as the message of a handler's exception, are shown without what looks like a
   secret, and without the secrets that the worker knows: those of its environment and of the task's data.
+- Of the data of a task, the value of a member is not shown if its name suggests a secret, at any depth. Who
+  runs the task gets all of it.
 - Request bodies are never shown: no answer has a field for them.
 """
 

@@ -63,10 +63,10 @@ from taskrunner.domain.events import (
     WorkersScaled,
     WorkerWrittenOff,
 )
-from taskrunner.domain.executor import TASK_LOGGER
 from taskrunner.domain.masking import logged_path, logged_url, strip_urls
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
+from taskrunner.domain.task_log import TASK_LOGGER
 
 LEVELS: Mapping[str, int] = {
     "debug": logging.DEBUG,

@@ -60,10 +60,10 @@ def handler(name: str, *, schema: Schema = None, **options: Unpack[Options]) -> 
     `schema` describes the data: a pydantic model, a TypedDict or a dataclass, of which the function gets an
     instance, or a JSON Schema.
     """
-    place = _place()
+    place = place_of_caller()
 
     def decorate(function: Callable[[Task[Any]], Result], /) -> Callable[[Task[Any]], Result]:
-        _add(name, function, schema, place, options)
+        add(name, function, schema, place, options)
         return function
 
     return decorate
@@ -71,7 +71,13 @@ def handler(name: str, *, schema: Schema = None, **options: Unpack[Options]) -> 
 
 def register(name: str, instance: Handler[Any], **options: Unpack[Options]) -> None:
     """Make an instance of a `Handler` class the handler of the executor `name`."""
-    _add(name, getattr(instance, "run", instance), getattr(instance, "schema", None), _place(), options)
+    add(
+        name,
+        getattr(instance, "run", instance),
+        getattr(instance, "schema", None),
+        place_of_caller(),
+        options,
+    )
 
 
 def dependency(
@@ -91,7 +97,8 @@ def use(*middleware: Middleware) -> None:
     REGISTRY.middleware += middleware
 
 
-def _add(name: str, function: Any, schema: Schema, place: str, options: Options) -> None:
+def add(name: str, function: Any, schema: Schema, place: str, options: Options) -> None:
+    """Note a handler that was registered at `place`."""
     # Whatever else it is has a finding.
     middleware: object = options.get("middleware", ())
     middleware = tuple(middleware) if isinstance(middleware, Iterable) else (middleware,)
@@ -101,7 +108,7 @@ def _add(name: str, function: Any, schema: Schema, place: str, options: Options)
     )
 
 
-def _place() -> str:
+def place_of_caller() -> str:
     """File and line of the caller's caller."""
     frame = sys._getframe(2)
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

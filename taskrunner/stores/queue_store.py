@@ -28,5 +28,5 @@ class QueueStore(ABC):
     async def live_task_in(self, queue: str) -> str | None:
         """The id of a task of this queue that has not ended; None if there is none.
 
-        A task that changes its status meanwhile may be missed.
+        A task that changes its status several times meanwhile may be missed.
         """

@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from taskrunner.domain.events import TaskSettled, TasksSnoozed
-from taskrunner.domain.executor import UNSERVED_PAUSE, ExecutorKind, unserved
+from taskrunner.domain.executor import ExecutorKind
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.progress import Progress
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.unserved import UNSERVED_PAUSE, unserved
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.python.result import outcome_of
 from tests.flow.local_runner import DEADLINE, OK, LocalRunner

@@ -91,6 +91,17 @@ def test_an_end_without_a_run_is_told_too() -> None:
     assert (data["outcome"], data["result"]) == (None, None)
 
 
+def test_what_no_request_has_is_null() -> None:
+    """As in an answer of the API: the result of a handler has no URL and no version of HTTP."""
+    outcome = Outcome(kind=OutcomeKind.OK, response=Response(body=b"{}", size_bytes=2, http_version=""))
+    task = told(replace(TASK, url=None, executor="resize_image"), Status.SUCCEEDED, outcome)
+    assert task is not None
+    data = json.loads(task.body or "")["data"]
+    assert (data["executor"], data["url"], data["method"]) == ("resize_image", None, None)
+    assert (data["result"]["status_code"], data["result"]["url"]) == (None, None)
+    assert data["result"]["http_version"] is None
+
+
 def test_a_callback_has_none() -> None:
     """However often it fails, nobody is told of that: no loop."""
     task = told(TASK)

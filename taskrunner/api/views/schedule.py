@@ -8,6 +8,7 @@ import msgspec
 
 from taskrunner.api.views.view import View
 from taskrunner.domain.json_text import join, members
+from taskrunner.domain.masked_data import masked_data
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.task import AwareDatetime
@@ -70,7 +71,7 @@ def _template(text: str, masking: Masking) -> Mapping[str, Any]:
     if shown.get("url"):
         shown["url"] = masked_url(shown["url"])
     if data is not None:
-        shown["data"] = msgspec.Raw(data.encode("utf-8", "replace"))
+        shown["data"] = msgspec.Raw(masked_data(data).encode("utf-8", "replace"))
     if shown.get("callback"):
         shown["callback"] = {**shown["callback"], "url": masked_url(shown["callback"]["url"])}
     return {**shown, "has_body": bodies != ["null", "null"]}

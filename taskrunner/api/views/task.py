@@ -8,6 +8,7 @@ import msgspec
 from taskrunner.api.views.view import View
 from taskrunner.domain.callback import Callback
 from taskrunner.domain.dedup import Dedup, DedupMode
+from taskrunner.domain.masked_data import masked_data
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
 from taskrunner.domain.progress import Progress
@@ -322,7 +323,7 @@ class TaskPage(View):
 def _data(text: str | None) -> msgspec.Raw | None:
     if text is None or len(text) > _MAX_DATA_CHARS:
         return None
-    return msgspec.Raw(text.encode("utf-8", "replace"))
+    return msgspec.Raw(masked_data(text).encode("utf-8", "replace"))
 
 
 def as_text(content: bytes, *, cut: bool) -> str | None:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from taskrunner.domain.executor import TASK_LOGGER, UNSERVED_PAUSE, unserved
 from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.task_log import TASK_LOGGER
+from taskrunner.domain.unserved import UNSERVED_PAUSE, unserved
 from taskrunner.handlers.base import AttemptContext, Handler
 from taskrunner.handlers.python.attempt_watch import AttemptStopped
 from taskrunner.handlers.python.definition import HandlerDefinition
@@ -30,6 +31,8 @@ UNREADABLE = (
     "The handler raised an exception that cannot be read: have its class call super().__init__(), and leave "
     "error and delay as they are."
 )
+# How the errors of `Cancel` and `Snooze` begin; then comes the reason.
+CANCELLED_THE_TASK = "The handler cancelled the task"
 _CANCELLED = Outcome(kind=OutcomeKind.CANCELLED, error="The attempt was cancelled while it ran.")
 
 
@@ -194,14 +197,19 @@ def _outcome_of_ending(ending: Ending, reason: str | None) -> Outcome:
             error = reason or "The handler failed the task."
             return Outcome(kind=OutcomeKind.HANDLER_ERROR, retryable=False, error=error)
         case Snooze() if delay is not None:
-            error = f"The handler put the task off for {delay:.15g} s{_because(reason)}"
+            error = f"{put_off(delay)}{_because(reason)}"
             return Outcome(kind=OutcomeKind.INTERRUPTED, counted=False, due_in=delay, error=error)
         case Cancel():
-            error = f"The handler cancelled the task{_because(reason)}"
+            error = f"{CANCELLED_THE_TASK}{_because(reason)}"
             return Outcome(kind=OutcomeKind.CANCELLED, error=error)
         case _:
             error = reason or "The handler asked for another attempt."
             return Outcome(kind=OutcomeKind.HANDLER_ERROR, due_in=delay, error=error)
+
+
+def put_off(delay: float) -> str:
+    """See `CANCELLED_THE_TASK`."""
+    return f"The handler put the task off for {delay:.15g} s"
 
 
 def _cancel(loop: asyncio.AbstractEventLoop, running: "asyncio.Task[Any]") -> None:

@@ -7,7 +7,7 @@ from taskrunner.stores.redis.redis_connection import RedisPart
 
 
 class RedisNamedValues(RedisPart):
-    """What keeps webhooks and executors, encoded, in a hash of this name."""
+    """What keeps webhooks, executors and queues, encoded, in a hash of this name."""
 
     async def _save_named(self, kept_in: str, name: str, value: bytes, expected: bytes) -> bool:
         return bool(await self.run("save_named", kept_in, name, value, expected))

@@ -4,28 +4,37 @@ from collections.abc import Sequence
 
 from taskrunner.domain.codec import encode
 from taskrunner.domain.declared_queues import StoredQueue
-from taskrunner.domain.status import LIVE
+from taskrunner.domain.status import Status
 from taskrunner.stores.queue_store import QueueStore, decode_queue
-from taskrunner.stores.redis.fields import pairs
-from taskrunner.stores.redis.redis_connection import RedisPart
+from taskrunner.stores.redis.named_values import RedisNamedValues
 
+_KEPT_IN = "queues"
 # Tasks that one call looks at: a millisecond of the server.
 _LOOKED_AT = 1000
+# In the direction in which tasks change, so that one that does between two calls is met where it arrives. An
+# attempt that ends makes its task wait again, so waiting ones are looked at once more.
+_STATUSES = (
+    Status.SCHEDULED,
+    Status.RETRYING,
+    Status.QUEUED,
+    Status.RUNNING,
+    Status.SCHEDULED,
+    Status.RETRYING,
+)
 
 
-class RedisQueueStore(RedisPart, QueueStore):
+class RedisQueueStore(RedisNamedValues, QueueStore):
     async def save_queue(self, queue: StoredQueue) -> None:
-        await self._connection.call("HSET", f"{self._prefix}queues", queue.name, encode(queue))
+        await self._connection.call("HSET", f"{self._prefix}{_KEPT_IN}", queue.name, encode(queue))
 
     async def queues(self) -> Sequence[StoredQueue]:
-        found = dict(pairs(await self._connection.call("HGETALL", f"{self._prefix}queues")))
-        return [decode_queue(found[name]) for name in sorted(found)]
+        return [decode_queue(each) for each in await self._all_named(_KEPT_IN)]
 
     async def delete_queue(self, name: str) -> bool:
-        return bool(await self._connection.call("HDEL", f"{self._prefix}queues", name))
+        return bool(await self._connection.call("HDEL", f"{self._prefix}{_KEPT_IN}", name))
 
     async def live_task_in(self, queue: str) -> str | None:
-        for status in sorted(LIVE):
+        for status in _STATUSES:
             seen = 0
             while True:
                 found, looked_at = await self.run("live_task_in", queue, status, seen, _LOOKED_AT)

@@ -9,10 +9,13 @@ from taskrunner.domain.codec import encode
 from taskrunner.domain.declared_queues import StoredQueue
 from taskrunner.domain.status import LIVE
 from taskrunner.stores.queue_store import QueueStore, decode_queue
+from taskrunner.stores.sql.named_values import NamedValues
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.statement import TEXT, IncomingRows, parameter, query, statement
 from taskrunner.stores.sql.tables import queues, tasks
+
+_KEPT = NamedValues(queues)
 
 
 class SqlQueueStore(SqlPart, QueueStore):
@@ -27,8 +30,7 @@ class SqlQueueStore(SqlPart, QueueStore):
         await self._connection.write(save)
 
     async def queues(self) -> Sequence[StoredQueue]:
-        rows = await self._connection.read(lambda session: session.fetch(_all))
-        return sorted((decode_queue(row[0].encode()) for row in rows), key=lambda each: each.name)
+        return [decode_queue(each) for each in await _KEPT.all(self._connection)]
 
     async def delete_queue(self, name: str) -> bool:
         removed = await self._connection.write(lambda session: session.run(_delete, chosen=name))
@@ -47,11 +49,6 @@ def _insert(_: IncomingRows) -> Executable:
 @statement
 def _delete(_: IncomingRows) -> Executable:
     return delete(queues).where(queues.c.name == parameter("chosen", TEXT))
-
-
-@query
-def _all(_: IncomingRows) -> "Select[Any]":
-    return select(queues.c.encoded)
 
 
 @query

@@ -40,6 +40,10 @@ HEADERS = {
 }
 CALLBACK = {"url": f"https://hook.example/?key={SECRET}"}
 TASK = {"url": URL, "method": "POST", "headers": HEADERS, "body": SECRET, "callback": CALLBACK}
+DATA_TASK = {
+    "executor": "resize_image",
+    "data": {"api_key": SECRET, "steps": [{"password": [SECRET]}], "width": 5},
+}
 ANSWERED = (
     ("Set-Cookie", f"sid={SECRET}"),
     ("Location", f"/next?code={SECRET}&jwt={SECRET}"),
@@ -142,6 +146,14 @@ async def test_no_route_no_log_and_no_metric_shows_a_secret(api: Api, log: io.By
         assert await ask("POST", "/tasks", json={**TASK, "id": task_id}) == 202
         await api.finish(task_id, status, Response(status=500, headers=ANSWERED))
     assert await ask("POST", "/schedules", json=SCHEDULE) == 201
+    assert await ask("PUT", "/executors/resize_image", json={"kind": "python"}) == 201
+    for task_id in ("e", "waiting"):
+        assert await ask("POST", "/tasks", json={**DATA_TASK, "id": task_id}) == 202
+    await api.finish("e", Status.FAILED, Response(body=b"{}", size_bytes=2))
+    for task_id in ("e", "waiting"):
+        assert await ask("GET", f"/tasks/{task_id}") == 200
+    assert await ask("POST", "/schedules", json={**SCHEDULE, "name": "e", "task": DATA_TASK}) == 201
+    assert await ask("GET", "/schedules/e") == 200
     for task in UNFIT:
         assert await ask("POST", "/tasks", json=task) == 422, task
         assert await ask("POST", "/tasks/batch", json=[task]) == 200

@@ -1,6 +1,6 @@
 """The gRPC API in this process, beside the HTTP API and on the same parts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import grpc
 import pytest
@@ -9,6 +9,7 @@ from taskrunner.api.access_settings import AccessSettings
 from taskrunner.grpc.settings import GrpcSettings
 from tests.flow.api.grpc.harness import GrpcApi, serving
 from tests.flow.api.harness import Api
+from tests.tools.handlers import own_registry
 
 
 @pytest.fixture
@@ -27,3 +28,17 @@ async def rpc(
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
     ):
         yield GrpcApi(api, server, channel)
+
+
+@pytest.fixture
+async def remote(rpc: GrpcApi) -> GrpcApi:
+    """With a remote executor."""
+    await rpc.api.make_executor("resize", kind="remote")
+    return rpc
+
+
+@pytest.fixture
+def registry() -> Iterator[None]:
+    """Of the test's own, for what handlers it registers."""
+    with own_registry():
+        yield

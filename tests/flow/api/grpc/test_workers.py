@@ -16,13 +16,6 @@ from tests.tools.waiting import eventually, in_time
 SECONDS, HALF = Duration(seconds=10), pb.Progress(fraction=0.5)
 
 
-@pytest.fixture
-async def remote(rpc: GrpcApi) -> GrpcApi:
-    """With a remote executor."""
-    await rpc.api.make_executor("resize", kind="remote")
-    return rpc
-
-
 async def submit(rpc: GrpcApi, count: int = 1) -> list[str]:
     async def requests() -> AsyncIterator[pb.AddTaskRequest]:
         for number in range(count):
