@@ -14,7 +14,7 @@ from typing import Any, Unpack
 import grpc
 
 from taskrunner.domain.errors import HandlersInvalid, SetupError
-from taskrunner.domain.remote_lease import WORKER_PATTERN, is_worker_name
+from taskrunner.domain.remote_lease import check_worker_name
 from taskrunner.handlers.python.definition import Handler
 from taskrunner.handlers.python.findings import findings_of
 from taskrunner.handlers.python.handler import PythonHandler
@@ -64,9 +64,10 @@ class RemoteWorker:
         grace: float = 20.0,
         max_result_bytes: int = MAX_RESULT_BYTES,
     ) -> None:
-        self.name = _default_name() if name is None else name
-        if not is_worker_name(self.name):
-            raise ValueError(f"name must match {WORKER_PATTERN}, got {self.name!r}")
+        try:
+            self.name = _default_name() if name is None else check_worker_name(name)
+        except ValueError as exc:
+            raise ValueError(f"name {exc}") from exc
         if concurrency < 1:
             raise ValueError(f"concurrency must be at least 1, got {concurrency!r}")
         self._connection = Connection(address, key, tls)

@@ -14,7 +14,7 @@ from tests.flow.api.grpc.harness import GrpcApi, bearer
 from tests.tools.waiting import eventually, in_time
 
 PAGE = (Path(__file__).parents[4] / "docs/grpc.md").read_text(encoding="utf-8")
-CLIENT, WORKER = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+CLIENT, WORKER = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[:2]
 
 
 async def test_the_client_tells_the_statuses_by_name(rpc: GrpcApi) -> None:

@@ -184,7 +184,7 @@ async def test_what_is_wrong_at_the_start_is_told(rpc: GrpcApi) -> None:
     handler("unheard_of")(later)
     with pytest.raises(WorkerRefused, match=r"executor unheard_of: NOT_FOUND"):
         await RemoteWorker(rpc.address).serve()
-    with pytest.raises(ValueError, match="name must match"):
+    with pytest.raises(ValueError, match="name must be 1 to 64 letters"):
         RemoteWorker(rpc.address, name="a b")
     with pytest.raises(ValueError, match="concurrency must be at least 1"):
         RemoteWorker(rpc.address, concurrency=0)
