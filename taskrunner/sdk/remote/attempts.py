@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 _PROGRESS_INTERVAL, _OVERDUE = 1.0, 2.0
 # Of one call.
 _MOST_BEATS = 500
+# The states of a lease whose attempt is to stop.
+_OVER = (pb.LEASE_STATE_CANCELLED, pb.LEASE_STATE_LOST, pb.LEASE_STATE_ENDED)
 
 
 @dataclass(slots=True, eq=False)
@@ -131,7 +133,7 @@ class Attempts:
         for each, found, state in zip(beats, progress, answer.leases, strict=True):
             each.beat_at, each.told = now, found
             # An attempt that has timed out is ended by its own deadline, and says so.
-            if state.state in (pb.LEASE_STATE_CANCELLED, pb.LEASE_STATE_LOST):
+            if state.state in _OVER:
                 each.context.cancelled = True
 
 

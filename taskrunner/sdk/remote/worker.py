@@ -64,11 +64,10 @@ class RemoteWorker:
         grace: float = 20.0,
         max_result_bytes: int = MAX_RESULT_BYTES,
     ) -> None:
-        self.name = _default_name() if name is None else name
         try:
-            check_worker_name(self.name)
+            self.name = _default_name() if name is None else check_worker_name(name)
         except ValueError as exc:
-            raise ValueError(f"name {exc}") from None
+            raise ValueError(f"name {exc}") from exc
         if concurrency < 1:
             raise ValueError(f"concurrency must be at least 1, got {concurrency!r}")
         self._connection = Connection(address, key, tls)
