@@ -37,7 +37,31 @@ _QUEUE = "queue:medium"
 _FETCH = "HttpHandler.run"
 _HANDLERS = "handlers/"
 # Services that a task does not wait for.
-_BESIDE = frozenset({"affinity", "autoscaler", "host watch", "lease keeper"})
+_BESIDE = frozenset(
+    {
+        "affinity",
+        "autoscaler",
+        "broker refill",
+        "cleaner",
+        "executor watch",
+        "handler registration",
+        "host watch",
+        "key watch",
+        "lease keeper",
+        "operation runner",
+        "outage reminder",
+        "pause watch",
+        "process reporter",
+        "queue watch",
+        "relay",
+        "remote work",
+        "scheduler",
+        "sessions",
+        "storage quota",
+        "task quota",
+        "webhook watch",
+    }
+)
 # Behind the seams of store and broker, the path has other files for each adapter.
 _ADAPTERS = ("stores/", "brokers/")
 # Used everywhere: a reader knows them after the first task.
