@@ -57,8 +57,9 @@ def read_end(session: Session) -> tuple[ChangeLog, int] | None:
     rows = session.fetch(_bounds)
     if not rows:
         return None
-    start_major, _, last, oldest, following, secret = rows[0]
-    return ChangeLog(end=_end(start_major, last, oldest), secret=bytes.fromhex(secret)), following
+    start_major, start_minor, last, oldest, following, secret = rows[0]
+    end = _end(ChangeId(start_major, start_minor), last, oldest)
+    return ChangeLog(end=end, secret=bytes.fromhex(secret)), following
 
 
 def read_changes(
@@ -71,7 +72,8 @@ def read_changes(
     if not bounds:
         return None
     start_major, start_minor, last, oldest, *_ = bounds[0]
-    if not (start_major, start_minor) <= after <= _end(start_major, last, oldest):
+    start = ChangeId(start_major, start_minor)
+    if not start <= after <= _end(start, last, oldest):
         return None
     return sorted((major, minor, task_id, status) for major, minor, task_id, status in found)
 
@@ -91,8 +93,9 @@ def is_logged() -> ColumnElement[bool]:
     return select(change_log.c.name).exists()
 
 
-def _end(start_major: int, last: int, oldest: int) -> ChangeId:
-    return ChangeId(start_major, last) if oldest == NO_TRANSACTION else ChangeId(oldest, 0)
+def _end(start: ChangeId, last: int, oldest: int) -> ChangeId:
+    """Not before the start: a transaction of others may be open since before it."""
+    return ChangeId(start.major, last) if oldest == NO_TRANSACTION else max(start, ChangeId(oldest, 0))
 
 
 def _number(function: str) -> str:

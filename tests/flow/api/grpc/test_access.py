@@ -66,7 +66,10 @@ async def test_each_method_needs_the_scopes_of_its_route(rpc: GrpcApi, full_name
         ((*fit, *fit), grpc.StatusCode.INVALID_ARGUMENT, "BAD_HEADER"),
         (lacking, grpc.StatusCode.PERMISSION_DENIED, "SCOPE_MISSING"),
     ):
-        refusal = await refused(call(rpc, method, metadata))
+        for _ in range(20):
+            refusal = await refused(call(rpc, method, metadata))
+            if (refusal.code, refusal.reason) != (grpc.StatusCode.INTERNAL, ""):
+                break  # else the client's own error: it wrote to a call that was refused meanwhile
         assert (refusal.code, refusal.reason) == (code, reason)
     if method.startswith(NAMING):
         assert (await refused(call(rpc, method, fit))).code is grpc.StatusCode.NOT_FOUND
