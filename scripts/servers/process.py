@@ -133,7 +133,10 @@ def _group(user: str | None) -> int | None:
 
 
 def _start_time(pid: int) -> int | None:
-    """Field 22 of /proc/PID/stat; `_GONE` for an ended process or a zombie; None without /proc."""
+    """Field 22 of /proc/PID/stat; `_GONE` for an ended process or a zombie; None without /proc.
+
+    The first thread may be a zombie while another still ends (field 20 counts them), and keeps the ports.
+    """
     if not Path("/proc/self/stat").exists():
         return None
     try:
@@ -141,4 +144,4 @@ def _start_time(pid: int) -> int | None:
     except OSError:
         return _GONE
     fields = stat.rpartition(")")[2].split()
-    return _GONE if fields[0] in "ZX" else int(fields[19])
+    return _GONE if fields[0] in "ZX" and int(fields[17]) <= 1 else int(fields[19])
