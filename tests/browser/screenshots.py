@@ -1,6 +1,6 @@
 """Pictures of every page of the console, in light, dark and on a phone.
 
-python tests/browser/screenshots.py FOLDER [PAGE...]
+python tests/browser/screenshots.py FOLDER [--png] [PAGE...]
 """
 
 import sys
@@ -25,7 +25,7 @@ SHOTS = (("light", "light", WIDE), ("dark", "dark", WIDE), ("phone", "light", PH
 _QUALITY = 80
 
 
-def take(browser: Browser, server: Server, folder: Path, names: Sequence[str]) -> None:
+def take(browser: Browser, server: Server, folder: Path, names: Sequence[str], *, png: bool) -> None:
     """One picture for each page and look."""
     for look, theme, size in SHOTS:
         context = browser.new_context(locale="en-GB", viewport=size, color_scheme=theme)  # type: ignore[arg-type]  # literals
@@ -33,8 +33,12 @@ def take(browser: Browser, server: Server, folder: Path, names: Sequence[str]) -
         for name in names:
             console.open(name, PAGES.get(name))
             console.is_loaded()
-            path = folder / f"console-{name.replace('/', '-').partition('?')[0]}-{look}.jpg"
-            console.page.screenshot(path=path, type="jpeg", quality=_QUALITY)
+            path = (
+                folder
+                / f"console-{name.replace('/', '-').partition('?')[0]}-{look}.{'png' if png else 'jpg'}"
+            )
+            # Playwright takes the type from the name.
+            console.page.screenshot(path=path, quality=None if png else _QUALITY)
             print(path, path.stat().st_size)
         context.close()
 
@@ -49,7 +53,8 @@ def main(folder: Path, names: Sequence[str]) -> None:
     ):
         seeded = seed(server)
         browser = launch(playwright)
-        take(browser, server, folder, names or [*PAGES, f"tasks/{seeded['failed']}"])
+        pages = [name for name in names if name != "--png"] or [*PAGES, f"tasks/{seeded['failed']}"]
+        take(browser, server, folder, pages, png="--png" in names)
         browser.close()
 
 
