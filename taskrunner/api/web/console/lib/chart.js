@@ -1,7 +1,7 @@
 // Lines over time, drawn by uPlot. The colours are those of the style's tokens, in the theme that is shown.
 import { html, useEffect, useRef, useState } from "../vendor/view.js";
 import uPlot from "../vendor/uplot.js";
-import { language } from "./ui.js";
+import { locale } from "./ui.js";
 
 const HEIGHT = 176;
 
@@ -46,7 +46,7 @@ export function Chart({ label, times, lines, range }) {
 }
 
 /** @param {number} seconds */
-const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString(language);
+const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString(locale);
 
 /**
  * @param {HTMLElement} element @param {{current: {lines: Line[], range?: [number, number]}}} shown @param {(index: number | null) => void} tell
@@ -58,6 +58,7 @@ function options(element, shown, tell) {
   return {
     width: element.clientWidth,
     height: HEIGHT,
+    padding: [8, 8, 0, 0],
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, points: { size: 6 } },
     scales: {
@@ -65,7 +66,7 @@ function options(element, shown, tell) {
       y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ high) => [0, Math.max(high || 0, 0.001) * 1.1] },
     },
     axes: [
-      { ...axis, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((each) => new Date(each * 1000).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" })) },
+      { ...axis, size: 24, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((each) => new Date(each * 1000).toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" })) },
       { ...axis, size: 58, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((each) => shown.current.lines[0].format(each)) },
     ],
     series: [{}, ...shown.current.lines.map((line) => ({ label: line.name, stroke: colour(element, `--chart-${line.color}`), width: 1.5, points: { show: false }, spanGaps: false }))],

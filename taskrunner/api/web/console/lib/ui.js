@@ -8,6 +8,8 @@ const CHOICE = "taskrunner.language";
 /** @type {Record<string, string | Record<string, string>>} */
 let words = {};
 export let language = "en";
+/** The language with the region, for times and numbers. */
+export let locale = "en";
 let plural = new Intl.PluralRules("en");
 let numbers = new Intl.NumberFormat("en");
 let relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
@@ -25,10 +27,11 @@ export async function loadLanguage() {
   language = wanted();
   words = (await import(`../locales/${language}.js`)).default;
   document.documentElement.lang = language;
+  locale = navigator.languages.find((name) => name.startsWith(language)) || language;
   plural = new Intl.PluralRules(language);
-  numbers = new Intl.NumberFormat(language);
-  relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
-  exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
+  numbers = new Intl.NumberFormat(locale);
+  relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "narrow" });
+  exact = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
 }
 
 /** The page is loaded anew in another language. @param {string} name */
@@ -66,7 +69,7 @@ export function number(value) {
 
 /** 0.984 as 98.4 %. @param {number | null} fraction */
 export function percent(fraction) {
-  return fraction === null ? "–" : new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 }).format(fraction);
+  return fraction === null ? "–" : new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 }).format(fraction);
 }
 
 const SPANS = /** @type {const} */ ([["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]]);
@@ -85,7 +88,7 @@ export function duration(seconds) {
 
 /** @param {number} value @param {string} name */
 function unit(value, name) {
-  return new Intl.NumberFormat(language, { style: "unit", unit: name, unitDisplay: "short" }).format(value);
+  return new Intl.NumberFormat(locale, { style: "unit", unit: name, unitDisplay: "short" }).format(value);
 }
 
 /** @param {number | null | undefined} bytes */

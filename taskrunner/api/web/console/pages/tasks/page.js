@@ -200,7 +200,7 @@ function merged(list, tasks, status) {
 function TaskList() {
   const { query } = useCell(place);
   const conditions = conditionsOf(query);
-  const path = withQuery("tasks", { limit: PAGE_SIZE, view: "basic", sort: query.get("sort"), ...conditions });
+  const path = withQuery("tasks", { limit: PAGE_SIZE, view: "basic", fields: "result", sort: query.get("sort"), ...conditions });
   const { list, stream, more, showFresh } = useTaskList(path, conditions);
   const counts = useAsk("stats", { every: 5 });
   const [selected, select] = useState(/** @type {Set<string>} */ (new Set()));
@@ -248,9 +248,9 @@ function TaskList() {
       <span class="grow">${some ? (all ? t("tasks.selected.all") : t("tasks.selected", { count: selected.size })) : html`<span class="soft">${t("tasks.selected.none")}</span>`}
         ${some && !all && html`<button type="button" class="link" onClick=${() => selectAll(true)}>${t("tasks.select.all")}</button>`}
         ${some && html`<button type="button" class="link" onClick=${() => (select(new Set()), selectAll(false))}>${t("tasks.select.none")}</button>`}</span>
+      ${list && list.fresh.size > 0 && html`<button type="button" class="primary" onClick=${showFresh}>${t("tasks.fresh", { count: list.fresh.size })}</button>`}
       ${["cancel", "requeue", "delete"].map((action) => html`<${Button} key=${action} needs="operate" why=${some ? "" : t("tasks.selected.none")} kind=${action === "delete" ? "danger" : ""} onClick=${() => setDialog(action)}>${t(`bulk.${action}`)}</${Button}>`)}
     </div>
-    <div class="fresh">${list && list.fresh.size > 0 && html`<button type="button" class="primary" onClick=${showFresh}>${t("tasks.fresh", { count: list.fresh.size })}</button>`}</div>
     ${list?.error && html`<${Failure} error=${list.error} retry=${showFresh} />`}
     ${!list && html`<${Loading} lines=${12} />`}
     ${list && !list.error && !tasks.length && html`<${Empty} title=${t(Object.keys(conditions).length ? "tasks.none.match" : "tasks.none")}><p class="soft">${t(Object.keys(conditions).length ? "tasks.none.match.next" : "tasks.none.next")}</p></${Empty}>`}
