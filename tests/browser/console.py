@@ -18,8 +18,8 @@ from tests.tools.waiting import PATIENCE, wait_for
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 AXE = REPOSITORY / "scripts" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
-# Nothing here waits for more than a second on an idle machine.
-expect.set_options(timeout=8000)
+# Milliseconds: nothing here takes more than a second on an idle machine.
+expect.set_options(timeout=PATIENCE * 250)
 
 
 @dataclass(frozen=True, kw_only=True)

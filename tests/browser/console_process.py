@@ -30,9 +30,17 @@ SETTINGS = {
 }
 
 
+async def echo(request: web.Request) -> web.Response:
+    """`GET /echo?body=TEXT&type=MEDIA-TYPE` answers that body."""
+    headers = {"Content-Type": request.query.get("type", "text/plain")}
+    return web.Response(body=request.query["body"].encode(), headers=headers)
+
+
 async def serve(folder: Path, key: str | None) -> int:
     """Until a signal."""
-    runner = web.AppRunner(build_target(), access_log=None, shutdown_timeout=0.1)
+    target_app = build_target()
+    target_app.router.add_get("/echo", echo)
+    runner = web.AppRunner(target_app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, ADDRESS, 0).start()
     keys = {"Api.keys": f"boss={key}", "Api.auth": Auth.KEYS.value} if key else {}

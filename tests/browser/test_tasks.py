@@ -12,12 +12,12 @@ TOMORROW = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 def test_tasks_are_filtered_by_what_is_typed(console: Console) -> None:
     """The address has the filter, so that it can be sent to a colleague."""
     server = console.server
-    server.ended(server.submit(labels={"team": "red"}), "succeeded")
-    server.ended(server.submit(labels={"team": "blue"}), "succeeded")
+    server.ended(server.submit(labels={"filter": "red"}), "succeeded")
+    server.ended(server.submit(labels={"filter": "blue"}), "succeeded")
     console.open("tasks", "Tasks")
     console.press("/")
-    console.page.keyboard.type("label:team=red\n")
-    console.expect_query(label="team%3Dred")
+    console.page.keyboard.type("label:filter=red\n")
+    console.expect_query(label="filter%3Dred")
     expect(console.page.locator("tbody tr")).to_have_count(1)
     console.page.reload()
     expect(console.page.locator("tbody tr")).to_have_count(1)

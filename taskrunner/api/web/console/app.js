@@ -6,11 +6,12 @@ import { html, render, useEffect, useState } from "./vendor/view.js";
 /**
  * The pages, in the order of the navigation. `name` begins the address (`#/tasks/…`) and names the words
  * (`page.tasks`); `key` follows `g`; `load` imports the module, whose default export is the page's component.
- * @type {{name: string, key: string, group: string, load: () => Promise<{default: any}>}[]}
+ * @type {{name: string, key: string, group: string, load: () => Promise<{default: any}>,
+ * one?: () => Promise<{default: any}>}[]} `one` is the page of one of them, whose id is the next part of the address
  */
 export const PAGES = [
   { name: "overview", key: "o", group: "watch", load: () => import("./pages/overview/page.js") },
-  { name: "tasks", key: "t", group: "watch", load: () => import("./pages/tasks/page.js") },
+  { name: "tasks", key: "t", group: "watch", load: () => import("./pages/tasks/page.js"), one: () => import("./pages/task/page.js") },
 ];
 
 /** @typedef {{name: string, rest: string[], query: URLSearchParams}} Place */
@@ -158,7 +159,7 @@ const OVERLAYS = { palette: () => import("./shell/palette.js"), help: () => impo
 
 function Console() {
   const who = useCell(access);
-  const { name } = useCell(place);
+  const { name, rest } = useCell(place);
   const shown = useCell(overlay);
   const [error, setError] = useState(/** @type {Error | null} */ (null));
   const learn = () => {
@@ -175,9 +176,15 @@ function Console() {
   const page = /** @type {typeof PAGES[0]} */ (PAGES.find((each) => each.name === name));
   return html`<a class="skip" href="#main" onClick=${skip}>${t("nav.skip")}</a>
     <${Navigation} />
-    <main id="main" tabindex="-1" lang=${language}><${Offline} />${who.state === "in" && html`<${Lazy} load=${page.load} name=${name} />`}</main>
+    <main id="main" tabindex="-1" lang=${language}><${Offline} />${who.state === "in" && shownPage(page, rest)}</main>
     ${shown && html`<${Lazy} load=${OVERLAYS[shown]} name=${shown} close=${() => overlay.set("")} />`}
     <${Toasts} />`;
+}
+
+/** The page, or that of one of what it lists. @param {typeof PAGES[0]} page @param {string[]} rest */
+function shownPage(page, [id]) {
+  if (id && page.one) return html`<${Lazy} key=${id} load=${page.one} name=${`${page.name}/one`} id=${id} />`;
+  return html`<${Lazy} key=${page.name} load=${page.load} name=${page.name} />`;
 }
 
 /** @param {Event} event */

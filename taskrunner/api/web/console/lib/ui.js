@@ -245,3 +245,9 @@ export const Choice = ({ name, value, choices, choose }) => html`<div class="cho
 
 /** Names with values. @param {{rows: [string, any][]}} props */
 export const Facts = ({ rows }) => html`<dl class="facts">${rows.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+
+/** What a task asks for: its request, or the executor of one that is no request. @param {any} task */
+export function subject(task) {
+  const request = task.url ? `${task.method} ${task.url}` : "";
+  return task.executor ? [task.executor, request].filter(Boolean).join(": ") : request;
+}

@@ -1,7 +1,7 @@
-// The page of tasks: a list that is filtered by its address and stays still while it is read; one task below it.
+// The page of tasks: a list that is filtered by its address and stays still while it is read.
 import { address, changeQuery, go, Lazy, place, useKeys } from "../../app.js";
 import { ask, useAsk, useCell, useEvents, withQuery } from "../../lib/api.js";
-import { Button, Empty, Failure, Head, Loading, named, number, Scroll, size, Status, t, Time } from "../../lib/ui.js";
+import { Button, Empty, Failure, Head, Loading, named, number, Scroll, size, Status, subject, t, Time } from "../../lib/ui.js";
 import { html, useCallback, useEffect, useRef, useState } from "../../vendor/view.js";
 
 const PAGE_SIZE = 50;
@@ -84,12 +84,6 @@ function FilterBar({ conditions, tasks, change }) {
     <datalist id="suggestions">${suggestions(typed, tasks).map((each) => html`<option key=${each} value=${each} />`)}</datalist>
     <button>${t("filter.add")}</button>
   </form>`;
-}
-
-/** What a task asks for: its request, or the executor of one that is no request. @param {any} task */
-export function subject(task) {
-  const request = task.url ? `${task.method} ${task.url}` : "";
-  return task.executor ? [task.executor, request].filter(Boolean).join(": ") : request;
 }
 
 /** Why it is where it is, or what it has brought. @param {any} task */
@@ -197,10 +191,10 @@ function merged(list, tasks, status) {
   return { ...list, fresh, tasks: list.tasks.map((task) => known.get(task.id) ?? task) };
 }
 
-function TaskList() {
+export default function Tasks() {
   const { query } = useCell(place);
   const conditions = conditionsOf(query);
-  const path = withQuery("tasks", { limit: PAGE_SIZE, view: "basic", fields: "result", sort: query.get("sort"), ...conditions });
+  const path = withQuery("tasks", { limit: PAGE_SIZE, view: "basic", fields: "executor,result", sort: query.get("sort"), ...conditions });
   const { list, stream, more, showFresh } = useTaskList(path, conditions);
   const counts = useAsk("stats", { every: 5 });
   const [selected, select] = useState(/** @type {Set<string>} */ (new Set()));
@@ -261,9 +255,4 @@ function TaskList() {
     ${dialog === "views" && html`<${Lazy} load=${() => import("./views.js")} name="views" query=${query.toString()} close=${() => setDialog("")} />`}
     ${["cancel", "requeue", "delete"].includes(dialog) && html`<${Lazy} load=${() => import("./bulk.js")} name=${dialog} action=${dialog} ids=${chosen} conditions=${conditions}
       close=${() => setDialog("")} done=${() => (select(new Set()), selectAll(false), showFresh())} />`}`;
-}
-
-export default function Tasks() {
-  const { rest } = useCell(place);
-  return rest[0] ? html`<${Lazy} load=${() => import("../task/page.js")} name="task" key=${rest[0]} id=${rest[0]} />` : html`<${TaskList} />`;
 }
