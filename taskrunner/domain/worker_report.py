@@ -23,10 +23,20 @@ class WorkerProcessReport(Value):
     last_loss: str | None
 
 
+class ScalingChange(Value):
+    """The autoscaler changed the number of workers."""
+
+    at: datetime
+    before: int
+    after: int
+    reason: str
+
+
 class WorkerReport(Value):
     """A consumer. `threads` are its workers, between `min_threads` and `max_threads`.
 
-    `target` and `last_decision` are the autoscaler's. `running` are the longest of the `in_flight` attempts.
+    `target` and `last_decision` are the autoscaler's, `changes` its newest changes.
+    `running` are the longest of the `in_flight` attempts.
     """
 
     id: str
@@ -46,3 +56,4 @@ class WorkerReport(Value):
     in_flight: int
     processes: tuple[WorkerProcessReport, ...]
     running: tuple[RunningAttempt, ...]
+    changes: tuple[ScalingChange, ...] = ()

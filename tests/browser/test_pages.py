@@ -49,7 +49,7 @@ def test_a_page_speaks_russian(console: Console, name: str) -> None:
     assert not re.search(r"\b(page|nav|overview|tasks|column|problem)\.[a-z]", text), text
 
 
-@pytest.mark.parametrize("name", ["tasks"])
+@every_page
 def test_a_first_load_is_small(console: Console, name: str) -> None:
     """In requests and in bytes, all of them from this server."""
     console.open(name, PAGES[name])
