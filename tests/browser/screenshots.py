@@ -11,10 +11,9 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "scripts")]
 
-from playwright.sync_api import Browser, sync_playwright  # noqa: E402 - after the paths
-from servers.programs import install  # noqa: E402
+from playwright.sync_api import Browser  # noqa: E402 - after the paths
 
-from tests.browser.browser_program import launch  # noqa: E402
+from tests.browser.browser_program import BrowserProgram  # noqa: E402
 from tests.browser.console import Console, Server, server_in  # noqa: E402
 from tests.browser.seeds import seed  # noqa: E402
 from tests.browser.test_pages import PAGES  # noqa: E402
@@ -44,18 +43,13 @@ def take(browser: Browser, server: Server, folder: Path, names: Sequence[str], *
 
 
 def main(folder: Path, names: Sequence[str]) -> None:
-    install(["chromium"])
     folder.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory() as data,
-        server_in(Path(data)) as server,
-        sync_playwright() as playwright,
-    ):
+    program = BrowserProgram()
+    with tempfile.TemporaryDirectory() as data, server_in(Path(data)) as server:
         seeded = seed(server)
-        browser = launch(playwright)
         pages = [name for name in names if name != "--png"] or [*PAGES, f"tasks/{seeded['failed']}"]
-        take(browser, server, folder, pages, png="--png" in names)
-        browser.close()
+        take(program.browser(), server, folder, pages, png="--png" in names)
+    program.close()
 
 
 if __name__ == "__main__":
