@@ -66,12 +66,7 @@ async def serve(config: Config, *, read: Read) -> int:
 async def faces_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Faces]:
     """The API listens inside. While the store is away, it answers requests for tasks with 503."""
     config = platform.config
-    options = config.api.settings(
-        ApiSettings,
-        max_result_bytes=config.fetch.store_body_bytes,
-        user_agent=config.fetch.user_agent,
-        masking=Masking(config.fetch.mask_headers),
-    )
+    options = _api_settings(config)
     feed = TaskFeed(platform.store, platform.events, platform.clock)
     remote = make_remote(platform)
     api = build_api(
@@ -118,3 +113,13 @@ async def faces_running(platform: Platform, monitor: Monitor) -> AsyncIterator[F
         grpc_running(platform, monitor, api, feed, remote, options) as grpc,
     ):
         yield Faces(http, grpc, remote)
+
+
+def _api_settings(config: Config) -> ApiSettings:
+    """Those of `Api`, and those of `Fetch` that answers show."""
+    return config.api.settings(
+        ApiSettings,
+        max_result_bytes=config.fetch.store_body_bytes,
+        user_agent=config.fetch.user_agent,
+        masking=Masking(config.fetch.mask_headers),
+    )

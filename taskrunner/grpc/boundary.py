@@ -16,7 +16,8 @@ from taskrunner.api.problems import Problem, internal_error, problem_of, refuse
 from taskrunner.api.rate_limits import limit_fields
 from taskrunner.api.scopes import ROUTES
 from taskrunner.domain.errors import CallerError
-from taskrunner.domain.events import Events, RequestDenied, RequestFailed
+from taskrunner.domain.events import Events
+from taskrunner.domain.process_events import RequestDenied, RequestFailed
 from taskrunner.grpc.call import Call, Context
 from taskrunner.grpc.errors import DETAILS, code_of, status_of
 from taskrunner.grpc.methods import METHODS, Route

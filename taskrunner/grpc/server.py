@@ -13,7 +13,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from taskrunner.domain.errors import ConfigInvalid, SetupError
-from taskrunner.domain.events import Events, PortOpened
+from taskrunner.domain.events import Events
+from taskrunner.domain.process_events import PortOpened
 from taskrunner.domain.service_url import shown_place
 from taskrunner.grpc.boundary import Boundary
 from taskrunner.grpc.health import HealthService

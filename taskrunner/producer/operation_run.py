@@ -13,7 +13,8 @@ from taskrunner.domain.bulk_operation import (
 )
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
-from taskrunner.domain.events import AuditLost, Events, LoopFailed
+from taskrunner.domain.events import Events, LoopFailed
+from taskrunner.domain.process_events import AuditLost
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.value import replace
 from taskrunner.producer.audit_trail import AuditTrail

@@ -7,9 +7,10 @@ from contextlib import suppress
 from taskrunner.brokers.base import Broker
 from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.errors import OutsideError
-from taskrunner.domain.events import Events, QueuesChanged
+from taskrunner.domain.events import Events
 from taskrunner.domain.executor import ExecutorKind
 from taskrunner.domain.executor_source import ExecutorSource
+from taskrunner.domain.process_events import QueuesChanged
 from taskrunner.domain.remote_lease import queue_of
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.runtime.service import Service

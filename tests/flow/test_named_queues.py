@@ -6,7 +6,8 @@ import pytest
 
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError, QueueUnknown, StateConflict, TaskInvalid
-from taskrunner.domain.events import QueuesChanged, TaskSettled
+from taskrunner.domain.events import TaskSettled
+from taskrunner.domain.process_events import QueuesChanged
 from taskrunner.domain.queue_draft import QueueDraft
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.status import Status
