@@ -31,7 +31,7 @@ EXECUTOR_FIELDS = Variant(
     without=("name",),
 )
 EXECUTOR_PATCH = Patch(draft=ExecutorDraft, without=("name",))
-# A schema of 32 KiB, and as much again for all else.
+# A schema of 32 KiB, and as much again for everything else.
 _MAX_REQUEST_BYTES = 64 * 1024
 _CREATE = Operation(
     summary="Create an executor.",

@@ -1,4 +1,4 @@
-"""The faces of a process: the servers that clients ask, HTTP and, unless it is turned off, gRPC."""
+"""The servers of a process: the HTTP API and, unless it is turned off, the gRPC API."""
 
 import asyncio
 import os

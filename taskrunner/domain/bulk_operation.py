@@ -167,7 +167,7 @@ class BulkOperation(Value):
 
     @property
     def left(self) -> int | None:
-        """How many more may match; None for any number."""
+        """How many more items the operation may act on; None for any number."""
         return None if self.limit is None else max(0, self.limit - self.progress.matched)
 
     @property

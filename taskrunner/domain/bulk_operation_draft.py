@@ -1,4 +1,4 @@
-"""What a client sends to make an operation."""
+"""An operation draft: the operation that a client asks for, checked."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -35,7 +35,7 @@ class _Part(BaseModel):
 
 
 class StopAtDraft(_Part):
-    """Stop early: give one of both. Of requeued tasks those count that were seen to end."""
+    """When to stop early: give one of the two. Of requeued tasks, only those that have ended count."""
 
     model_config = ConfigDict(
         extra="forbid",

@@ -56,7 +56,7 @@ class ExecutorMethods:
 
 
 def _changes(request: pb.UpdateExecutorRequest) -> Mapping[str, Any]:
-    """The merge patch: what is named is changed, and what is named and not given is null."""
+    """The merge patch: fields in the mask are changed, and those of them without a value are removed."""
     given = fields_of(request.executor, ExecutorInvalid)
     del given["name"]
     named = request.update_mask.paths

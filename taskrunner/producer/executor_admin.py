@@ -58,7 +58,7 @@ class ExecutorAdmin:
         self._cancellation = cancellation
         self._clock = clock
         self._settings = settings
-        # So that this process knows its own changes at once, unless the store is away by then.
+        # This process reads its own changes at once, unless the store is away by then.
         self._watch = watch
         self._sleep = sleep
 
@@ -108,8 +108,8 @@ class ExecutorAdmin:
     async def patch(self, name: str, patch: bytes, *, check: ExecutorCheck = allow) -> Executor:
         """Apply a JSON merge patch (RFC 7396). Raises `ExecutorInvalid`.
 
-        To enable or disable an executor does not take it from the code that registered it, and is possible
-        whatever has become of the limits and queues since it was made.
+        Enabling or disabling leaves an executor to the code that registered it, and works even if limits or
+        queues have changed since it was made.
         """
 
         async def changed(known: Executor) -> Executor:
@@ -129,7 +129,9 @@ class ExecutorAdmin:
         return await self._change(name, changed, check)
 
     async def delete(self, name: str, *, cancel: bool, check: ExecutorCheck = allow) -> int:
-        """Answers how many tasks were cancelled. Raises `StateConflict` if there are live ones otherwise.
+        """Returns how many tasks were cancelled.
+
+        Without `cancel`, raises `StateConflict` if it has live tasks.
 
         With `cancel`, it is disabled first, and two seconds later every process knows: from then on no task
         of it is taken or starts. Looks at live tasks for 10 seconds: of more than some 100,000, it leaves

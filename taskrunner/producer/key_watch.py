@@ -85,7 +85,7 @@ class KeyWatch(Service):
         return key
 
     async def refresh(self) -> None:
-        """What this process has changed is in force from now on."""
+        """Put a change of this process in force at once."""
         await self._reads.refresh()
 
     async def turn(self) -> float:

@@ -43,7 +43,7 @@ class OperationLease:
         self.operation = stored.operation
 
     def notice(self, stored: StoredOperation) -> None:
-        """What another process has written: it may have asked for the end."""
+        """Take over what another process has written: it may have asked for the end."""
         found = stored.operation
         if (
             self._unsaved is None

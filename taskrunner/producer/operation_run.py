@@ -107,7 +107,7 @@ class OperationRun:
         return min(max(0.0, self._next_at - self._runs.clock.monotonic()), _RENEW)
 
     def notice(self, stored: StoredOperation) -> None:
-        """What another process has written: it may have asked for the end."""
+        """Take over what another process has written: it may have asked for the end."""
         self._lease.notice(stored)
 
     async def release(self) -> None:

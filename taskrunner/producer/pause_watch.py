@@ -1,4 +1,4 @@
-"""The pause watch reads from the store, in every process, which pauses are in force."""
+"""The pause watch reads the pauses in force from the store, in every process."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -42,7 +42,7 @@ class PauseWatch(Service):
         return INTERVAL
 
     async def refresh(self) -> None:
-        """What this process has changed is in force from now on."""
+        """Put a change of this process in force at once."""
         await self._reads.refresh()
 
     async def _read(self) -> None:

@@ -1,4 +1,4 @@
-"""What operators do with queues: declare, change and delete them."""
+"""Queue administration: declare, change and delete queues."""
 
 import orjson
 

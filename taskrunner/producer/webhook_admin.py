@@ -115,7 +115,7 @@ class WebhookAdmin:
         raise _contended(name)
 
     def _changed(self, known: Webhook, draft: WebhookDraft) -> Webhook:
-        """It stays that of its maker, whose tasks it is about."""
+        """It still belongs to the submitter that made it, whose tasks it is about."""
         changed = self._made(known.name, draft, None)
         kept = replace(changed.task_filter, namespace=known.task_filter.namespace)
         return replace(changed, task_filter=kept, created_by=known.created_by, created_at=known.created_at)
