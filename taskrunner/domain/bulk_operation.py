@@ -178,7 +178,7 @@ class BulkOperation(Value):
 
     @property
     def wants_stop(self) -> bool:
-        """Whether `stop_at` is reached. Of requeued tasks those count that were seen to end."""
+        """Whether `stop_at` is reached. Of requeued tasks, only those that have ended count."""
         if self.stop_at is None:
             return False
         progress, sample = self.progress, self.progress.sample

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from taskrunner.grpc.server import GrpcServer
 
 
-class Faces:
+class ApiServers:
     """The servers while they listen."""
 
     def __init__(self, http: WebServer, grpc: "GrpcServer | None", remote: Remote) -> None:
