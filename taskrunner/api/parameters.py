@@ -25,7 +25,7 @@ from taskrunner.domain.errors import (
 from taskrunner.domain.executor import NAME_PATTERN as EXECUTOR_PATTERN
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.queue import QUEUE_NAME as QUEUE_PATTERN
-from taskrunner.domain.schedule_draft import NAME_PATTERN
+from taskrunner.domain.resource_name import NAME_PATTERN
 from taskrunner.domain.submitter import STORED_ID, with_namespace
 from taskrunner.domain.task_filter import (
     CONDITIONS,

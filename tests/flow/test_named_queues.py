@@ -28,7 +28,8 @@ async def declare(runner: LocalRunner, name: str, weight: int = 1) -> None:
 
 async def withdraw_elsewhere(runner: LocalRunner, name: str) -> None:
     """As another process would that has not seen the last submits."""
-    await runner.store.delete_queue(name)
+    (stored,) = [each for each in await runner.store.queues() if each.name == name]
+    assert await runner.store.delete_queue(stored)
     await runner.queues.turn()
 
 
