@@ -25,7 +25,7 @@ COUNTERS = {
     "interrupted": "Attempts ended by a fault of taskrunner, which do not count",
     "settle_refused": "Late outcomes dropped because the attempt no longer ran",
     "dropped": "Stale or duplicate deliveries acknowledged without an attempt",
-    "snoozed": "Deliveries put off because of their host",
+    "snoozed": "Tasks put off by a limit, a paused label, a lack of handlers, or their own handler",
     "circuits_opened": "Circuit breakers that opened",
     "slowdowns": "Requests by hosts to slow down",
     "adopted": "Tasks created from an envelope without a record",
@@ -182,6 +182,8 @@ class Metrics:
             self._add("succeeded")
         elif verdict.status is Status.FAILED:
             self._add("failed")
+        elif verdict.status is Status.SCHEDULED:
+            self._add("snoozed")
         elif verdict.counted:
             self._add("retried")
         else:

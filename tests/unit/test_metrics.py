@@ -62,6 +62,7 @@ def settled(status: Status, *, counted: bool = True, elapsed: float = 0.1) -> Ta
         (settled(Status.FAILED), {"failed": 1}),
         (settled(Status.RETRYING), {"retried": 1}),
         (settled(Status.RETRYING, counted=False), {"interrupted": 1}),
+        (settled(Status.SCHEDULED, counted=False), {"snoozed": 1}),
         (LoopFailed(service="relay", error=ValueError()), {"faults": 1}),
         (RequestDenied(status=401), {"unauthenticated": 1}),
         (RequestDenied(status=403), {"forbidden": 1}),
