@@ -28,6 +28,7 @@ from taskrunner.consumer.remote.remote_work import RemoteWork
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.events import Event, Events
+from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.masking import Masking
@@ -143,7 +144,7 @@ async def api(
 ) -> AsyncIterator[Api]:
     """An API whose dependencies are up."""
     clock, events, seen = SystemClock(), Events(), list[Event]()
-    metrics, health = Metrics(clock), Health(clock)
+    metrics, health = Metrics(clock, ExecutorSource()), Health(clock)
     for listener in (metrics, health):
         events.subscribe(listener, listener.kinds)
     events.subscribe(seen.append)
