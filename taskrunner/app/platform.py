@@ -35,6 +35,7 @@ from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.queue_admin import QueueAdmin
+from taskrunner.producer.queue_counter import QueueCounter
 from taskrunner.producer.queue_watch import QueueWatch
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
@@ -122,8 +123,9 @@ class Platform:
         self.token_keys = PublishedKeys(config.fetch.issuer, config.fetch.credentials)
         self.audit = AuditTrail(self.store, self.events, self.clock)
         broker = self.broker if publishes else None
-        self.explainer = Explainer(self.store, broker, declared, self.hosts, self.audit, self.clock)
-        self.fleet = Fleet(self.store, broker, self.explainer, declared, self.clock)
+        counter = QueueCounter(broker, self.store, self.clock)
+        self.explainer = Explainer(self.store, counter, declared, self.hosts, self.audit, self.clock)
+        self.fleet = Fleet(self.store, counter, self.explainer, declared, self.clock)
         self.queue_admin = QueueAdmin(self.store, broker, self.queues, self.clock)
         self.key_admin = KeyAdmin(
             self.store, self.clock, lambda: self.keys.configured, self.storage_quota, self.keys.refresh
