@@ -8,6 +8,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from taskrunner.api.client_address import ROOT
+from taskrunner.api.console import Console
 from taskrunner.api.openapi import document
 from taskrunner.api.page import WEB, HtmlPage, policy, wants_page
 from taskrunner.api.parameters import FILE
@@ -43,7 +44,7 @@ class DocsRoutes:
     `console` is the page that a browser gets at `/`, for applications that have all the routes it asks.
     """
 
-    def __init__(self, routes: Routes, console: HtmlPage | None = None) -> None:
+    def __init__(self, routes: Routes, console: Console | None = None) -> None:
         self._routes = routes
         self._console = console
         # Made when first asked for, so that a start need not wait.
@@ -65,7 +66,7 @@ class DocsRoutes:
 
     async def index(self, request: web.Request) -> web.Response:
         if self._console is not None and wants_page(request.headers.get("Accept", "")):
-            return self._console.response()
+            return await self._console.page(request)
         return json_response(
             IndexView(
                 name="taskrunner",

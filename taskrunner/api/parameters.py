@@ -230,11 +230,12 @@ HOST_LIMIT = _path(
     "",
 )
 FILE = _path("file", "A file of the documentation page.", {"type": "string"}, str, "")
+CONSOLE_PATH = _path("path", "A file of the console, with its folders.", {"type": "string"}, str, "")
 PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
     each.name: each
     for each in (
         *(TASK_ID, SCHEDULE_NAME, WEBHOOK, EXECUTOR_NAME, API_KEY, OPERATION_ID, QUEUE_NAME),
-        *(ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE, SESSION),
+        *(ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE, CONSOLE_PATH, SESSION),
     )
 }
 

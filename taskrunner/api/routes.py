@@ -116,6 +116,8 @@ class Routes:
             handler = self._unless_fixed(handler)
         else:
             self._fixed.update(prefix + path for prefix in PREFIXES)
+        # Below it there are folders.
+        path = path.replace("{path}", "{path:.+}")
         for prefix in PREFIXES:
             add(prefix + path, handler, expect_handler=partial(self._expect, needs, limit))
 
