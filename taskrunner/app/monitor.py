@@ -30,7 +30,7 @@ class Monitor:
         broker, store = platform.broker, platform.store
         late = platform.config.relay.hold
         configure(logger.level, logger.format)
-        self.metrics = Metrics(clock)
+        self.metrics = Metrics(clock, platform.executors.source)
         self.health = Health(clock)
         # The API accepts tasks without the broker, so only a consumer is not ready without it.
         self.health.add(broker.name, broker_check(broker, consuming=consuming), needed=consuming)

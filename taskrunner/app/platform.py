@@ -35,6 +35,7 @@ from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.queue_admin import QueueAdmin
+from taskrunner.producer.queue_counter import QueueCounter
 from taskrunner.producer.queue_watch import QueueWatch
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
@@ -132,8 +133,9 @@ class Platform:
         self.hosts = HostAdmin(
             self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
         )
-        self.explainer = Explainer(self.store, broker, declared, self.hosts, self.audit, self.clock)
-        self.fleet = Fleet(self.store, broker, self.explainer, declared, self.clock)
+        counter = QueueCounter(broker, self.store, self.clock)
+        self.explainer = Explainer(self.store, counter, declared, self.hosts, self.audit, self.clock)
+        self.fleet = Fleet(self.store, counter, self.explainer, declared, self.clock)
         self.queue_admin = QueueAdmin(self.store, broker, self.queues, self.clock)
         self.webhook_admin = WebhookAdmin(self.store, self.clock, self.task_settings, self.webhooks.refresh)
         self.executor_admin = ExecutorAdmin(

@@ -20,6 +20,7 @@ from taskrunner.domain.host_admission import (
 )
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.host_view import HostCondition, HostView
+from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.pauses import ALL, EXECUTOR, Pauses
 from taskrunner.domain.queue import REMOTE_PREFIX
 from taskrunner.domain.record import BY_BROKER, Record
@@ -226,6 +227,9 @@ def _until_due(situation: Situation, *, is_paused: bool) -> Reason:
     if waits_for is not None and waits_for.startswith(unserved("")):
         text = f"It waits for {waits_for}; it is published again at {_time(due)}."
         return Reason(code=ReasonCode.PUT_OFF, text=text, until=due)
+    if waits_for is not None and _was_snoozed(record):
+        text = f"{waits_for.removesuffix('.')}; attempt {record.attempt + 1} starts at {_time(due)}."
+        return Reason(code=ReasonCode.PUT_OFF, text=text, until=due)
     if waits_for is not None:
         text = f"A consumer put it off ({waits_for}); it is published again at {_time(due)}."
         return Reason(code=ReasonCode.PUT_OFF, text=text, until=due)
@@ -239,6 +243,12 @@ def _until_due(situation: Situation, *, is_paused: bool) -> Reason:
         return Reason(code=ReasonCode.SCHEDULED, text=f"It is scheduled for {_time(run_at)}.", until=run_at)
     text = f"It is being put into its queue; the relay does that at {_time(due)} at the latest."
     return Reason(code=ReasonCode.PUBLISHING, text=text)
+
+
+def _was_snoozed(record: Record) -> bool:
+    """Whether the handler put the task off, and nothing has done so since."""
+    last = record.attempts[-1] if record.attempts else None
+    return last is not None and last.outcome is OutcomeKind.SNOOZED and last.error == record.waits_for
 
 
 def _troubled(situation: Situation) -> Reason | None:

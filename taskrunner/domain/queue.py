@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from taskrunner.domain.messages import did_you_mean, shown
+from taskrunner.domain.value import Value
 
 # The queues that always exist, with their weights. A full queue slows the others but starves none: low still
 # gets one turn in 21.
@@ -21,6 +22,16 @@ REMOTE_PREFIX = "remote."
 _RESERVED = frozenset({"dead", "dlx"})
 # In the message about a name that is not declared.
 _MOST_LISTED = 10
+
+
+class QueueCounts(Value):
+    """The ready messages of a queue, and the subscriptions to it, as the broker counts them.
+
+    A cancelled subscription may count until its last delivery is acknowledged: quorum queues do that.
+    """
+
+    ready: int
+    consumers: int
 
 
 def check_queue_name(text: str) -> str:

@@ -125,26 +125,42 @@ class ExecutorAdmin:
 
         Without `cancel`, raises `StateConflict` if it has live tasks.
 
-        With `cancel`, it is disabled first, and two seconds later every process knows: from then on no task
-        of it is taken or starts. Looks at live tasks for 10 seconds: of more than some 100,000, it leaves
-        the rest to a request that is repeated.
+        It is disabled first, and two seconds later every process knows: from then on no task of it is taken
+        or starts. Looks at live tasks for 10 seconds: of more than some 100,000, it leaves the rest to a
+        request that is repeated.
         """
         known = await self.get(name)
         check(known)
-        cancelled = 0
-        if cancel:
-            if known.enabled:
-                known = await self._change(name, _disabled, check)
+        if not cancel:
+            # Before anything is changed: most of those that are in use have a task now.
+            await self._refuse_live_tasks(name)
+        was_enabled = known.enabled
+        if was_enabled:
+            known = await self._change(name, _disabled, check)
+        try:
             await self._sleep(_KNOWN_EVERYWHERE)
-            cancelled = await self._cancel_all(name)
-        elif await self._has_live_tasks(name):
-            raise StateConflict(
-                f"executor {name!r} has tasks that have not ended; wait for them, or give cancel=true"
-            )
+            if not cancel:
+                await self._refuse_live_tasks(name)
+        except BaseException:  # also if the request is aborted
+            if was_enabled and not cancel:
+                await self._enable_again(known)
+            raise
+        cancelled = await self._cancel_all(name) if cancel else 0
         if not await self._store.delete_executor(known):
             raise _contended(name)
         await self._watch.refresh()
         return cancelled
+
+    async def _enable_again(self, disabled: Executor) -> None:
+        """Unless somebody else has changed it since."""
+        enabled = replace(disabled, enabled=True, updated_at=self._clock.now())
+        await self._save(_following(disabled, enabled), disabled)
+
+    async def _refuse_live_tasks(self, name: str) -> None:
+        if await self._has_live_tasks(name):
+            raise StateConflict(
+                f"executor {name!r} has tasks that have not ended; wait for them, or give cancel=true"
+            )
 
     async def _check_kind(self, known: Executor, changed: Executor) -> None:
         """Raises `StateConflict` where another kind would strand tasks or the handler in the code."""

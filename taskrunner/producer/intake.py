@@ -136,23 +136,29 @@ class Intake:
             if not await self.task_settings.executors.look_again():
                 raise
         except ExecutorDisabled:
-            known = await self._repeated(draft, idempotency_key, submitter)
-            if known is None:
+            repeat = self.prepare_repeat(draft, idempotency_key=idempotency_key, submitter=submitter)
+            if repeat is None or not all(await self.are_known([repeat])):
                 raise
-            return known
+            return repeat
         return self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter)
 
-    async def _repeated(
-        self, draft: TaskDraft, idempotency_key: str | None, submitter: Submitter | None
+    def prepare_repeat(
+        self, draft: TaskDraft, *, idempotency_key: str | None = None, submitter: Submitter | None = None
     ) -> NewTask | None:
-        """The task of a draft whose executor is disabled; None unless its id or its key is known."""
+        """The task of a draft whose executor is disabled, to be accepted only if it is known.
+
+        None if it cannot be: it has neither an id nor a key. Raises `TaskInvalid`.
+        """
         if draft.executor is None or (draft.id is None and idempotency_key is None):
             return None
         settings = self.task_settings
         settings = replace(settings, executors=settings.executors.as_enabled(draft.executor))
-        new = self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter, settings=settings)
-        (answer,) = await self._store.foresee([new])
-        return new if answer.answer in {AcceptAnswer.EXISTS, AcceptAnswer.CONFLICT} else None
+        return self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter, settings=settings)
+
+    async def are_known(self, batch: Sequence[NewTask]) -> list[bool]:
+        """Whether the store has the task, or another one under its id or key. Raises `StoreUnavailable`."""
+        answers = await self._store.foresee(batch)
+        return [answer.answer in {AcceptAnswer.EXISTS, AcceptAnswer.CONFLICT} for answer in answers]
 
     def _due(self, now: datetime) -> datetime:
         return now + self._hold if self._publisher.is_available else now

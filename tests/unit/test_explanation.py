@@ -275,6 +275,18 @@ def test_who_sees_only_its_own_learns_nothing_of_others() -> None:
     assert "10.0.0.7" not in away.text
 
 
+def test_a_handler_that_put_its_task_off_is_named() -> None:
+    """Unless a consumer has put it off since, for a reason of its own."""
+    said = "The handler put the task off for 30 s: sold out"
+    snoozed = replace(LAST, finished_at=NOW, outcome=OutcomeKind.SNOOZED, error=said, counted=False)
+    waits = record(Status.SCHEDULED, due=SOON, waits_for=said, attempts=(snoozed,), attempt=1)
+    (reason,) = reasons(waits)
+    assert (reason.code, reason.until) == (ReasonCode.PUT_OFF, SOON)
+    assert reason.text == f"{said}; attempt 2 starts at 2026-01-01T12:00:30Z."
+    (reason,) = reasons(replace(waits, waits_for="paused"))
+    assert reason.text.startswith("A consumer put it off (paused)")
+
+
 @given(
     status=st.sampled_from(Status),
     due=st.sampled_from([None, BEFORE, NOW, SOON, LATER]),

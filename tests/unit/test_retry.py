@@ -144,6 +144,15 @@ def test_an_attempt_that_does_not_count_is_repeated_at_once() -> None:
     assert (verdict.status, verdict.due, verdict.counted) == (Status.RETRYING, NOW, False)
 
 
+@pytest.mark.parametrize(("limit", "counted"), [(5, False), (5 + MAX_UNCOUNTED, True)])
+def test_a_task_that_its_handler_puts_off_is_scheduled(limit: int, counted: bool) -> None:
+    """Also once there were so many snoozes that further ones count."""
+    outcome = Outcome(kind=OutcomeKind.SNOOZED, counted=False, due_in=60)
+    verdict = decide(TASK, outcome, attempt=4, attempt_limit=limit, now=NOW, random=0)
+    due = NOW + timedelta(seconds=60)
+    assert (verdict.status, verdict.due, verdict.counted) == (Status.SCHEDULED, due, counted)
+
+
 @given(tasks, outcomes, st.integers(1, 50), st.integers(1, 50), fractions)
 def test_every_verdict_fits_the_status_table(
     task: Task, outcome: Outcome, attempt: int, attempt_limit: int, random: float
@@ -165,7 +174,7 @@ def ok(status: int = 200) -> Outcome:
     return Outcome(kind=OutcomeKind.OK, response=Response(status=status))
 
 
-NO_REQUEST = {OutcomeKind.INTERRUPTED, OutcomeKind.HANDLER_ERROR}
+NO_REQUEST = {OutcomeKind.INTERRUPTED, OutcomeKind.SNOOZED, OutcomeKind.HANDLER_ERROR}
 WITHOUT_ANSWER = sorted(RETRYABLE_KINDS - NO_REQUEST - {OutcomeKind.DECODE_ERROR})
 
 

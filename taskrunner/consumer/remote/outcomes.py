@@ -53,7 +53,7 @@ def snoozed(delay: float, reason: str) -> Outcome:
     """Not yet: the attempt does not count."""
     seconds = _delay(delay, "delay")
     error = f"The worker put the task off for {seconds:.15g} s{_because(reason)}"
-    return Outcome(kind=OutcomeKind.INTERRUPTED, counted=False, due_in=seconds, error=error)
+    return Outcome(kind=OutcomeKind.SNOOZED, counted=False, due_in=seconds, error=error)
 
 
 def cancelled(reason: str) -> Outcome:

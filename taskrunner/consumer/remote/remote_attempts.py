@@ -234,11 +234,7 @@ def _was_ended(attempt: Attempt) -> bool:
 def _has_ended_so(record: Record | None, token: LeaseToken | None, outcome: Outcome) -> bool:
     """Whether the attempt has ended with this outcome; an attempt with a lost lease ends with another."""
     attempt = None if record is None or token is None else token.attempt_of(record)
-    return (
-        attempt is not None
-        and attempt.finished_at is not None
-        and (attempt.outcome, attempt.counted) == (outcome.kind, outcome.counted)
-    )
+    return attempt is not None and attempt.finished_at is not None and attempt.outcome is outcome.kind
 
 
 def _what_is_allowed(status: Status) -> str:

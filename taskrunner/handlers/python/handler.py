@@ -198,7 +198,7 @@ def _outcome_of_ending(ending: Ending, reason: str | None) -> Outcome:
             return Outcome(kind=OutcomeKind.HANDLER_ERROR, retryable=False, error=error)
         case Snooze() if delay is not None:
             error = f"{put_off(delay)}{_because(reason)}"
-            return Outcome(kind=OutcomeKind.INTERRUPTED, counted=False, due_in=delay, error=error)
+            return Outcome(kind=OutcomeKind.SNOOZED, counted=False, due_in=delay, error=error)
         case Cancel():
             error = f"{CANCELLED_THE_TASK}{_because(reason)}"
             return Outcome(kind=OutcomeKind.CANCELLED, error=error)

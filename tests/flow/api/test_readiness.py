@@ -13,6 +13,7 @@ from taskrunner.brokers.base import BrokerStatus
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Events
+from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
@@ -55,7 +56,7 @@ async def test_a_stall_that_a_new_connection_did_not_heal(
     app = build_monitor_app(
         health=health,
         stats=Stats({}, clock),
-        metrics=Metrics(clock),
+        metrics=Metrics(clock, ExecutorSource()),
         access=open_access(),
         trail=unused_trail(),
     )

@@ -66,7 +66,7 @@ async def test_a_worker_leases_beats_and_completes(remote: Api) -> None:
         ({"status": "failed", "error": "no"}, "retrying"),
         ({"status": "failed", "error": "no", "final": True}, "failed"),
         ({"status": "failed", "retry_after": "1h"}, "retrying"),
-        ({"status": "snoozed", "delay": 60, "reason": "busy"}, "retrying"),
+        ({"status": "snoozed", "delay": 60, "reason": "busy"}, "scheduled"),
         ({"status": "cancelled"}, "cancelled"),
         ({"status": "completed"}, "succeeded"),
     ],
