@@ -25,7 +25,7 @@ from taskrunner.domain.errors import (
 from taskrunner.domain.executor import NAME_PATTERN as EXECUTOR_PATTERN
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.queue import QUEUE_NAME as QUEUE_PATTERN
-from taskrunner.domain.schedule_draft import NAME_PATTERN
+from taskrunner.domain.resource_name import NAME_PATTERN
 from taskrunner.domain.submitter import STORED_ID, with_namespace
 from taskrunner.domain.task_filter import (
     CONDITIONS,
@@ -42,7 +42,7 @@ Type = TypeVar("Type")
 
 # draft-ietf-httpapi-idempotency-key-header makes the key a quoted string; most clients send it bare.
 _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x20-\x7e]{0,254})')
-# Whoever sees the tasks of all keys names those of one by the whole id, which begins with its name.
+# A key that sees the tasks of all keys uses the whole id, which begins with the name of the task's key.
 _STORED_NAME = with_namespace(NAME_PATTERN)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # With the brackets of IPv6 hosts.
@@ -65,7 +65,7 @@ BAD_CURSOR = "is not one that this API gave out; leave it out to start from the 
 class Parameter(Generic[Type]):
     """`schema` is JSON Schema. `read` raises `ValueError` with what was expected, or the error to answer.
 
-    A parameter that is `repeatable` is read as a list of texts, by whoever knows how they belong together.
+    A `repeatable` parameter is a list of texts, which the caller interprets.
     One that is `comma_separated` has a list as its value.
     """
 

@@ -12,8 +12,9 @@ from taskrunner.api.probes import (
 )
 from taskrunner.app.platform import Platform
 from taskrunner.domain.errors import TaskrunnerError
+from taskrunner.monitor.event_log import EventLog
 from taskrunner.monitor.health import Health
-from taskrunner.monitor.logs import EventLog, configure
+from taskrunner.monitor.logs import configure
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Cached, Provider, Stats
 

@@ -12,9 +12,9 @@ import click
 
 from taskrunner.api.access_settings import Auth
 from taskrunner.app.all import run_all
+from taskrunner.app.api_servers import ApiServers
 from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded_config, make_folder, store_url
 from taskrunner.app.embedded_key import embedded_key
-from taskrunner.app.faces import Faces
 from taskrunner.app.handlers import read_handlers
 from taskrunner.app.loop import run
 from taskrunner.cli.command_group import Command
@@ -70,8 +70,10 @@ def dev_command(
 
     scheme = "http" if read().api.cert_file is None else "https"
 
-    async def announce(faces: Faces) -> None:
-        for line in _welcome(f"{scheme}://{ADDRESS}:{faces.port}", faces.grpc_port, file, config_path, key):
+    async def announce(servers: ApiServers) -> None:
+        for line in _welcome(
+            f"{scheme}://{ADDRESS}:{servers.port}", servers.grpc_port, file, config_path, key
+        ):
             click.echo(line)
 
     main = run_all(read(), read=read, upgrade=True, monitor_page=False, when_ready=announce)

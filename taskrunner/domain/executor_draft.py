@@ -229,7 +229,7 @@ def check_executor_name(text: str) -> str:
 
 
 def switch_of(patch: bytes) -> bool | None:
-    """What a JSON merge patch makes of `enabled`; None if it says anything else, too."""
+    """The new value of `enabled` in a JSON merge patch; None if the patch has other members, too."""
     try:
         changes = members(decode(patch), is_shallow=True)
     except JsonUnfit:
@@ -245,7 +245,7 @@ def _as_given(executor: Executor) -> str:
         if name in ExecutorDraft.model_fields and name != "name"
     }
     fields["schema"] = executor.schema or "null"
-    # Whoever changes something decides from then on, unless he says otherwise.
+    # An operator who changes an executor manages it from then on, unless the change says otherwise.
     del fields["managed_by"]
     if executor.kind is not ExecutorKind.HTTP:
         fields |= dict.fromkeys(_HTTP_FIELDS, "null")

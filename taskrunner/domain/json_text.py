@@ -48,7 +48,7 @@ def set_aside(raw: bytes, name: str, *, depth: int = MAX_DEPTH) -> tuple[bytes, 
     """`raw` with its object or array `name` replaced by a string that holds its text; whether there was one.
 
     All other members are ours: raises `JsonUnfit` if one is given twice. A text that is malformed
-    elsewhere is returned as it is, for a parser that says so.
+    elsewhere is returned unchanged, for a parser that reports the error.
     """
     if not re.search(rb'"%b"\s*:\s*[\[{]' % name.encode(), raw):
         if _is_distinct(raw):

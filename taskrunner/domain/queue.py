@@ -1,4 +1,4 @@
-"""A queue: a named line of tasks. Here is which names a queue may have, and which queues always exist."""
+"""A queue: a named line of tasks. Owns the names that a queue may have, and the queues that always exist."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -18,7 +18,7 @@ MAX_WEIGHT = 1000
 QUEUE_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_QUEUE_NAME}}}")
 # How the names of the queues of remote executors begin, which nobody declares.
 REMOTE_PREFIX = "remote."
-# A queue and an exchange that have nothing to do with waiting tasks.
+# The names of a queue and an exchange that hold no waiting tasks.
 _RESERVED = frozenset({"dead", "dlx"})
 # In the message about a name that is not declared.
 _MOST_LISTED = 10

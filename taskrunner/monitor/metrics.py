@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from taskrunner.domain import events
+from taskrunner.domain import events, process_events
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.figures import DURATION_BUCKETS, Figures, bucket
@@ -122,11 +122,11 @@ class Metrics:
             events.LeaseExpired: lambda _: self._add("leases_expired"),
             events.WorkerWrittenOff: lambda _: self._add("written_off"),
             events.WorkerProcessLost: lambda _: self._add("processes_lost"),
-            events.RequestDenied: lambda event: self._add(_DENIED[event.status]),
-            events.AuditLost: lambda _: self._add("audit_lost"),
+            process_events.RequestDenied: lambda event: self._add(_DENIED[event.status]),
+            process_events.AuditLost: lambda _: self._add("audit_lost"),
             events.ServerFault: lambda _: self._add("server_faults"),
             events.LoopFailed: lambda _: self._add("faults"),
-            events.RequestFailed: lambda _: self._add("faults"),
+            process_events.RequestFailed: lambda _: self._add("faults"),
         }
 
         self.kinds = self._rules.keys()

@@ -164,7 +164,7 @@ class BatchReader:
 
 
 def _with_executor(line: bytes, name: str) -> bytes:
-    """A line that may leave out its executor; one that cannot be read is told by its validation."""
+    """The line with this executor if it names none; an unreadable line is refused later."""
     try:
         given = members(line.decode(), is_shallow=True)
     except ValueError:

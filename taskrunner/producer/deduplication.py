@@ -1,4 +1,4 @@
-"""Deduplication decides what becomes of new tasks whose dedup key another task holds.
+"""Deduplication decides what happens to new tasks whose dedup key another task holds.
 
 The store finds that out in the step in which it accepts tasks, so that other tasks cost nothing here.
 """

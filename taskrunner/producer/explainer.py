@@ -19,7 +19,7 @@ from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.queue_counter import QueueCounter
 from taskrunner.stores.base import Store
 
-# The rate of a queue is that of its tasks among the newest that ended, this many of each status, lately.
+# The rate of a queue is counted among the newest tasks that ended lately, this many of each status.
 _SAMPLE = 100
 _LATELY = timedelta(seconds=60)
 # A pause is in the audit within this time of its beginning.

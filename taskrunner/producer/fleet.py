@@ -17,7 +17,7 @@ from taskrunner.producer.process_reporter import INTERVAL
 from taskrunner.producer.queue_counter import QueueCounter
 from taskrunner.stores.base import Store
 
-# Rates are those of so many seconds, of which every process has reported.
+# Rates are averages over this many seconds that every process has reported.
 _RATE_OVER = 10
 _REPORTED_AFTER = 2 * INTERVAL
 # Queued tasks that are looked at for the oldest of each queue.

@@ -7,11 +7,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from taskrunner.domain.audit import AuditEntry, AuditSource
 from taskrunner.domain.events import (
-    AuditLost,
     Event,
     Events,
     LoopFailed,
-    RequestDenied,
     TasksAccepted,
     TaskSettled,
     TasksPublished,
@@ -19,6 +17,7 @@ from taskrunner.domain.events import (
 )
 from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.process_events import AuditLost, RequestDenied
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status

@@ -8,7 +8,8 @@ import pytest
 
 from taskrunner.app.stop_report import stop_reported
 from taskrunner.domain.clock import SystemClock
-from taskrunner.domain.events import Event, Events, ServiceLost, ServiceRestored, ServiceStillLost, StopWaits
+from taskrunner.domain.events import Event, Events, ServiceLost, ServiceRestored, ServiceStillLost
+from taskrunner.domain.process_events import StopWaits
 from taskrunner.monitor.outage_reminder import OutageReminder
 
 CHILD = """

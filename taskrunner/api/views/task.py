@@ -307,7 +307,7 @@ class DeduplicatedView(TaskView):
 
 
 class DedupHolderView(View):
-    """What a key without the scope `read` is told of that task: which one it is, as in a batch."""
+    """The task as a key without the scope `read` sees it: its id, as in a batch."""
 
     id: str
     deduplicated: Literal[True]

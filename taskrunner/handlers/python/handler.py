@@ -26,7 +26,7 @@ from taskrunner.handlers.python.task import Task
 _log = logging.getLogger(TASK_LOGGER)
 # A coroutine that is cancelled at its deadline gets this long to end; less than an overdue worker gets.
 _GRACE = 1.0
-# What is told of an exception whose class breaks when it is read.
+# The text for an exception that raises another one when it is read.
 UNREADABLE = (
     "The handler raised an exception that cannot be read: have its class call super().__init__(), and leave "
     "error and delay as they are."

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ServerSettings
-from taskrunner.domain.events import Events, RequestFailed
+from taskrunner.domain.events import Events
+from taskrunner.domain.process_events import RequestFailed
 from tests.flow.api.harness import HEAD, Api, hasty, problem
 from tests.tools.waiting import in_time
 

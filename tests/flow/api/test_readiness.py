@@ -23,16 +23,16 @@ VERDICT = "queue low has ready messages, but none came for 60 s, 2 times in a ro
 
 
 class Stalling(MemoryBroker):
-    """A broker of which a test says how it stands, as the watchdog's verdict does."""
+    """A broker of which a test says what its status is, as the watchdog's verdict does."""
 
-    standing: dict[str, Any]
+    status_fields: dict[str, Any]
 
     def status(self) -> BrokerStatus:
-        return replace(super().status(), **self.standing)
+        return replace(super().status(), **self.status_fields)
 
 
 @pytest.mark.parametrize(
-    ("standing", "status", "reason"),
+    ("status_fields", "status", "reason"),
     [
         ({"consuming": True}, 200, None),
         ({"consuming": False, "error": VERDICT}, 503, VERDICT),
@@ -43,12 +43,12 @@ class Stalling(MemoryBroker):
     ],
 )
 async def test_a_stall_that_a_new_connection_did_not_heal(
-    standing: dict[str, Any], status: int, reason: str | None
+    status_fields: dict[str, Any], status: int, reason: str | None
 ) -> None:
     """From the second stall in a row on, until a delivery comes."""
     clock, events = SystemClock(), Events()
     broker = Stalling(events)
-    broker.standing = standing
+    broker.status_fields = status_fields
     await broker.start()
     health = Health(clock)
     health.add("rabbitmq", broker_check(broker, consuming=True), needed=True)

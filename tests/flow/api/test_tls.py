@@ -19,7 +19,8 @@ from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ServerSettings
 from taskrunner.api.tls_acceptor import TlsAcceptor
 from taskrunner.domain.errors import ConfigInvalid
-from taskrunner.domain.events import CertificateRefused, CertificateRenewed, Event, Events
+from taskrunner.domain.events import Event, Events
+from taskrunner.domain.process_events import CertificateRefused, CertificateRenewed
 from taskrunner.runtime.server_certificate import ServerCertificate
 from tests.tools.waiting import eventually, in_time
 
