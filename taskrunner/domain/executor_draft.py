@@ -105,16 +105,13 @@ class ExecutorDraft(BaseModel):
         try:
             text = decode(given.removeprefix(BOM))
             members(text, opaque="schema")
-            document, has_schema = set_any_aside(text.encode(), "schema")
-            draft = cls.model_validate_json(document, context=limits)
+            document = set_any_aside(text.encode(), "schema")
+            return cls.model_validate_json(document, context=limits)
         except JsonUnfit as exc:
             raise ExecutorInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
         except ValidationError as exc:
             known = [field.alias or name for name, field in cls.model_fields.items()]
             raise ExecutorInvalid(field_errors(exc, known, {"headers", "schema"})) from exc
-        if draft.data_schema is not None and not has_schema:
-            raise ExecutorInvalid([FieldError(field="schema", message="spell its name without escapes")])
-        return draft
 
     @classmethod
     def patched(cls, executor: Executor, patch: bytes, limits: TaskLimits) -> Self:

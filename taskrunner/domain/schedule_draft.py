@@ -86,7 +86,7 @@ class ScheduleDraft(BaseModel):
     def check_task(self, limits: TaskLimits) -> None:
         """Raises `ScheduleInvalid` unless `task` is a valid template."""
         try:
-            given = members(self.task, opaque="body")
+            given = members(self.task, is_shallow=True)
             errors = [
                 FieldError(
                     field=f"task.{name}", message="is set for each run and cannot be given in a schedule"

@@ -21,6 +21,7 @@ from taskrunner.handlers.python.handler import PythonHandler
 from taskrunner.handlers.python.handler_schema import Schema
 from taskrunner.handlers.python.registry import REGISTRY
 from taskrunner.handlers.python.runtime import PythonRuntime
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.sdk.registration import Options, add, place_of_caller
 from taskrunner.sdk.remote.attempts import Attempts
 from taskrunner.sdk.remote.connection import Backoff, Connection, Tls, told
@@ -206,9 +207,7 @@ async def _running(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[list
     try:
         yield tasks
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await cancel_and_wait(*tasks)
 
 
 async def _first_of(*waits: Awaitable[Any], within: float | None = None) -> None:
