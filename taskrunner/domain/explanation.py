@@ -256,8 +256,18 @@ def _troubled(situation: Situation) -> Reason | None:
     host = situation.host
     why = None if host is None or host.until is None else _TROUBLES.get(host.condition)
     if host is None or host.until is None or why is None:
-        return None
+        return None if host is None else _full(host)
     return _host_reason(host.host, why, situation, host.until)
+
+
+def _full(host: HostView) -> Reason | None:
+    """A delivered task waits with its consumer for a place at its host, without a time."""
+    limit = None if host.applied is None else host.applied.limit.concurrency
+    if limit is None or host.in_flight is None or host.in_flight < limit:
+        return None
+    attempts = "attempt is" if limit == 1 else "attempts are"
+    text = f"Its host, {host.host}, is at its concurrency limit: {limit} {attempts} running there."
+    return Reason(code=ReasonCode.CONCURRENCY_LIMIT, text=text, host=host.host)
 
 
 def _host_reason(host: str, why: str, situation: Situation, until: datetime) -> Reason:
@@ -301,7 +311,7 @@ def _in_queue(situation: Situation) -> Iterator[Reason]:
     elif queue.ready:
         yield _behind(queue, name, sees_all=situation.sees_all)
     else:
-        text = "A consumer has it, or gets it next; it starts as soon as a worker is free."
+        text = "A consumer has it, or gets it next; it starts as soon as a worker and its host are free."
         yield Reason(code=ReasonCode.DELIVERED, text=text)
 
 
