@@ -128,7 +128,7 @@ def build_api(
     FleetRoutes(fleet).add_to(routes)
     QueueRoutes(queues, options).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)
-    DocsRoutes(routes, HtmlPage("index.html")).add_to(routes)
+    DocsRoutes(routes, HtmlPage("index.html"), limits=lambda: intake.task_settings.limits).add_to(routes)
     return app
 
 
