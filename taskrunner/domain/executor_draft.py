@@ -38,7 +38,7 @@ from taskrunner.domain.settlement import MIN_RETENTION
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_schemas import HEADERS_SCHEMA, METHOD_SCHEMA
 from taskrunner.domain.tls_profile import check_profile
-from taskrunner.domain.url_template import check_template
+from taskrunner.domain.url_template import TEMPLATE_PATTERN, check_template
 from taskrunner.domain.validation import field_errors, limits_of
 from taskrunner.domain.write_concern import WriteConcern
 
@@ -63,7 +63,10 @@ _SCHEMA_SCHEMA: dict[str, Any] = {
 }
 _URL_SCHEMA: dict[str, Any] = {
     "description": "Its path and query may have {placeholders}, which are members of the data.",
-    "anyOf": [{"type": "string", "examples": ["https://example.com/orders/{id}"]}, _NULL],
+    "anyOf": [
+        {"type": "string", "pattern": TEMPLATE_PATTERN, "examples": ["https://example.com/orders/{id}"]},
+        _NULL,
+    ],
     "default": None,
 }
 
