@@ -9,7 +9,13 @@ from playwright.sync_api import expect
 from tests.browser.console import Console, Server
 
 # Each page with its heading in English; a page that is added is added here.
-PAGES = {"overview": "Overview", "tasks": "Tasks"}
+PAGES = {
+    "overview": "Overview",
+    "tasks": "Tasks",
+    "workers": "Workers",
+    "queues": "Queues",
+    "keys": "Keys and audit",
+}
 MOST_REQUESTS = 12
 MOST_BYTES = 250 * 1024
 every_page = pytest.mark.parametrize("name", PAGES)
@@ -46,7 +52,7 @@ def test_a_page_speaks_russian(console: Console, name: str) -> None:
     expect(console.page.locator("html")).to_have_attribute("lang", "ru")
     console.is_loaded()
     text = console.page.locator("#console").inner_text()
-    assert not re.search(r"\b(page|nav|overview|tasks|column|problem)\.[a-z]", text), text
+    assert not re.search(r"\b(page|nav|overview|tasks|workers|queues|keys|column|problem)\.[a-z]", text), text
 
 
 @pytest.mark.parametrize("name", ["tasks"])
