@@ -37,9 +37,11 @@ def test_a_queue_is_declared_and_deleted(console: Console) -> None:
     expect(row).to_have_count(0)
 
 
-def test_a_key_is_created_shown_once_and_revoked(console: Console) -> None:
+def test_a_key_is_created_shown_once_and_revoked(keyed_console: Console) -> None:
     """And the audit tells both."""
-    console.open("keys", "Keys and audit")
+    console = keyed_console
+    console.open("keys", "taskrunner")
+    console.sign_in(str(console.server.key))
     console.button("Create a key").click()
     dialog = console.page.get_by_role("dialog")
     dialog.get_by_label("Name", exact=True).fill("deploy")
