@@ -134,7 +134,7 @@ def build_api(
     HealthRoutes(health, stats, metrics, access).add_to(routes)
     console = Console()
     console.add_to(routes)
-    DocsRoutes(routes, console).add_to(routes)
+    DocsRoutes(routes, console, limits=lambda: intake.task_settings.limits).add_to(routes)
     return app
 
 

@@ -1,8 +1,10 @@
 """The report of a consumer: what its workers do, told to the store every two seconds."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
-from taskrunner.domain.value import Value
+from taskrunner.domain.queue import QueueCounts
+from taskrunner.domain.value import Value, field
 
 
 class RunningAttempt(Value):
@@ -37,6 +39,7 @@ class WorkerReport(Value):
 
     `target` and `last_decision` are the autoscaler's, `changes` its newest changes.
     `running` are the longest of the `in_flight` attempts.
+    `in_memory` are the queues of a broker in the consumer's own process, which no other process can ask.
     """
 
     id: str
@@ -56,4 +59,5 @@ class WorkerReport(Value):
     in_flight: int
     processes: tuple[WorkerProcessReport, ...]
     running: tuple[RunningAttempt, ...]
+    in_memory: Mapping[str, QueueCounts] = field(default_factory=dict)
     changes: tuple[ScalingChange, ...] = ()

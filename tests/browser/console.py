@@ -94,6 +94,11 @@ class Console:
         self.page.goto(f"{self.server.url}/#/{place}")
         self.shows(heading)
 
+    def sign_in(self, secret: str) -> None:
+        """At the page that asks for a key."""
+        self.page.get_by_label("API key").fill(secret)
+        self.button("Sign in").click()
+
     def shows(self, heading: str | None = None) -> None:
         found = self.page.get_by_role("heading", level=1)
         expect(found if heading is None else found.filter(has_text=heading)).to_be_visible()

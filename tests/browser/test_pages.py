@@ -13,11 +13,16 @@ from tests.browser.console import Console
 PAGES = {
     "overview": "Overview",
     "tasks": "Tasks",
+    "workers": "Workers",
+    "queues": "Queues",
+    "keys": "Keys and audit",
 }
 MOST_REQUESTS = 12
 MOST_BYTES = 250 * 1024
 # The key of a word, in place of the word.
-KEY = re.compile(r"\b(?:page|nav|action|column|condition|problem|state|status)\.[a-z_]+\b")
+KEY = re.compile(
+    r"\b(?:page|nav|action|audit|column|condition|keys|problem|queues|sessions|state|status|workers)\.[a-z_]+\b"
+)
 every_page = pytest.mark.parametrize("name", PAGES)
 
 
