@@ -68,7 +68,7 @@ function Charts({ points, workers, queues, span }) {
 function Decisions({ workers }) {
   const changes = workers.flatMap((worker) => worker.changes).sort((one, other) => other.at.localeCompare(one.at)).slice(0, 6);
   if (!changes.length) return html`<p class="soft">${t("overview.decisions.none")}</p>`;
-  return html`<ol class="timeline">${changes.map((each, index) => html`<li key=${index}><span><${Time} at=${each.at} /></span><span><strong>${number(each.before)} → ${number(each.after)}</strong> <span class="soft">${each.reason}</span></span></li>`)}</ol>`;
+  return html`<ol class="plain">${changes.map((each, index) => html`<li key=${index}><strong>${number(each.before)} → ${number(each.after)}</strong> <${Time} at=${each.at} /> <span class="soft">${each.reason}</span></li>`)}</ol>`;
 }
 
 /** @param {{queues: any[]}} props */
