@@ -200,30 +200,37 @@ export default function Tasks() {
   const counts = useAsk("stats", { every: 5 });
   const [selected, select] = useState(/** @type {Set<string>} */ (new Set()));
   const [all, selectAll] = useState(false);
+  // The row that the keys are on: a second key may come before the first one is drawn.
+  const row = useRef(-1);
   const [at, setAt] = useState(-1);
   const [dialog, setDialog] = useState("");
   const [columns, setColumns] = useState(/** @type {string[]} */ (JSON.parse(localStorage.getItem(KEPT_COLUMNS) || "null") || FIRST_COLUMNS));
-  useEffect(() => (select(new Set()), selectAll(false), setAt(-1)), [path]);
+  useEffect(() => {
+    select(new Set());
+    selectAll(false);
+    setAt((row.current = -1));
+  }, [path]);
   const tasks = list?.tasks ?? [];
   /** @param {string} id */
   const toggle = (id) => {
-    const next = new Set(selected);
-    if (!next.delete(id)) next.add(id);
-    select(next);
+    select((before) => {
+      const next = new Set(before);
+      if (!next.delete(id)) next.add(id);
+      return next;
+    });
     selectAll(false);
   };
   /** @param {number} step */
   const move = (step) => {
-    const next = Math.max(0, Math.min(tasks.length - 1, at + step));
-    setAt(next);
+    const next = Math.max(0, Math.min(tasks.length - 1, row.current + step));
+    setAt((row.current = next));
     document.getElementById(`row-${next}`)?.scrollIntoView({ block: "nearest" });
   };
   useKeys({
     j: () => move(1),
     k: () => move(-1),
-    x: () => tasks[at] && toggle(tasks[at].id),
-    Enter: () => tasks[at] && go(address(["tasks", tasks[at].id])),
-    o: () => tasks[at] && go(address(["tasks", tasks[at].id])),
+    x: () => tasks[row.current] && toggle(tasks[row.current].id),
+    Enter: () => tasks[row.current] && go(address(["tasks", tasks[row.current].id])),
   });
   /** @param {string[]} next */
   const keepColumns = (next) => {
