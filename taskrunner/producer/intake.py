@@ -8,21 +8,17 @@ from collections.abc import Sequence, Set
 from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.dedup import DedupMode
 from taskrunner.domain.errors import (
     BatchRefused,
-    DedupKeyHeld,
     ExecutorDisabled,
     ExecutorNotKnown,
-    KeyReused,
     StateConflict,
 )
 from taskrunner.domain.events import Events, TasksAccepted
-from taskrunner.domain.fingerprint import fingerprint, is_same_request, own_fields
+from taskrunner.domain.fingerprint import fingerprint, own_fields
 from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.record import Record
 from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.submitter import KEY_MARK, Submitter, stored_dedup_key
+from taskrunner.domain.submitter import Submitter, stored_dedup_key
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_settings import TaskSettings, TaskSettingsSource
@@ -31,13 +27,12 @@ from taskrunner.domain.webhook import WebhookSource
 from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.deduplication import Deduplication, is_replacing
 from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.refusal import refusal_of
 from taskrunner.producer.replication import Replication
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 
 _BATCH = 500
-# Between the key of a batch and the number of the item: no client can send it.
-BATCH_KEY_MARK = "\n"
 _KNOWN = frozenset({AcceptAnswer.EXISTS, AcceptAnswer.HELD})
 
 
@@ -294,10 +289,12 @@ class Intake:
         self, batch: Sequence[NewTask], answers: Sequence[Accepted]
     ) -> list[StateConflict | None]:
         """Why each was not accepted although the store can be reached; None if it was, now or before."""
+        if all(answer.answer is AcceptAnswer.CREATED for answer in answers):
+            return [None] * len(batch)
         existing = {answer.id: None for answer in answers if answer.answer in _KNOWN}
         known = await self._store.get_many(list(existing)) if existing else {}
         return [
-            _refusal(new, answer, known.get(answer.id)) for new, answer in zip(batch, answers, strict=True)
+            refusal_of(new, answer, known.get(answer.id)) for new, answer in zip(batch, answers, strict=True)
         ]
 
     async def _check_replicas(self, batch: Sequence[NewTask]) -> None:
@@ -321,34 +318,3 @@ def _is_replicated(batch: Sequence[NewTask]) -> bool:
 
 def _runs_at_once(new: NewTask) -> bool:
     return new.task.run_at is None
-
-
-def _refusal(new: NewTask, accepted: Accepted, known: Record | None) -> StateConflict | None:
-    """`known` is the record of the accepted id, if that existed before."""
-    key = new.idempotency_key
-    if accepted.answer is AcceptAnswer.CREATED:
-        return None
-    if accepted.answer is AcceptAnswer.CONFLICT:
-        if key is None:
-            return StateConflict(f"the id {accepted.id} was that of a task that is deleted; use a new id")
-        shown = key.rpartition(KEY_MARK)[2].partition(BATCH_KEY_MARK)[0]
-        return KeyReused(
-            f"Idempotency-Key {shown!r} was used for another request (task {accepted.id}); use a new key"
-        )
-    if accepted.answer is AcceptAnswer.HELD and (held := _held(new, accepted.id)):
-        return held
-    if known is None and accepted.answer is AcceptAnswer.HELD:
-        return StateConflict(f"task {accepted.id}, which held the dedup key, is gone; submit again")
-    if known is None:
-        return StateConflict.of_deleted(accepted.id)
-    if accepted.id == new.id and not is_same_request(new.task, known.task):
-        return StateConflict(f"the id {new.id} is taken by a task with another content; use a new id")
-    return None
-
-
-def _held(new: NewTask, holder: str) -> DedupKeyHeld | None:
-    dedup = new.task.dedup
-    if dedup is None or dedup.mode is DedupMode.RETURN:
-        return None
-    # Also for a task that is to replace the holder, if one after another took the key meanwhile.
-    return DedupKeyHeld.of(holder, dedup.key)
