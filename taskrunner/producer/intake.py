@@ -27,8 +27,8 @@ from taskrunner.domain.webhook import WebhookSource
 from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.deduplication import Deduplication, is_replacing
 from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.refusal import refusal_of
 from taskrunner.producer.replication import Replication
-from taskrunner.producer.submit_refusal import submit_refusal
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 
@@ -289,13 +289,12 @@ class Intake:
         self, batch: Sequence[NewTask], answers: Sequence[Accepted]
     ) -> list[StateConflict | None]:
         """Why each was not accepted although the store can be reached; None if it was, now or before."""
+        if all(answer.answer is AcceptAnswer.CREATED for answer in answers):
+            return [None] * len(batch)
         existing = {answer.id: None for answer in answers if answer.answer in _KNOWN}
         known = await self._store.get_many(list(existing)) if existing else {}
         return [
-            None
-            if answer.answer is AcceptAnswer.CREATED
-            else submit_refusal(new, answer, known.get(answer.id))
-            for new, answer in zip(batch, answers, strict=True)
+            refusal_of(new, answer, known.get(answer.id)) for new, answer in zip(batch, answers, strict=True)
         ]
 
     async def _check_replicas(self, batch: Sequence[NewTask]) -> None:
