@@ -5,7 +5,6 @@ HTTP's.
 """
 
 import dataclasses
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import lru_cache
@@ -13,6 +12,7 @@ from functools import lru_cache
 from aiohttp import web
 
 from taskrunner.api.access_settings import AccessSettings, Auth
+from taskrunner.api.asker import HOW_TO_SEND_A_KEY, Asker
 from taskrunner.api.client_address import is_near
 from taskrunner.api.parameters import TASK_ID
 from taskrunner.api.problems import Problem, RequestRefused, problem_of, refuse
@@ -38,7 +38,6 @@ from taskrunner.producer.task_quota import Room
 
 # RFC 6750 section 3 and RFC 7617 section 2: what a client may send. Browsers ask people for the second.
 _BEARER, _BASIC = 'Bearer realm="taskrunner"', 'Basic realm="taskrunner", charset="UTF-8"'
-_HOW = "send it as `Authorization: Bearer tr_…`, or as the password of HTTP Basic"
 
 
 class Caller:
@@ -126,30 +125,6 @@ class Caller:
 ANYBODY = Caller(None)
 
 
-class Asker(ABC):
-    """A request, as far as admission looks at it."""
-
-    @abstractmethod
-    def authorization(self) -> Sequence[str]:
-        """All `Authorization` headers."""
-
-    @abstractmethod
-    def is_near(self) -> bool:
-        """Whether it comes from this machine, and not by a proxy on it from another one."""
-
-    async def other_key(self, *, is_probe: bool) -> ApiKey | None:
-        """The key of a request without `Authorization`, if it has one in another way."""
-        return None
-
-    def unauthorized(self, code: str, detail: str) -> RequestRefused:
-        """The refusal of a request that needs a key."""
-        return RequestRefused(Problem(status=401, code=code, detail=detail))
-
-    def without_key(self) -> RequestRefused:
-        """The refusal of a request that came with none."""
-        return self.unauthorized("key_missing", f"this needs an API key: {_HOW}")
-
-
 class Admission:
     """Asked before each handler of a server."""
 
@@ -227,7 +202,11 @@ class Admission:
         if secret is not None:
             key = self._keys.find_known(secret) if is_probe else await self._keys.find(secret)
         if key is None:
-            detail = "this API key is unknown, expired or revoked" if secret else f"no API key: {_HOW}"
+            detail = (
+                "this API key is unknown, expired or revoked"
+                if secret
+                else f"no API key: {HOW_TO_SEND_A_KEY}"
+            )
             raise asker.unauthorized("key_unknown", detail)
         return key
 
