@@ -23,6 +23,7 @@ from taskrunner.domain.errors import (
     WebhookUnknown,
 )
 from taskrunner.domain.executor import NAME_PATTERN as EXECUTOR_PATTERN
+from taskrunner.domain.executor_limits import EXECUTOR
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.queue import QUEUE_NAME as QUEUE_PATTERN
 from taskrunner.domain.schedule_draft import NAME_PATTERN
@@ -217,8 +218,8 @@ ATTEMPT_NUMBER = _path(
 )
 HOST = _path(
     "host",
-    "A host as in its URLs, such as example.com:8443.",
-    {"type": "string", "pattern": f"^{HOST_PATTERN}{PORT_PATTERN}$"},
+    "A host as in its URLs, such as example.com:8443, or executor:NAME.",
+    {"type": "string", "pattern": f"^(?:{HOST_PATTERN}{PORT_PATTERN}|{EXECUTOR}{EXECUTOR_PATTERN.pattern})$"},
     str,
     "",
 )

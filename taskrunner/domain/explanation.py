@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 
+from taskrunner.domain.executor_limits import EXECUTOR as LIMITED
+from taskrunner.domain.executor_limits import host_name_of
 from taskrunner.domain.host_admission import (
     CIRCUIT_HALF_OPEN,
     CIRCUIT_OPEN,
@@ -24,6 +26,7 @@ from taskrunner.domain.pauses import ALL, EXECUTOR, Pauses
 from taskrunner.domain.queue import REMOTE_PREFIX
 from taskrunner.domain.record import BY_BROKER, Record
 from taskrunner.domain.status import TERMINAL, Status
+from taskrunner.domain.task import Task
 from taskrunner.domain.unserved import unserved
 from taskrunner.domain.value import Value
 
@@ -215,11 +218,12 @@ def _paused(situation: Situation) -> Iterator[Reason]:
 
 def _until_due(situation: Situation, *, is_paused: bool) -> Reason:
     """Why a task waits that is not in its queue and not due."""
-    record, url = situation.record, situation.record.task.url
+    record = situation.record
     due = record.due or situation.now
     waits_for = record.waits_for
-    if waits_for is not None and url is not None and waits_for_host(waits_for, host := host_of(url)):
-        return _host_reason(host, waits_for.removeprefix(wait_reason(host, "")), situation, due)
+    for host in _hosts_of(record.task):
+        if waits_for is not None and waits_for_host(waits_for, host):
+            return _host_reason(host, waits_for.removeprefix(wait_reason(host, "")), situation, due)
     if waits_for is not None and waits_for.startswith(BY_BROKER):
         text = f"It waits for {waits_for}. It is published again at {_time(due)}."
         return Reason(code=ReasonCode.BROKER_POLICY, text=text, until=due)
@@ -241,6 +245,14 @@ def _until_due(situation: Situation, *, is_paused: bool) -> Reason:
     return Reason(code=ReasonCode.PUBLISHING, text=text)
 
 
+def _hosts_of(task: Task) -> Iterator[str]:
+    """Under which a task is limited: that of its URL, and its executor as a host."""
+    if task.url is not None:
+        yield host_of(task.url)
+    if task.executor is not None:
+        yield host_name_of(task.executor)
+
+
 def _troubled(situation: Situation) -> Reason | None:
     """Why the host of a task that is due will not have it yet."""
     host = situation.host
@@ -251,10 +263,12 @@ def _troubled(situation: Situation) -> Reason | None:
 
 
 def _host_reason(host: str, why: str, situation: Situation, until: datetime) -> Reason:
-    known = None if situation.host is None else situation.host.until
-    until = until if known is None else max(until, known)
+    known = situation.host
+    if known is not None and known.host == host and known.until is not None:
+        until = max(until, known.until)
     code = _HOST_CODES.get(why, ReasonCode.HOST_SLOWED)
-    text = f"It waits for its host, {host} ({why}), until {_time(until)}."
+    what = f"executor, {host.removeprefix(LIMITED)}" if host.startswith(LIMITED) else f"host, {host}"
+    text = f"It waits for its {what} ({why}), until {_time(until)}."
     return Reason(code=code, text=text, until=until, host=host)
 
 

@@ -16,6 +16,8 @@ from taskrunner.domain.errors import (
     StoreUnavailable,
 )
 from taskrunner.domain.events import CircuitClosed, Events
+from taskrunner.domain.executor_draft import check_executor_name
+from taskrunner.domain.executor_limits import EXECUTOR, executor_limits, host_name_of
 from taskrunner.domain.host_admission import waits_for_host
 from taskrunner.domain.host_limit import HostLimit, HostLimits, read_document, read_limit, read_limits
 from taskrunner.domain.host_name import check_host_name, check_pattern, host_of, patterns_for
@@ -92,8 +94,8 @@ class HostAdmin:
         )
 
     async def show(self, host: str) -> HostView:
-        """One host, known or not. Raises `HostLimitInvalid` for an invalid host name."""
-        name = _checked(check_host_name, host)
+        """One host or `executor:NAME`, known or not. Raises `HostLimitInvalid` for an invalid name."""
+        name = _checked(_check_name, host)
         entry = await self._store.host(name)
         return host_view(name, self._state(entry), await self._limits_in_force(), self._clock.now())
 
@@ -172,7 +174,7 @@ class HostAdmin:
 
     async def reset(self, host: str) -> HostView:
         """Close a host's circuit and end its back-pressure. Raises `HostLimitInvalid` for an invalid name."""
-        name, moment = _checked(check_host_name, host), self._clock.now().timestamp()
+        name, moment = _checked(_check_name, host), self._clock.now().timestamp()
         breaker, back_pressure = CircuitBreaker(since=moment), BackPressure(since=moment)
         before = await self._change(
             name, lambda state: replace(state, breaker=breaker, back_pressure=back_pressure, tail=0.0)
@@ -240,7 +242,8 @@ class HostAdmin:
         return decode_state(entry.encoded).sanitized(self._settings, self._clock.now().timestamp())
 
     async def _limits_in_force(self) -> HostLimits:
-        return HostLimits(self._configured, read_limits(await self._store.host_limits()))
+        given = read_limits(await self._store.host_limits())
+        return HostLimits(self._configured, {**given, **executor_limits(await self._store.executors())})
 
 
 def _place(entry: HostEntry) -> Place:
@@ -262,6 +265,13 @@ def _unknown(pattern: str) -> HostLimitUnknown:
 
 def _contended(pattern: str) -> StateConflict:
     return StateConflict(f"the limit of {pattern} is being changed by others; try again")
+
+
+def _check_name(text: str) -> str:
+    """The name of a host, or that of an executor among them. Raises `ValueError`."""
+    if text.startswith(EXECUTOR):
+        return host_name_of(check_executor_name(text.removeprefix(EXECUTOR)))
+    return check_host_name(text)
 
 
 def _checked(check: Callable[[str], str], text: str) -> str:
