@@ -11,7 +11,7 @@ from taskrunner.consumer.settings import ConsumerSettings
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """For the faces: leases, and what becomes of them."""
+    """The leases of remote workers and the attempts under them, for the HTTP and the gRPC API."""
 
     work: RemoteWork
     attempts: RemoteAttempts

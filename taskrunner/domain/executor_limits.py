@@ -5,8 +5,10 @@ No host has such a name, since a port is a number.
 
 from collections.abc import Iterable
 
-from taskrunner.domain.executor import Executor
+from taskrunner.domain.executor import NAME_PATTERN, Executor
 from taskrunner.domain.host_limit import HostLimit
+from taskrunner.domain.host_name import check_host_name
+from taskrunner.domain.messages import shown
 
 EXECUTOR = "executor:"
 # Each lease of a remote executor has a slot of 50 bytes in the state, which is written as a whole.
@@ -16,6 +18,15 @@ MOST_REMOTE_SLOTS = 2_000
 def host_name_of(executor: str) -> str:
     """The name that an executor has among hosts."""
     return f"{EXECUTOR}{executor}"
+
+
+def check_limited_name(text: str) -> str:
+    """The name of a host, or that of an executor among them. Raises `ValueError`."""
+    if not text.startswith(EXECUTOR):
+        return check_host_name(text)
+    if not NAME_PATTERN.fullmatch(text.removeprefix(EXECUTOR)):
+        raise ValueError(f"must be {EXECUTOR} and the name of an executor, got {shown(text)}")
+    return text
 
 
 def limit_of(executor: Executor) -> HostLimit | None:

@@ -16,16 +16,16 @@ from taskrunner.domain.errors import (
     StoreUnavailable,
 )
 from taskrunner.domain.events import CircuitClosed, Events
-from taskrunner.domain.executor_draft import check_executor_name
-from taskrunner.domain.executor_limits import EXECUTOR, executor_limits, host_name_of
+from taskrunner.domain.executor_limits import check_limited_name, executor_limits
 from taskrunner.domain.host_admission import waits_for_host
 from taskrunner.domain.host_limit import HostLimit, HostLimits, read_document, read_limit, read_limits
-from taskrunner.domain.host_name import check_host_name, check_pattern, host_of, patterns_for
+from taskrunner.domain.host_name import check_pattern, host_of, patterns_for
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import HostState, decode_state, encode_state
 from taskrunner.domain.host_view import HostView, host_view
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import Value, replace
+from taskrunner.producer.change_check import Check, allow
 from taskrunner.stores.base import Page, Snooze, Store
 from taskrunner.stores.host_store import HostEdit, HostEntry
 from taskrunner.stores.values import Place
@@ -46,14 +46,6 @@ class HostLimitEntry(Value):
     pattern: str
     limit: HostLimit
     given: bool
-
-
-# Raises if the limit (None: there is none) is not to be changed.
-HostLimitCheck = Callable[[HostLimitEntry | None], None]
-
-
-def _allow(_: HostLimitEntry | None) -> None:
-    """The check of a change without a condition."""
 
 
 class HostAdmin:
@@ -95,7 +87,7 @@ class HostAdmin:
 
     async def show(self, host: str) -> HostView:
         """One host or `executor:NAME`, known or not. Raises `HostLimitInvalid` for an invalid name."""
-        name = _checked(_check_name, host)
+        name = _checked(check_limited_name, host)
         entry = await self._store.host(name)
         return host_view(name, self._state(entry), await self._limits_in_force(), self._clock.now())
 
@@ -116,13 +108,15 @@ class HostAdmin:
             raise _unknown(spelt)
         return known
 
-    async def set_limit(self, pattern: str, fields: Any, *, check: HostLimitCheck = _allow) -> HostLimitEntry:
+    async def set_limit(
+        self, pattern: str, fields: Any, *, check: Check[HostLimitEntry] = allow
+    ) -> HostLimitEntry:
         """Set the limit of a pattern; consumers read it within about a second. Raises `HostLimitInvalid`."""
         limit = read_document(fields) if isinstance(fields, bytes) else read_limit(fields)
         return await self._change_limit(pattern, lambda _: limit, check)
 
     async def patch_limit(
-        self, pattern: str, patch: bytes, *, check: HostLimitCheck = _allow
+        self, pattern: str, patch: bytes, *, check: Check[HostLimitEntry] = allow
     ) -> HostLimitEntry:
         """Change what a JSON merge patch (RFC 7396) names in the limit of a pattern, set or configured.
 
@@ -136,7 +130,7 @@ class HostAdmin:
 
         return await self._change_limit(pattern, lambda known: read_document(patch, known), check_known)
 
-    async def remove_limit(self, pattern: str, *, check: HostLimitCheck = _allow) -> None:
+    async def remove_limit(self, pattern: str, *, check: Check[HostLimitEntry] = allow) -> None:
         """Remove the limit that was set; a configured one applies again. Raises `HostLimitUnknown`."""
         spelt = _checked(check_pattern, pattern)
         for _ in range(_MAX_TRIES):
@@ -151,7 +145,7 @@ class HostAdmin:
         raise _contended(spelt)
 
     async def _change_limit(
-        self, pattern: str, change: Callable[[HostLimit | None], HostLimit], check: HostLimitCheck
+        self, pattern: str, change: Callable[[HostLimit | None], HostLimit], check: Check[HostLimitEntry]
     ) -> HostLimitEntry:
         """`check` sees the limit that the change replaces, so that nothing can come between."""
         spelt = _checked(check_pattern, pattern)
@@ -174,7 +168,7 @@ class HostAdmin:
 
     async def reset(self, host: str) -> HostView:
         """Close a host's circuit and end its back-pressure. Raises `HostLimitInvalid` for an invalid name."""
-        name, moment = _checked(_check_name, host), self._clock.now().timestamp()
+        name, moment = _checked(check_limited_name, host), self._clock.now().timestamp()
         breaker, back_pressure = CircuitBreaker(since=moment), BackPressure(since=moment)
         before = await self._change(
             name, lambda state: replace(state, breaker=breaker, back_pressure=back_pressure, tail=0.0)
@@ -265,13 +259,6 @@ def _unknown(pattern: str) -> HostLimitUnknown:
 
 def _contended(pattern: str) -> StateConflict:
     return StateConflict(f"the limit of {pattern} is being changed by others; try again")
-
-
-def _check_name(text: str) -> str:
-    """The name of a host, or that of an executor among them. Raises `ValueError`."""
-    if text.startswith(EXECUTOR):
-        return host_name_of(check_executor_name(text.removeprefix(EXECUTOR)))
-    return check_host_name(text)
 
 
 def _checked(check: Callable[[str], str], text: str) -> str:
