@@ -60,7 +60,7 @@ def finish(worker: Any, tasks: list[pb.LeasedTask]) -> list[pb.TaskUpdateResult]
 def test_nothing_is_lost_when_workers_and_processes_die(
     serves: list[TaskrunnerProcess], ports: list[int]
 ) -> None:
-    """A worker falls silent, the process that leased to another is killed: every task ends once."""
+    """A worker falls silent, the process that streams to another is killed: every task ends once."""
     with clients(ports[0]) as (manager, worker), clients(ports[1]) as (others, other):
         executor = pb.NewExecutor(
             name="resize",
@@ -73,10 +73,15 @@ def test_nothing_is_lost_when_workers_and_processes_die(
             for number in range(COUNT)
         )
         ids = {each.id for each in manager.AddTasks(sent, timeout=PATIENCE)}
-        silent, kept = ([*worker.GetNextTasks(asked(name)).tasks] for name in ("silent", "kept"))
+        silent = [*worker.GetNextTasks(asked("silent")).tasks]
+        stream = worker.StreamTasks(pb.StreamTasksRequest(executor="resize", worker="kept", max_tasks=5))
+        kept = [*next(stream).tasks]
         assert silent
         assert kept
         serves[0].kill()
+        with pytest.raises(grpc.RpcError) as ended_stream:
+            kept += (task for answer in stream for task in answer.tasks)
+        assert ended_stream.value.code() is grpc.StatusCode.UNAVAILABLE
         # What the dead process leased is ended at the other one.
         ended = [each.id for each in finish(other, kept) if each.answer == pb.UPDATE_ANSWER_APPLIED]
         assert ended == [each.id for each in kept]

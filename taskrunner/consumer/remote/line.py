@@ -19,7 +19,7 @@ from taskrunner.domain.events import DeliveryDropped, Events, MessageRejected, T
 from taskrunner.domain.executor_limits import host_name_of
 from taskrunner.domain.host_admission import wait_reason
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.remote_draft import MOST_TASKS
+from taskrunner.domain.remote_draft import MOST_DATA_BYTES, MOST_TASKS
 from taskrunner.domain.remote_lease import LeaseToken, RemoteLease, holder, new_secret, queue_of
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.stores.base import AttemptRef, ClaimAnswer, Claimed, Store
@@ -224,7 +224,11 @@ class Line:
     def _take(self, most: int) -> list[WaitingDelivery]:
         taken: list[WaitingDelivery] = []
         keys: set[tuple[str, int]] = set()
+        size = 0
         while self._waiting and len(taken) < most:
+            size += len((self._waiting[0].envelope.task.body or "").encode("utf-8", "surrogatepass"))
+            if size > MOST_DATA_BYTES and taken:
+                break
             waiting = self._waiting.popleft()
             if waiting.key in keys:
                 self._drop(waiting, ClaimAnswer.HELD.value)
