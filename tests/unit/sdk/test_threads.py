@@ -1,5 +1,6 @@
 """Threads of the remote worker: used again, and never fewer than the attempts that run."""
 
+import asyncio
 import threading
 
 from taskrunner.sdk.remote.threads import Threads
@@ -28,13 +29,16 @@ async def test_a_stuck_thread_holds_nobody_up() -> None:
     assert stuck.wait(PATIENCE)
     async with in_time("another thread"):
         second = await threads.run(threading.get_ident)
-    first.cancel()
     go_on.set()
-    seen: set[int] = set()
     async with in_time("the thread that was stuck"):
-        while len(seen) < 2:
-            seen |= {await threads.run(threading.get_ident)}
-    assert second in seen
+        seen = {second, await first}
+    together = threading.Barrier(2)
+
+    def meet() -> int:
+        together.wait(PATIENCE)
+        return threading.get_ident()
+
+    assert {*await asyncio.gather(threads.run(meet), threads.run(meet))} == seen
     threads.close()
     for each in threading.enumerate():
         if each.ident in seen:
