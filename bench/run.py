@@ -40,6 +40,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "slow": drains.slow,
     "sql": drains.sql,
     "noop": handlers.noop,
+    "remote": handlers.remote,
     "post": submits.post,
     "keyed": submits.keyed,
     "watchers": watchers.watchers,
