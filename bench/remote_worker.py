@@ -1,8 +1,9 @@
-"""A remote worker whose handler does nothing: `python -m bench.remote_worker ADDRESS SLOTS`."""
+"""A remote worker whose handler does nothing: `python bench/remote_worker.py ADDRESS SLOTS`."""
 
 import sys
 
-import bench.noop_handlers  # noqa: F401 - registers the handler
+import noop_handlers  # noqa: F401 - registers the handler
+
 from taskrunner.sdk.remote import RemoteWorker
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class RemoteHandlers(Taskrunner):
         super().preload(pattern, tasks)
 
     def consume(self) -> Child:
-        program = [sys.executable, "-m", "bench.remote_worker", self._address, str(SLOTS)]
+        program = [sys.executable, str(ROOT / "bench" / "remote_worker.py"), self._address, str(SLOTS)]
         return Child(program, log=self._log, cwd=ROOT)
 
     def depth(self) -> int:
