@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 from aiohttp import web
-from taskrunner.app.faces import Faces
 
 from taskrunner.api.access_settings import Auth
 from taskrunner.app.all import run_all
+from taskrunner.app.api_servers import ApiServers
 from taskrunner.app.embedded import ADDRESS, embedded_config
 from taskrunner.app.loop import run
 from taskrunner.demo.target import build_target
@@ -46,9 +46,9 @@ async def serve(folder: Path, key: str | None) -> int:
     keys = {"Api.keys": f"boss={key}", "Api.auth": Auth.KEYS.value} if key else {}
     config = embedded_config(folder, settings={**SETTINGS, **keys}, environ={})
 
-    async def announce(faces: Faces) -> None:
+    async def announce(servers: ApiServers) -> None:
         target = f"http://{ADDRESS}:{runner.addresses[0][1]}"
-        print(json.dumps({"url": f"http://{ADDRESS}:{faces.port}", "target": target}), flush=True)
+        print(json.dumps({"url": f"http://{ADDRESS}:{servers.port}", "target": target}), flush=True)
 
     try:
         return await run_all(config, upgrade=True, monitor_page=False, when_ready=announce)
