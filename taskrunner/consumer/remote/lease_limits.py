@@ -82,8 +82,10 @@ class LeaseLimits:
         """Hold or give back the slots of leases in these states, by record and token; returns at once."""
         found: dict[str, _News] = {}
         for record, text, state in leases:
-            name, token = None if record is None else record.task.executor, LeaseToken.read(text)
-            if record is None or name is None or token is None or not self._are_counted(name):
+            name = None if record is None else record.task.executor
+            if record is None or name is None or not self._are_counted(name):
+                continue
+            if (token := LeaseToken.read(text)) is None:
                 continue
             key = record.task.id, token.attempt
             if state is LeaseState.HELD:
