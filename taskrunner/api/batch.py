@@ -35,7 +35,7 @@ _BATCH = Operation(
     summary=f"Submit up to {_BATCH_TASKS} tasks, as an array or as lines: URLs, or what POST /tasks takes.",
     answers={200: BatchAnswer},
     takes={
-        # Each element is judged by itself, and its fault is told in its item.
+        # Each element is checked on its own, and its item in the answer has the error.
         "application/json": {
             "type": "array",
             "items": {},

@@ -8,6 +8,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from taskrunner.api.client_address import ROOT
+from taskrunner.api.console import Console
 from taskrunner.api.limit_schemas import Bounds, bounds_of
 from taskrunner.api.openapi import document
 from taskrunner.api.page import WEB, HtmlPage, policy, wants_page
@@ -49,7 +50,7 @@ class DocsRoutes:
     def __init__(
         self,
         routes: Routes,
-        console: HtmlPage | None = None,
+        console: Console | None = None,
         *,
         limits: Callable[[], TaskLimits] = TaskLimits,
     ) -> None:
@@ -75,7 +76,7 @@ class DocsRoutes:
 
     async def index(self, request: web.Request) -> web.Response:
         if self._console is not None and wants_page(request.headers.get("Accept", "")):
-            return self._console.response()
+            return await self._console.page(request)
         return json_response(
             IndexView(
                 name="taskrunner",

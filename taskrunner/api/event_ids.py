@@ -1,6 +1,6 @@
 """The ids of events: places in the log, sealed. A place tells how much others have done since the last one.
 
-Only who knows the secret of the log can make or read one, and no two are alike, even of the same place.
+Only a process that knows the secret of the log can make or read an id; two ids of the same place differ.
 """
 
 import hmac
@@ -32,7 +32,7 @@ def seal(place: ChangeId, secret: bytes) -> str:
 
 
 def unseal(event_id: str, secret: bytes) -> ChangeId | None:
-    """The place of an id that `read_event_id` has passed; None if it is of another log."""
+    """The place of an id that `read_event_id` accepted; None if it belongs to another log."""
     sealed = urlsafe_b64decode(event_id)
     hidden, tag = sealed[:-_TAG_BYTES], sealed[-_TAG_BYTES:]
     if not hmac.compare_digest(tag, _tag(hidden, secret)):

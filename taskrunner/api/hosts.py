@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from taskrunner.api.draft_schemas import Patch, merge_patch
-from taskrunner.api.entity_tags import condition_of, tagged_response
+from taskrunner.api.entity_tags import check_of, tagged_response
 from taskrunner.api.next_page import next_page
 from taskrunner.api.parameters import HOST, HOST_LIMIT, LIMIT, TASK_CURSOR
 from taskrunner.api.query import Query
@@ -13,7 +13,8 @@ from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.host import HostDetail, HostLimitView, HostList
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.producer.host_admin import HostAdmin, HostLimitCheck
+from taskrunner.producer.change_check import Check
+from taskrunner.producer.host_admin import HostAdmin, HostLimitEntry
 
 LIMIT_PATCH = Patch(draft=HostLimit)
 _LIST = Operation(
@@ -117,7 +118,5 @@ class HostRoutes:
         )
 
 
-def _check(request: web.Request) -> HostLimitCheck:
-    """The condition of the request, to be checked on the limit that a change replaces."""
-    condition = condition_of(request)
-    return lambda known: condition.check(None if known is None else HostLimitView.of(known))
+def _check(request: web.Request) -> Check[HostLimitEntry]:
+    return check_of(request, HostLimitView.of)

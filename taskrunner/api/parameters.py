@@ -27,7 +27,7 @@ from taskrunner.domain.executor import NAME_PATTERN as EXECUTOR_PATTERN
 from taskrunner.domain.host_name import check_host_name, check_pattern
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.queue import QUEUE_NAME as QUEUE_PATTERN
-from taskrunner.domain.schedule_draft import NAME_PATTERN
+from taskrunner.domain.resource_name import NAME_PATTERN
 from taskrunner.domain.submitter import STORED_ID, with_namespace
 from taskrunner.domain.task_filter import (
     CONDITIONS,
@@ -45,7 +45,7 @@ Type = TypeVar("Type")
 
 # draft-ietf-httpapi-idempotency-key-header makes the key a quoted string; most clients send it bare.
 _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x20-\x7e]{0,254})')
-# Whoever sees the tasks of all keys names those of one by the whole id, which begins with its name.
+# A key that sees the tasks of all keys uses the whole id, which begins with the name of the task's key.
 _STORED_NAME = with_namespace(NAME_PATTERN)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # With the brackets of IPv6 hosts.
@@ -68,7 +68,7 @@ BAD_CURSOR = "is not one that this API gave out; leave it out to start from the 
 class Parameter(Generic[Type]):
     """`schema` is JSON Schema. `read` raises `ValueError` with what was expected, or the error to answer.
 
-    A parameter that is `repeatable` is read as a list of texts, by whoever knows how they belong together.
+    A `repeatable` parameter is a list of texts, which the caller interprets.
     One that is `comma_separated` has a list as its value.
     """
 
@@ -257,11 +257,12 @@ HOST_LIMIT = _path(
     "",
 )
 FILE = _path("file", "A file of the documentation page.", {"type": "string"}, str, "")
+CONSOLE_PATH = _path("path", "A file of the console, with its folders.", {"type": "string"}, str, "")
 PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
     each.name: each
     for each in (
         *(TASK_ID, SCHEDULE_NAME, WEBHOOK, EXECUTOR_NAME, API_KEY, OPERATION_ID, QUEUE_NAME),
-        *(ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE, SESSION),
+        *(ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE, CONSOLE_PATH, SESSION),
     )
 }
 

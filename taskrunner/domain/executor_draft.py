@@ -108,16 +108,13 @@ class ExecutorDraft(BaseModel):
         try:
             text = decode(given.removeprefix(BOM))
             members(text, opaque="schema")
-            document, has_schema = set_any_aside(text.encode(), "schema")
-            draft = cls.model_validate_json(document, context=limits)
+            document = set_any_aside(text.encode(), "schema")
+            return cls.model_validate_json(document, context=limits)
         except JsonUnfit as exc:
             raise ExecutorInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
         except ValidationError as exc:
             known = [field.alias or name for name, field in cls.model_fields.items()]
             raise ExecutorInvalid(field_errors(exc, known, {"headers", "schema"})) from exc
-        if draft.data_schema is not None and not has_schema:
-            raise ExecutorInvalid([FieldError(field="schema", message="spell its name without escapes")])
-        return draft
 
     @classmethod
     def patched(cls, executor: Executor, patch: bytes, limits: TaskLimits) -> Self:
@@ -235,7 +232,7 @@ def check_executor_name(text: str) -> str:
 
 
 def switch_of(patch: bytes) -> bool | None:
-    """What a JSON merge patch makes of `enabled`; None if it says anything else, too."""
+    """The new value of `enabled` in a JSON merge patch; None if the patch has other members, too."""
     try:
         changes = members(decode(patch), is_shallow=True)
     except JsonUnfit:
@@ -251,7 +248,7 @@ def _as_given(executor: Executor) -> str:
         if name in ExecutorDraft.model_fields and name != "name"
     }
     fields["schema"] = executor.schema or "null"
-    # Whoever changes something decides from then on, unless he says otherwise.
+    # An operator who changes an executor manages it from then on, unless the change says otherwise.
     del fields["managed_by"]
     if executor.kind is not ExecutorKind.HTTP:
         fields |= dict.fromkeys(_HTTP_FIELDS, "null")

@@ -27,7 +27,7 @@ from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.executor_fields import REQUEST_OR_EXECUTOR, ExecutorFields
 from taskrunner.domain.executor_use import complete, settings_for
 from taskrunner.domain.json_fields import OrNull, QueueName, UrlText, WholeNumber
-from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_any_aside, set_aside
+from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, may_name, set_any_aside, set_aside
 from taskrunner.domain.moment import Moment
 from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, RulesUnreadable, Statuses
@@ -122,9 +122,9 @@ class TaskDraft(ExecutorFields):
             raise TaskInvalid([too_much])
         try:
             # RFC 8259 8.1 allows to ignore a byte order mark.
-            document, has_data = given.removeprefix(BOM), False
-            if b'"data"' in document:
-                document, has_data = set_any_aside(document, "data")
+            document = given.removeprefix(BOM)
+            if may_name(document, "data"):
+                document = set_any_aside(document, "data")
             document, is_json = set_aside(document, "body")
             draft = cls.model_validate_json(document, context=limits, extra=extra)
         except JsonUnfit as exc:
@@ -133,10 +133,8 @@ class TaskDraft(ExecutorFields):
             raise TaskInvalid(field_errors(exc, cls.model_fields, _HIDDEN)) from exc
         if is_json and draft.body is not None:
             draft.body = JsonText(draft.body)
-        if has_data and draft.data is not None:
+        if draft.data is not None:
             draft.data = JsonText(draft.data)
-        elif draft.data is not None:
-            raise TaskInvalid([FieldError(field="data", message="spell its name without escapes")])
         return draft
 
     @classmethod

@@ -41,7 +41,7 @@ def read_selection(request: pb.ListTasksRequest, now: datetime) -> TaskSelection
 
 
 def bad_page_token() -> FilterInvalid:
-    """The refusal of a token that is none of ours."""
+    """The refusal of a page token that we did not give out."""
     return FilterInvalid([FieldError(field="page_token", message=BAD_CURSOR)])
 
 
