@@ -83,9 +83,9 @@ def document(
             "summary": "A durable queue for outbound HTTP.",
             "description": (
                 "Objects in answers may get further members; clients ignore those that they do not know. "
-                "Requests are strict: a member or query parameter that is not described is refused. A request "
-                "as described may still be refused for what no schema can say: which queues, executors and "
-                "secrets there are, what time it is, which hosts may be asked, whether values fit each other."
+                "Requests are strict: a member or query parameter that is not described is refused. What no "
+                "schema can say is refused as well: that a queue, an executor or a secret is not there, that "
+                "a time has passed, that a host may not be asked, that values do not fit each other."
             ),
         },
         "servers": [{"url": prefix or "/"} for prefix in prefixes],
