@@ -39,7 +39,7 @@ class Operation:
     `answers` by status: the view of a JSON answer, the media type of another one, None for an empty one, or
     several of which one is answered. `takes` is the request's body by media type, `problems` the statuses of
     the route's own problems. The handler of a `tagged` change checks conditions on entity tags; those of
-    reads are checked for all of them. `event` is the data of the events in an answer that is a stream.
+    reads are checked for all of them. `events` are the data of the events in an answer that is a stream.
     """
 
     summary: str
@@ -48,7 +48,7 @@ class Operation:
     parameters: tuple[Parameter[Any], ...] = ()
     problems: tuple[int, ...] = ()
     tagged: bool = False
-    event: type[View] | None = None
+    events: tuple[type[View], ...] = ()
 
     def answers_of(self, status: int) -> tuple[Answer, ...]:
         """What may be answered with `status`."""
