@@ -94,16 +94,18 @@ class ClientConnection(web.RequestHandler):
         in_head = self.receiving_since is not None and not self._parts.in_body and not self._messages
         before = len(self._messages)
         super().data_received(part)
-        if self._is_broken():
-            self._break_body()
-            return
-        message, payload = self._messages[-1] if len(self._messages) > before else (None, None)
-        if isinstance(message, RawRequestMessage) and payload is not None:
-            self._parts.begin(message, payload)
-        else:
+        head_bytes = len(part)
+        if len(self._messages) == before:
             self._parts.fed(len(part))
+        else:
+            message, payload = self._messages[-1]
+            if not isinstance(message, RawRequestMessage):
+                self._break_body()
+                return
+            self._parts.begin(message, payload)
+            head_bytes -= payload.total_bytes
         if in_head:
-            self._head_bytes += len(part)
+            self._head_bytes += head_bytes
             if self._head_bytes > _MAX_HEAD_BYTES + self.max_line_size:
                 self.end_with(http_problem(431, f"the headers are larger than {_MAX_HEAD_BYTES} bytes"))
 
@@ -123,6 +125,11 @@ class ClientConnection(web.RequestHandler):
         self.receiving_since = None
         self._head_bytes = 0
         self.payload = payload
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        # aiohttp asks for this after each chunk that is read, and most connections were never paused.
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def pause_writing(self) -> None:
         super().pause_writing()
