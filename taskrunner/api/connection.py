@@ -20,7 +20,7 @@ from aiohttp.web_protocol import ERROR
 from taskrunner.api.answer_headers import HEADERS, AnswerHeaders, complete_headers
 from taskrunner.api.connection_places import TOO_MANY, ConnectionPlaces
 from taskrunner.api.content_coding import encode_content
-from taskrunner.api.entity_tags import conditional
+from taskrunner.api.entity_tags import READS, conditional
 from taskrunner.api.problems import Problem, http_problem, internal_error, problem_of
 from taskrunner.api.request_guard import PROBES, RequestGuard
 from taskrunner.api.request_ids import begin_request, new_request_id, request_id_of
@@ -306,7 +306,8 @@ class ConnectionServer(web.Server):
                 response.force_close()
                 return response
             self._guard.check(request)
-            return await conditional(request, await self._handle_in_app(request))
+            response = await self._handle_in_app(request)
+            return await conditional(request, response) if request.method in READS else response
         except web.HTTPException as exc:
             if exc.status < 400:
                 complete_headers(request, exc)

@@ -24,9 +24,11 @@ SUFFIXES = tuple(f"-{coding}" for coding in _CODINGS)
 
 def coding_for(request: web.BaseRequest, response: web.StreamResponse) -> str | None:
     """The coding of an answer to this request; None for none, as of streams and bytes that are no text."""
-    if type(response) is not web.Response or not _is_text(response.content_type):
+    if "Accept-Encoding" not in request.headers or type(response) is not web.Response:
         return None
-    accepted = ",".join(request.headers.getall("Accept-Encoding", ()))
+    if not _is_text(response.content_type):
+        return None
+    accepted = ",".join(request.headers.getall("Accept-Encoding"))
     return chosen_coding(accepted, response.content_length or 0) if accepted else None
 
 

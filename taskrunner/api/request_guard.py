@@ -51,7 +51,7 @@ class RequestGuard:
             # Both: a page whose own name leads to a proxy on this machine can set any other header.
             if client is not None:
                 self._check_host(client.host)
-        if self._is_allowed_page(request, authority, client):
+        if self._cors and self._is_allowed_page(request, authority, client):
             remember_origin(request)
         elif request.method not in _SAFE:
             self._refuse_other_sites(request, authority, client)
@@ -71,7 +71,7 @@ class RequestGuard:
         self, request: web.BaseRequest, authority: str | None, client: Client | None
     ) -> bool:
         """Whether a page of another origin, in `Api.cors`, sent the request."""
-        origin = request.headers.get("Origin") if self._cors else None
+        origin = request.headers.get("Origin")
         return origin is not None and origin in self._cors and not self._is_own(origin, authority, client)
 
     def _refuse_other_sites(

@@ -24,7 +24,10 @@ def new_request_id() -> str:
 
 def begin_request(request: web.BaseRequest) -> str:
     """Take the id that the client gave, or make one."""
-    request_id = request[_KEY] = fit_request_id(request.headers.getall(REQUEST_ID, ()))
+    given = request.headers
+    request_id = request[_KEY] = (
+        fit_request_id(given.getall(REQUEST_ID)) if REQUEST_ID in given else new_request_id()
+    )
     return request_id
 
 

@@ -56,18 +56,17 @@ async def read_json_body(
     if length is not None and length > limit:
         raise _too_large(limit)
     if request.content.is_eof():
-        return await _decoded(await _read(request, limit), coding, limit)
-    try:
-        async with asyncio.timeout(timeout):
-            raw = await _read(request, limit)
-    except TimeoutError as exc:
-        raise refuse(408, "request_timeout", f"the body was not complete within {timeout:g} s") from exc
-    return await _decoded(raw, coding, limit)
+        raw = _arrived(request, limit)
+    else:
+        try:
+            async with asyncio.timeout(timeout):
+                raw = await _read(request, limit)
+        except TimeoutError as exc:
+            raise refuse(408, "request_timeout", f"the body was not complete within {timeout:g} s") from exc
+    return raw if coding == "identity" else await _decoded(raw, coding, limit)
 
 
 async def _decoded(raw: bytes, coding: str, limit: int) -> bytes:
-    if coding == "identity":
-        return raw
     try:
         return await asyncio.to_thread(decode_body, raw, coding, limit)
     except DecodedTooLarge as exc:
@@ -81,6 +80,17 @@ def _too_large(limit: int) -> Exception:
     return refuse(413, "body_too_large", f"the body is larger than {limit} bytes")
 
 
+def _arrived(request: web.Request, limit: int) -> bytes:
+    """A body that is complete."""
+    try:
+        body = request.content.read_nowait()
+    except web.RequestPayloadError as exc:
+        raise _cut_short() from exc
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
 async def _read(request: web.Request, limit: int) -> bytes:
     try:
         body = bytearray()
@@ -90,9 +100,11 @@ async def _read(request: web.Request, limit: int) -> bytes:
                 raise _too_large(limit)
         return bytes(body)
     except web.RequestPayloadError as exc:
-        raise refuse(
-            400, "bad_request", "the body breaks the rules of its transfer coding or was cut short"
-        ) from exc
+        raise _cut_short() from exc
+
+
+def _cut_short() -> Exception:
+    return refuse(400, "bad_request", "the body breaks the rules of its transfer coding or was cut short")
 
 
 def _check_media_type(request: web.Request, also: Collection[str]) -> None:
@@ -113,7 +125,10 @@ def _check_media_type(request: web.Request, also: Collection[str]) -> None:
 
 def _coding(request: web.Request) -> str:
     """RFC 9110 15.5.16: the refusal of an unknown coding lists the known ones."""
-    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    given = request.headers.get("Content-Encoding")
+    if given is None:
+        return "identity"
+    coding = given.strip().lower()
     if coding not in CODINGS:
         raise RequestRefused(
             Problem(

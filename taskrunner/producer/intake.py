@@ -173,9 +173,10 @@ class Intake:
         accepted = await self._accepting.submit(new)
         if accepted.answer is AcceptAnswer.HELD:
             (accepted,) = await self._deduplication.resolve([new], [accepted])
-        (refusal,) = await self._refusals([new], [accepted])
-        if refusal is not None:
-            raise refusal
+        if accepted.answer is not AcceptAnswer.CREATED:
+            (refusal,) = await self._refusals([new], [accepted])
+            if refusal is not None:
+                raise refusal
         if is_replicated:
             # Also for a task that existed: its first submit may have ended unconfirmed.
             await self._replication.confirm([accepted.id])
