@@ -55,6 +55,11 @@ class Caller:
         return self._quotas.room_for(self.key, count, size_bytes)
 
     @property
+    def has_quota(self) -> bool:
+        """Whether `room_for` may refuse."""
+        return self._quotas is not None
+
+    @property
     def name(self) -> str | None:
         return None if self.key is None else self.key.name
 

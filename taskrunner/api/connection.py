@@ -282,32 +282,33 @@ class ConnectionServer(web.Server):
         return self._make(message, payload, protocol, writer, task)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        protocol = request.protocol
         try:
             begin_request(request)
             request[HEADERS] = self._headers
-            response = await self._answer(request)
-            complete_headers(request, response)
+            response = await self._answer(request, protocol)
+            if not response.prepared:
+                self._headers.add(request, response)
             # RFC 9112 9.6: announce the close. The unread rest of a body would precede the next request.
             if self._draining or not request.content.is_eof():
                 response.force_close()
             await encode_content(request, response)
             return response
         finally:
-            protocol = request.protocol
             if isinstance(protocol, ClientConnection):
                 protocol.handling = False
                 if protocol.transport is not None:
                     self.places.idle[protocol] = None
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, protocol: object) -> web.StreamResponse:
         try:
-            if refusal := self._refusal(request):
+            if refusal := self._refusal(request, protocol):
                 response = problem_response(refusal, request_id_of(request))
                 response.force_close()
                 return response
             self._guard.check(request)
-            response = await self._handle_in_app(request)
-            return await conditional(request, response) if request.method in READS else response
+            answer = await self._handle_in_app(request)
+            return await conditional(request, answer) if request.method in READS else answer
         except web.HTTPException as exc:
             if exc.status < 400:
                 complete_headers(request, exc)
@@ -326,18 +327,18 @@ class ConnectionServer(web.Server):
             response.force_close()
         return response
 
-    def _refusal(self, request: web.BaseRequest) -> Problem | None:
+    def _refusal(self, request: web.BaseRequest, protocol: object) -> Problem | None:
         """Why a request is refused before its path is looked at (RFC 9110 9.1); None if it is not."""
-        protocol = request.protocol
-        # RFC 9110 15.6.6; the parser lets HTTP/0.9 and HTTP/2.0 through.
-        if isinstance(protocol, ClientConnection) and protocol.foreign_version:
-            return http_problem(505, "this server speaks HTTP/1.0 and HTTP/1.1")
+        if isinstance(protocol, ClientConnection):
+            # RFC 9110 15.6.6; the parser lets HTTP/0.9 and HTTP/2.0 through.
+            if protocol.foreign_version:
+                return http_problem(505, "this server speaks HTTP/1.0 and HTTP/1.1")
+            if protocol.only_probes and request.path not in PROBES:
+                if self.places.are_taken:
+                    return TOO_MANY
+                protocol.only_probes = False
         if request.method not in METHODS:
             return http_problem(501, f"there are only the methods {', '.join(METHODS)}")
-        if isinstance(protocol, ClientConnection) and protocol.only_probes and request.path not in PROBES:
-            if self.places.are_taken:
-                return TOO_MANY
-            protocol.only_probes = False
         return None
 
     def _unexpected(self, exc: Exception, request: web.BaseRequest) -> Problem:

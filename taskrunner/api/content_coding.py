@@ -24,11 +24,9 @@ SUFFIXES = tuple(f"-{coding}" for coding in _CODINGS)
 
 def coding_for(request: web.BaseRequest, response: web.StreamResponse) -> str | None:
     """The coding of an answer to this request; None for none, as of streams and bytes that are no text."""
-    if "Accept-Encoding" not in request.headers or type(response) is not web.Response:
+    if type(response) is not web.Response or not _is_text(response.content_type):
         return None
-    if not _is_text(response.content_type):
-        return None
-    accepted = ",".join(request.headers.getall("Accept-Encoding"))
+    accepted = ",".join(request.headers.getall("Accept-Encoding", ()))
     return chosen_coding(accepted, response.content_length or 0) if accepted else None
 
 
@@ -52,13 +50,16 @@ async def encode_content(request: web.BaseRequest, response: web.StreamResponse)
     """Code an answer as its client accepts it."""
     if type(response) is not web.Response or response.status == 304:
         return
+    body = response.body
+    is_small = body is None or (isinstance(body, bytes) and len(body) < _CODED_FROM_BYTES)
+    if is_small and "Accept-Encoding" not in request.headers:
+        return
     coding = coding_for(request, response)
     tell_choice(response, coding)
-    if coding is None or not isinstance(response.body, bytes):
+    if coding is None or not isinstance(body, bytes):
         return
     encode = _CODINGS[coding]
-    large = len(response.body) > _LARGE_BYTES
-    response.body = await asyncio.to_thread(encode, response.body) if large else encode(response.body)
+    response.body = await asyncio.to_thread(encode, body) if len(body) > _LARGE_BYTES else encode(body)
     response.headers["Content-Encoding"] = coding
     # RFC 9110 8.8.3.3: other bytes need another strong tag.
     if tag := response.headers.get("ETag"):

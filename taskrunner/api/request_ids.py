@@ -40,8 +40,3 @@ def fit_request_id(given: Sequence[str]) -> str:
 def request_id_of(request: web.BaseRequest) -> str:
     """The id of a request that the server has begun."""
     return request[_KEY]
-
-
-def tell_request_id(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Add the id to an answer."""
-    response.headers[REQUEST_ID] = request_id_of(request)

@@ -52,12 +52,12 @@ async def read_json_body(
     """
     _check_media_type(request, also)
     coding = _coding(request)
-    length = request.content_length
-    if length is not None and length > limit:
-        raise _too_large(limit)
     if request.content.is_eof():
         raw = _arrived(request, limit)
     else:
+        length = request.content_length
+        if length is not None and length > limit:
+            raise _too_large(limit)
         try:
             async with asyncio.timeout(timeout):
                 raw = await _read(request, limit)

@@ -166,7 +166,10 @@ class Intake:
         deleted task), `StoreUnavailable`, and `WriteUnconfirmed` for a task that no replica has yet: it may
         run, and can be submitted again.
         """
-        new = await self.prepare_any(draft, idempotency_key=idempotency_key, submitter=submitter)
+        if draft.executor is None:
+            new = self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter)
+        else:
+            new = await self.prepare_any(draft, idempotency_key=idempotency_key, submitter=submitter)
         is_replicated = new.write_concern is WriteConcern.REPLICATED
         if is_replicated:
             await self._replication.check()
