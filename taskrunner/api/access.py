@@ -167,19 +167,20 @@ class Admission:
         self._keys = keys
         self._limiter = limiter
         self._settings = settings
+        self._is_open = settings.auth is Auth.NONE
         self._caller_with = lru_cache(maxsize=1024)(lambda key: Caller(key, quotas))
 
     @property
     def is_open(self) -> bool:
         """Whether everybody may do everything."""
-        return self._settings.auth is Auth.NONE
+        return self._is_open
 
     async def caller(self, asker: Asker, needs: Needs, *, is_probe: bool = False) -> Caller:
         """Raises `RequestRefused` (400, 401, 403), and `OutsideError` while no key can be known.
 
         A probe waits for no service.
         """
-        if not (needs.scopes or needs.keyed) or self.is_open:
+        if self._is_open or not (needs.scopes or needs.keyed):
             return ANYBODY
         given = asker.authorization()
         if len(given) > 1:
@@ -194,8 +195,7 @@ class Admission:
                     return ANYBODY
                 raise asker.without_key()
             key = found
-        missing = [scope for scope in needs.scopes if not key.allows(scope)]
-        if missing:
+        if missing := [scope for scope in needs.scopes if not key.allows(scope)]:
             raise RequestRefused(
                 Problem(
                     status=403,

@@ -5,14 +5,12 @@ long a client may leave an answer unread. Exceptions of a request become problem
 """
 
 import asyncio
-import re
 import uuid
 from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11
-from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, LineTooLong
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import ERROR
@@ -21,10 +19,11 @@ from taskrunner.api.answer_headers import HEADERS, AnswerHeaders, complete_heade
 from taskrunner.api.connection_places import TOO_MANY, ConnectionPlaces
 from taskrunner.api.content_coding import encode_content
 from taskrunner.api.entity_tags import READS, conditional
+from taskrunner.api.handler import FixedRoutes
 from taskrunner.api.problems import Problem, http_problem, internal_error, problem_of
 from taskrunner.api.request_guard import PROBES, RequestGuard
 from taskrunner.api.request_ids import begin_request, new_request_id, request_id_of
-from taskrunner.api.request_parts import RequestParts
+from taskrunner.api.request_parts import RequestParts, problem_of_parser
 from taskrunner.api.resources import METHODS, options_response, problem_of_router, redirect_without_slash
 from taskrunner.api.responses import problem_response, unasked_problem
 from taskrunner.api.settings import ServerSettings
@@ -35,8 +34,6 @@ _LINGER = 1.0  # how long the rest of a refused body is read, so that the client
 _CLOSING = frozenset({408, 413})
 _DENIED = frozenset({401, 403, 429})  # counted, not audited: anybody can cause them
 _MAX_HEAD_BYTES = 64 * 1024  # all headers of a request together
-# As the parser's message quotes the line.
-_REQUEST_LINE = re.compile(r"b'[!#$%&*+.^_`|~0-9A-Za-z-]+ [^ ]+ HTTP/[0-9]\.[0-9]'")
 
 
 class ClientConnection(web.RequestHandler):
@@ -181,24 +178,11 @@ class ClientConnection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Called by aiohttp for a request that it cannot parse. Not logged: anybody can send garbage."""
-        problem = self._unparsed(exc) if status == 400 else http_problem(status, "failed")
+        limits = self.max_line_size, self.max_field_size, self.max_headers
+        problem = problem_of_parser(exc, *limits) if status == 400 else http_problem(status, "failed")
         response = problem_response(problem, new_request_id())
         response.force_close()
         return response
-
-    def _unparsed(self, exc: BaseException | None) -> Problem:
-        if isinstance(exc, LineTooLong):
-            # aiohttp has one error for both, with the limit that was crossed as its second argument.
-            if exc.args[1] == self.max_line_size:
-                return http_problem(414, f"the URL is longer than {self.max_line_size} bytes")
-            return http_problem(431, f"a header is larger than {self.max_field_size} bytes")
-        if "Too many headers" in str(exc):
-            return http_problem(431, f"more than {self.max_headers} headers")
-        if isinstance(exc, BadHttpMethod) and _REQUEST_LINE.search(str(exc)):
-            return http_problem(501, f"there are only the methods {', '.join(METHODS)}, in upper case")
-        if isinstance(exc, BadStatusLine) and _REQUEST_LINE.search(str(exc)):
-            return http_problem(505, "this server speaks HTTP/1.0 and HTTP/1.1")
-        return http_problem(400, "this is not an HTTP request by RFC 9112")
 
 
 class ConnectionServer(web.Server):
@@ -208,10 +192,13 @@ class ConnectionServer(web.Server):
     too, at the cost of one more call per request.
     """
 
-    def __init__(self, app_server: web.Server, events: Events, options: ServerSettings) -> None:
+    def __init__(
+        self, app_server: web.Server, fixed_routes: FixedRoutes, events: Events, options: ServerSettings
+    ) -> None:
         super().__init__(self._handle, request_factory=self._begin)
         self._make = app_server.request_factory
         self._handle_in_app = app_server.request_handler
+        self._fixed_routes = fixed_routes
         self._events = events
         self._options = options
         self._guard = RequestGuard(options)
@@ -307,7 +294,10 @@ class ConnectionServer(web.Server):
                 response.force_close()
                 return response
             self._guard.check(request)
-            answer = await self._handle_in_app(request)
+            handler = self._fixed_routes.get((request.method, request.raw_path))
+            if handler is None or "Expect" in request.headers:
+                handler = self._handle_in_app
+            answer = await handler(request)
             return await conditional(request, answer) if request.method in READS else answer
         except web.HTTPException as exc:
             if exc.status < 400:

@@ -1,4 +1,4 @@
-"""Where the bytes of a connection are cut before they go to the parser of aiohttp.
+"""Where the bytes of a connection are cut before they go to the parser of aiohttp, and what it refuses.
 
 The parser forgets the requests before a malformed one in the same piece, so it gets requests singly. A body
 is never cut at the blank lines within it.
@@ -6,8 +6,12 @@ is never cut at the blank lines within it.
 
 import re
 
+from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, LineTooLong
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
+
+from taskrunner.api.problems import Problem, http_problem
+from taskrunner.api.resources import METHODS
 
 _HEAD_END = b"\r\n\r\n"
 # The two spellings that clients use; others only cost another call of the parser.
@@ -15,6 +19,9 @@ _LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ?([0-9]{1,9})\r\n")
 _LAST_CHUNK = b"0\r\n"  # RFC 9112 7.1; trailers may follow, then a blank line
 # RFC 9112 2.2: empty lines before a request line are ignored.
 _EMPTY_LINES = re.compile(rb"[\r\n]*")
+
+# As the parser's message quotes the line.
+_REQUEST_LINE = re.compile(r"b'[!#$%&*+.^_`|~0-9A-Za-z-]+ [^ ]+ HTTP/[0-9]\.[0-9]'")
 
 
 class RequestParts:
@@ -66,3 +73,21 @@ class RequestParts:
                 if whole == len(data):
                     return whole
         return end + len(_HEAD_END) if end >= 0 else len(data)
+
+
+def problem_of_parser(
+    exc: BaseException | None, max_line_size: int, max_field_size: int, max_headers: int
+) -> Problem:
+    """Why the parser of aiohttp, which has these limits, refuses a request."""
+    if isinstance(exc, LineTooLong):
+        # aiohttp has one error for both, with the limit that was crossed as its second argument.
+        if exc.args[1] == max_line_size:
+            return http_problem(414, f"the URL is longer than {max_line_size} bytes")
+        return http_problem(431, f"a header is larger than {max_field_size} bytes")
+    if "Too many headers" in str(exc):
+        return http_problem(431, f"more than {max_headers} headers")
+    if isinstance(exc, BadHttpMethod) and _REQUEST_LINE.search(str(exc)):
+        return http_problem(501, f"there are only the methods {', '.join(METHODS)}, in upper case")
+    if isinstance(exc, BadStatusLine) and _REQUEST_LINE.search(str(exc)):
+        return http_problem(505, "this server speaks HTTP/1.0 and HTTP/1.1")
+    return http_problem(400, "this is not an HTTP request by RFC 9112")
