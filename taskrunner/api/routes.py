@@ -21,6 +21,7 @@ from taskrunner.api.parameters import Parameter
 from taskrunner.api.problems import http_problem
 from taskrunner.api.query import Query
 from taskrunner.api.request_ids import request_id_of
+from taskrunner.api.requests import refuse_body
 from taskrunner.api.responses import problem_response
 from taskrunner.api.scopes import ROUTES, Needs
 from taskrunner.api.views.view import View
@@ -106,6 +107,8 @@ class Routes:
     ) -> None:
         self.operations[method, path] = operation
         checks: list[Check] = []
+        if not operation.takes:
+            handler = _without_body(handler)
         if method != "GET" and not operation.tagged:
             checks.append(refuse_conditions)
         if not any(each.place == "query" for each in operation.parameters):
@@ -120,6 +123,8 @@ class Routes:
             handler = self._unless_fixed(handler)
         else:
             self._fixed.update(prefix + path for prefix in PREFIXES)
+        # Below it there are folders.
+        path = path.replace("{path}", "{path:.+}")
         for prefix in PREFIXES:
             add(prefix + path, handler, expect_handler=partial(self._expect, needs, limit))
             # The audit asks the router for the parts of the path.
@@ -176,6 +181,17 @@ class Routes:
         # Bytes before the response's own are no part of its size.
         request.writer.output_size = 0
         return None
+
+
+def _without_body(handler: Handler) -> Handler:
+    """`handler` for requests without a body: `{"dry_run": true}` beside a `cancel` would cancel."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.body_exists:
+            await refuse_body(request)
+        return await handler(request)
+
+    return answer
 
 
 def _refuse_query(request: web.Request) -> None:
