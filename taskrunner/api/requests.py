@@ -18,6 +18,9 @@ from taskrunner.domain.messages import shown
 Type = TypeVar("Type")
 
 _PREFIX = "/api/v1"
+# What clients send that always send JSON; with blanks around it, it is no longer than this.
+_SAY_NOTHING = (b"", b"{}")
+_MAX_EMPTY_BYTES = 64
 
 
 def prefix_of(request: web.Request) -> str:
@@ -52,22 +55,33 @@ async def read_json_body(
     """
     _check_media_type(request, also)
     coding = _coding(request)
-    length = request.content_length
-    if length is not None and length > limit:
-        raise _too_large(limit)
     if request.content.is_eof():
-        return await _decoded(await _read(request, limit), coding, limit)
+        raw = _arrived(request, limit)
+    else:
+        length = request.content_length
+        if length is not None and length > limit:
+            raise _too_large(limit)
+        try:
+            async with asyncio.timeout(timeout):
+                raw = await _read(request, limit)
+        except TimeoutError as exc:
+            raise refuse(408, "request_timeout", f"the body was not complete within {timeout:g} s") from exc
+    return raw if coding == "identity" else await _decoded(raw, coding, limit)
+
+
+async def refuse_body(request: web.Request) -> None:
+    """For a route that takes none. Raises `RequestRefused`, unless the body says nothing, as `{}` does."""
+    start = bytearray()
     try:
-        async with asyncio.timeout(timeout):
-            raw = await _read(request, limit)
-    except TimeoutError as exc:
-        raise refuse(408, "request_timeout", f"the body was not complete within {timeout:g} s") from exc
-    return await _decoded(raw, coding, limit)
+        while len(start) <= _MAX_EMPTY_BYTES and (chunk := await request.content.readany()):
+            start += chunk
+    except web.RequestPayloadError as exc:
+        raise _cut() from exc
+    if len(start) > _MAX_EMPTY_BYTES or start.strip() not in _SAY_NOTHING:
+        raise refuse(400, "bad_request", "the body: none is taken here; see the parameters on /docs")
 
 
 async def _decoded(raw: bytes, coding: str, limit: int) -> bytes:
-    if coding == "identity":
-        return raw
     try:
         return await asyncio.to_thread(decode_body, raw, coding, limit)
     except DecodedTooLarge as exc:
@@ -81,6 +95,17 @@ def _too_large(limit: int) -> Exception:
     return refuse(413, "body_too_large", f"the body is larger than {limit} bytes")
 
 
+def _arrived(request: web.Request, limit: int) -> bytes:
+    """A body that is complete."""
+    try:
+        body = request.content.read_nowait()
+    except web.RequestPayloadError as exc:
+        raise _cut() from exc
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
 async def _read(request: web.Request, limit: int) -> bytes:
     try:
         body = bytearray()
@@ -90,9 +115,11 @@ async def _read(request: web.Request, limit: int) -> bytes:
                 raise _too_large(limit)
         return bytes(body)
     except web.RequestPayloadError as exc:
-        raise refuse(
-            400, "bad_request", "the body breaks the rules of its transfer coding or was cut short"
-        ) from exc
+        raise _cut() from exc
+
+
+def _cut() -> Exception:
+    return refuse(400, "bad_request", "the body breaks the rules of its transfer coding or was cut short")
 
 
 def _check_media_type(request: web.Request, also: Collection[str]) -> None:
@@ -113,7 +140,10 @@ def _check_media_type(request: web.Request, also: Collection[str]) -> None:
 
 def _coding(request: web.Request) -> str:
     """RFC 9110 15.5.16: the refusal of an unknown coding lists the known ones."""
-    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    given = request.headers.get("Content-Encoding")
+    if given is None:
+        return "identity"
+    coding = given.strip().lower()
     if coding not in CODINGS:
         raise RequestRefused(
             Problem(

@@ -95,6 +95,7 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("PUT", "/queues/{queue}"): OPERATE_SHARED,
     ("DELETE", "/queues/{queue}"): OPERATE_SHARED,
     ("GET", "/workers"): READ_SHARED,
+    ("GET", "/overview"): READ_SHARED,
     ("POST", "/pause"): OPERATE_SHARED,
     ("POST", "/resume"): OPERATE_SHARED,
     ("GET", "/keys"): ADMIN,
@@ -103,6 +104,7 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("POST", "/keys/{key}/revoke"): ADMIN,
     ("POST", "/keys/{key}/rotate"): ADMIN,
     ("PATCH", "/keys/{key}"): ADMIN,
+    ("GET", "/access"): ANY_KEY,
     ("POST", "/sessions"): OPEN,
     ("GET", "/sessions"): ANY_KEY,
     ("DELETE", "/sessions/{session}"): ANY_KEY,
@@ -119,4 +121,6 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("GET", "/openapi.json"): OPEN,
     ("GET", "/docs"): OPEN,
     ("GET", "/docs/{file}"): OPEN,
+    ("GET", "/admin_page.html"): OPEN,
+    ("GET", "/console/{path}"): OPEN,
 }

@@ -47,7 +47,7 @@ async def run_all(
     run; an exit code from it ends the process.
     Raises `SetupError`, and `StoreUnavailable` with a SQLite file.
     """
-    signals = Signals(abort_within=ABORT_WITHIN)
+    signals = Signals(abort_within=ABORT_WITHIN, reloads=read is not None)
     async with AsyncExitStack() as stack:
         # Before the first look at the database: only the lock says that no other process uses the file.
         lock = stack.enter_context(_lock(config)) if _is_embedded(config) else None
@@ -70,8 +70,9 @@ async def run_all(
             signals.second.set()
             return code
         if read is not None:
-            signals.on_hangup = reload = Reload(platform, monitor, read)
+            reload = Reload(platform, monitor, read)
             consumer.reload_with(reload)
+            signals.reload_with(reload)
         await until_signal(signals, monitor, platform.events)
         # The API stops first: what it still accepts needs the store, the broker and the relay.
         await finish_unless(signals.second, servers.stop())

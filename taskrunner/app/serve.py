@@ -38,7 +38,7 @@ async def serve(config: Config, *, read: Read) -> int:
     """
     refuse_memory_broker(config, "serve")
     # Nothing has to be given back: every accepted task is in the store.
-    signals = Signals(abort_within=0.0)
+    signals = Signals(abort_within=0.0, reloads=True)
     platform = Platform(config)
     monitor = Monitor(platform, consuming=False, providers={})
     async with AsyncExitStack() as stack:
@@ -55,7 +55,7 @@ async def serve(config: Config, *, read: Read) -> int:
         await stack.enter_async_context(running(make_scheduler(platform)))
         await stack.enter_async_context(running(OperationRunner(platform.operation_runs)))
         await stack.enter_async_context(reports_running(platform, monitor))
-        signals.on_hangup = Reload(platform, monitor, read)
+        signals.reload_with(Reload(platform, monitor, read))
         await until_signal(signals, monitor, platform.events)
         # The API stops first: what it still accepts needs the store, the broker and the relay.
         await servers.stop()

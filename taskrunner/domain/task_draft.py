@@ -1,7 +1,5 @@
 """A task draft: a task as a client submits it, checked. With the task settings it becomes a `Task`."""
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -33,7 +31,15 @@ from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, RulesUnreadable, Statuses
 from taskrunner.domain.task import Priority, Redirects, Task
 from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_schemas import BODY_SCHEMA, HEADERS_SCHEMA, ID_SCHEMA, METHOD_SCHEMA
+from taskrunner.domain.task_schemas import (
+    BASE64_SCHEMA,
+    BODY_SCHEMA,
+    EXCLUSIVE_FIELDS,
+    HEADERS_SCHEMA,
+    ID_SCHEMA,
+    METHOD_SCHEMA,
+    ONE_OF_EACH,
+)
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import TRACEPARENT_PATTERN, read_traceparent
@@ -63,7 +69,9 @@ class TaskDraft(ExecutorFields):
     `to_task` copies each field to the field of `Task` with the same name.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"allOf": [REQUEST_OR_EXECUTOR]})
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"allOf": [REQUEST_OR_EXECUTOR, *ONE_OF_EACH]}
+    )
 
     id: Annotated[str, WithJsonSchema(ID_SCHEMA)] | None = None
     url: UrlText | None = Field(default=None, validate_default=True)
@@ -74,7 +82,10 @@ class TaskDraft(ExecutorFields):
     body: Annotated[str | None, WithJsonSchema(BODY_SCHEMA)] = None
     body_base64: Annotated[
         str | None,
-        Field(description="Bytes in Base64, without a Content-Type unless headers have one."),
+        Field(
+            description="Bytes in Base64, without a Content-Type unless headers have one.",
+            json_schema_extra=BASE64_SCHEMA,
+        ),
     ] = None
     queue: QueueName | None = Field(default=None, description="By default the one of `priority`.")
     priority: Priority | None = Field(default=None, description="Picks a default queue, in place of `queue`.")
@@ -210,11 +221,7 @@ class TaskDraft(ExecutorFields):
     @classmethod
     def _body_base64(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None:
-            try:
-                content = base64.b64decode(value, validate=True)
-            except binascii.Error as exc:
-                raise ValueError(f"is not base64: {exc}") from exc
-            task_fields.check_size(content, limits_of(info))
+            task_fields.check_size(task_fields.base64_content(value), limits_of(info))
         return value
 
     @field_validator(*_LIMITED)
@@ -269,12 +276,9 @@ class TaskDraft(ExecutorFields):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
-        if self.delay is not None and self.run_at is not None:
-            raise ValueError("delay and run_at are both given; give one of them")
-        if self.queue is not None and self.priority is not None:
-            raise ValueError("queue and priority are both given; give one of them")
-        if self.body is not None and self.body_base64 is not None:
-            raise ValueError("body and body_base64 are both given; give one of them")
+        for one, other in EXCLUSIVE_FIELDS:
+            if getattr(self, one) is not None and getattr(self, other) is not None:
+                raise ValueError(f"{one} and {other} are both given; give one of them")
         if self.executor is not None or self.data is not None:
             self.check_one()
         if both := sorted({*self.retry_on} & {*self.fail_on}):

@@ -10,11 +10,23 @@ ID_SCHEMA: dict[str, Any] = {
     "pattern": f"^{task_fields.ID_PATTERN.pattern}$",
     "not": {"enum": sorted(task_fields.RESERVED_IDS)},
 }
+_GIVEN, _NULL = {"not": {"type": "null"}}, {"type": "null"}
+# Fields of which a task has one.
+EXCLUSIVE_FIELDS = (("delay", "run_at"), ("queue", "priority"), ("body", "body_base64"))
+ONE_OF_EACH: list[dict[str, Any]] = [
+    {"if": {"required": [one], "properties": {one: _GIVEN}}, "then": {"properties": {other: _NULL}}}
+    for one, other in EXCLUSIVE_FIELDS
+]
 # In any case.
 METHOD_SCHEMA: dict[str, Any] = {"pattern": f"^(?:{any_case(sorted(task_fields.METHODS))})$"}
 HEADERS_SCHEMA: dict[str, Any] = {
     "propertyNames": {"pattern": f"^{task_fields.TOKEN.pattern}$"},
     "additionalProperties": {"type": "string", "pattern": f"^{task_fields.FIELD_VALUE.pattern}$"},
+}
+# RFC 4648 section 4.
+BASE64_SCHEMA: dict[str, Any] = {
+    "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+    "contentEncoding": "base64",
 }
 BODY_SCHEMA: dict[str, Any] = {
     "description": "Text is sent as UTF-8, without a Content-Type of ours. An object or array is sent as it"

@@ -167,16 +167,20 @@ class Intake:
         deleted task), `StoreUnavailable`, and `WriteUnconfirmed` for a task that no replica has yet: it may
         run, and can be submitted again.
         """
-        new = await self.prepare_any(draft, idempotency_key=idempotency_key, submitter=submitter)
+        if draft.executor is None:
+            new = self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter)
+        else:
+            new = await self.prepare_any(draft, idempotency_key=idempotency_key, submitter=submitter)
         is_replicated = new.write_concern is WriteConcern.REPLICATED
         if is_replicated:
             await self._replication.check()
         accepted = await self._accepting.submit(new)
         if accepted.answer is AcceptAnswer.HELD:
             (accepted,) = await self._deduplication.resolve([new], [accepted])
-        (refusal,) = await self._refusals([new], [accepted])
-        if refusal is not None:
-            raise refusal
+        if accepted.answer is not AcceptAnswer.CREATED:
+            (refusal,) = await self._refusals([new], [accepted])
+            if refusal is not None:
+                raise refusal
         if is_replicated:
             # Also for a task that existed: its first submit may have ended unconfirmed.
             await self._replication.confirm([accepted.id])

@@ -91,6 +91,15 @@ def test_a_configured_key_is_the_only_one(start: Start, tmp_path: Path, settings
     assert not (tmp_path / "taskrunner.key").exists()
 
 
+def test_what_is_written_down_counts(start: Start, settings: dict[str, object]) -> None:
+    """`dev` is open to this machine, unless the configuration says otherwise."""
+    settings["API__AUTH"] = "keys"
+    dev = start()
+    wait_for(lambda: "every request needs it" in dev.logged(), "the welcome")
+    with Client(dev.port) as client:
+        assert client.request("GET", "/tasks").status == 401
+
+
 def test_a_second_process_on_the_file_is_refused(
     start: Start, tmp_path: Path, settings: dict[str, object]
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.explanation import Pause, QueueFacts, Reason, ReasonCode, Situation, explain
+from taskrunner.domain.explanation import Reason, ReasonCode, explain
 from taskrunner.domain.host_admission import (
     CIRCUIT_HALF_OPEN,
     CIRCUIT_OPEN,
@@ -17,9 +17,11 @@ from taskrunner.domain.host_admission import (
     THROTTLED,
     wait_reason,
 )
+from taskrunner.domain.host_limit import AppliedLimit, HostLimit
 from taskrunner.domain.host_view import HostCondition, HostView
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import BY_BROKER, Attempt, Record
+from taskrunner.domain.situation import Pause, QueueFacts, Situation
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import replace
 from tests.tools.fetching import make_task
@@ -60,6 +62,12 @@ def host(condition: HostCondition, until: datetime | None) -> HostView:
         attempt_time=None,
         applied=None,
     )
+
+
+def limited(in_flight: int) -> HostView:
+    """A host that takes two attempts at a time."""
+    applied = AppliedLimit(pattern=HOST, limit=HostLimit(concurrency=2))
+    return replace(host(HostCondition.OK, None), in_flight=in_flight, applied=applied)
 
 
 def reasons(of: Record, **changes: Any) -> tuple[Reason, ...]:
@@ -219,6 +227,8 @@ def test_every_reason_has_a_case() -> None:
         (QUEUED, {"host": host(HostCondition.SLOWED, SOON)}, ["host_slowed", "delivered"]),
         (QUEUED, {"host": host(HostCondition.SLOWED, None)}, ["delivered"]),
         (QUEUED, {"host": host(HostCondition.LIMITED, None)}, ["delivered"]),
+        (QUEUED, {"host": limited(1)}, ["delivered"]),
+        (QUEUED, {"host": limited(2)}, ["concurrency_limit", "delivered"]),
         (record(Status.SCHEDULED, due=LATER), {}, ["publishing"]),
         (record(Status.SCHEDULED, due=BEFORE, run_at=BEFORE), {}, ["publishing"]),
         (replace(RETRYING, due=BEFORE), {"broker_error": "refused"}, ["broker_away"]),

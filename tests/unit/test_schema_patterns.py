@@ -12,9 +12,13 @@ from taskrunner.domain.errors import HostLimitInvalid
 from taskrunner.domain.host_limit import RATE_PATTERN, read_limit
 from taskrunner.domain.host_name import check_host_name, check_pattern
 from taskrunner.domain.rules import PATH_PATTERN, parse_path
+from taskrunner.domain.task_fields import base64_content
+from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_schemas import BASE64_SCHEMA
 from taskrunner.domain.timetable import check_cron, cron_pattern
 from taskrunner.domain.trace import TRACEPARENT_PATTERN, read_traceparent
 from taskrunner.domain.url import HOST_PATTERN, PORT_PATTERN, URL_PATTERN, parse_url
+from taskrunner.domain.url_template import TEMPLATE_PATTERN, check_template
 from tests.tools.examples import share
 
 HOST = rf"^{HOST_PATTERN}{PORT_PATTERN}$"
@@ -49,6 +53,7 @@ def check_rate(text: str) -> None:
 
 VERSIONS = (("00", "00"), ("01", "01-more"), ("fe", "ff"))
 RULES: dict[str, tuple[str, Callable[[str], object]]] = {
+    "base64": (BASE64_SCHEMA["pattern"], base64_content),
     "cron": (CRON, check_cron),
     "duration": (DURATION_PATTERN, read_duration),
     "host": (HOST, check_host_name),
@@ -56,6 +61,7 @@ RULES: dict[str, tuple[str, Callable[[str], object]]] = {
     "path": (PATH_PATTERN, parse_path),
     "rate": (RATE_PATTERN, check_rate),
     "traceparent": (TRACEPARENT_PATTERN, check_traceparent),
+    "template": (TEMPLATE_PATTERN, lambda text: check_template(text, TaskLimits())),
     "url": (URL_PATTERN, parse_url),
 }
 
@@ -63,19 +69,34 @@ RULES: dict[str, tuple[str, Callable[[str], object]]] = {
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
+        *(("base64", text) for text in ("", "AA==", "AAA=", "AAAA", "+/9zYQ==")),
         *(("cron", text) for text in ("* * * * *", "*/5 0-6,12 1 JAN-mar 1-5", "0 0 L * *", "0 0 LW * *")),
         *(
             ("cron", text)
-            for text in ("0 0 * * 5L", "0 0 * * fri#2", " 07  7 01 1 7 ", "@Daily", "5/10 * * * *")
+            for text in (
+                "0 0 * * 5L",
+                "0 0 * * fri#2",
+                " 07  7 01 1 7 ",
+                "@Daily",
+                "5/10 * * * *",
+                "*/59 */23 */30 */11 0-7/7",
+            )
         ),
         *(("duration", text) for text in ("90", "1h30m", "1.5h", " 5m ", "250ms", "1e3", "2w1d", "+5", "5.")),
         *(("host", text) for text in ("example.com", "a_b.-c-:8443", "3com.2x", "bücher.example", "中.test")),
-        *(("host", text) for text in ("192.0.2.1", "[2001:db8::1]:80", "example.com.", "localhost")),
+        *(
+            ("host", text)
+            for text in ("192.0.2.1", "192.0.2.1.:80", "[2001:db8::1]:80", "example.com.", "localhost")
+        ),
         *(("host", f"[{address}]:65535") for address in ADDRESSES),
         *(("path", text) for text in ("$", "$.a_1[0]['b c'][-1]", '$["x"].中', "$[''].ü9", "$" + ".a" * 16)),
         *(("rate", text) for text in ("1", "0.000001/h", " 90/m ", "100000", "6000000.0/m", "360000000/h")),
         *(("traceparent", f"{version}-{'1' * 32}-{'a' * 16}-{rest}") for version, rest in VERSIONS),
         *(("limit", text) for text in ("*", "*:80", "*.example.com", "*.com:8443", "[::1]")),
+        *(
+            ("template", f"http://a{text}")
+            for text in ("", "/{a}/{b-1.c}?x={_d}#e", "?{a}?", "?", "#?", "/?#")
+        ),
         *(("url", text) for text in ("http://a", "HTTPS://EXAMPLE.com:443/?x#y", "https://bücher.example./")),
         *(
             ("url", text)
@@ -93,12 +114,26 @@ def test_what_is_accepted_matches(kind: str, text: str) -> None:
     ("kind", "text"),
     [
         *(
+            ("base64", text)
+            for text in ("A", "AA", "AAA", "AA=", "A===", "AAAA=", "AAA==", "AA==AA==", "A-_A")
+        ),
+        *(("base64", text) for text in ("=", "====", "AA A", "AAAé", "=AAA")),
+        *(
             ("cron", text)
             for text in ("", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "@noon")
         ),
         *(
             ("cron", text)
-            for text in ("* * * * 8", "a * * * *", "*-5 * * * *", "* * * * MON#6", "* * * * * *")
+            for text in (
+                "* * * * 8",
+                "*/0 * * * *",
+                "*/60 * * * *",
+                "* * * */12 *",
+                "a * * * *",
+                "*-5 * * * *",
+                "* * * * MON#6",
+                "* * * * * *",
+            )
         ),
         *(
             ("duration", text)
@@ -127,6 +162,12 @@ def test_what_is_accepted_matches(kind: str, text: str) -> None:
         ("traceparent", f"00-{'A' * 32}-{'a' * 16}-01"),
         *(("limit", text) for text in ("", "0", "*.*", "a.*", "*.", "**")),
         *(("url", text) for text in ("", "ftp://a/", "http:///", "http://a b/", "http://u@a/", "http://a/ü")),
+        *(("url", f"http://{text}") for text in ("192.0.2.1.", "a??b", "a??")),
+        *(
+            ("template", f"http://a{text}")
+            for text in ("/{", "/}", "/{}", "/{1}", "{a}", "#{a}", "??", "/{a.}")
+        ),
+        *(("template", text) for text in ("", "a", "{a}", "http://{a}/", "{a}://b/", "http://{a}.b/")),
         *(("url", text) for text in ("http://0/", "http://a:0/", "http://a\\b", "//a/", "http://a/ ", "a")),
     ],
 )
@@ -137,7 +178,7 @@ def test_what_is_plainly_wrong_does_not(kind: str, text: str) -> None:
         check(text)
 
 
-@pytest.mark.parametrize("kind", ["cron", "duration", "url"])  # hosts may stand among blanks
+@pytest.mark.parametrize("kind", ["base64", "cron", "duration", "url"])  # hosts may stand among blanks
 @settings(
     max_examples=share(1 / 4), suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )

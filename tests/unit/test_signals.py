@@ -58,6 +58,33 @@ def test_nohup_stays_in_force() -> None:
     assert run_child(child) == "False False 0"
 
 
+RELOADING = """
+import asyncio, os, signal
+from taskrunner.runtime.signals import Signals
+
+async def main():
+    signals = Signals(abort_within=5, reloads=True)
+    for number in range({before}):
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.01)
+    reloads = []
+    signals.reload_with(lambda: reloads.append(1))
+    for number in range({after}):
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.01)
+    print(len(reloads), signals.first.is_set(), flush=True)
+    os._exit(0)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("before", "after", "reloads"), [(0, 0, 0), (0, 2, 2), (2, 0, 1), (1, 1, 2)])
+def test_a_reload_during_the_start_is_remembered(before: int, after: int, reloads: int) -> None:
+    """It neither stops the process nor gets lost."""
+    assert run_child(RELOADING.format(before=before, after=after)) == f"{reloads} False"
+
+
 async def test_a_long_stop_says_what_it_waits_for() -> None:
     """Nothing before the stop is requested, then one line per interval."""
     events, told = Events(), list[Event]()
