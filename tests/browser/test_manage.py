@@ -121,3 +121,26 @@ def test_a_task_is_submitted_after_a_dry_run(console: Console) -> None:
     expect(console.page.get_by_text("allowed")).to_be_visible()
     console.button("Submit").click()
     console.shows("GET")
+
+
+def test_an_executor_is_created_tried_and_disabled(console: Console) -> None:
+    """The form of the test task is made from the schema of its data."""
+    console.open("executors", "Executors")
+    console.button("Create an executor").first.click()
+    dialog = console.page.get_by_role("dialog")
+    dialog.get_by_label("The executor as JSON").fill(
+        f'{{"name": "greet", "kind": "http", "url": "{console.server.target}/hello/{{who}}", "method": "GET",'
+        '"max_attempts": 4, "retry": {"base": 1},'
+        '"schema": {"type": "object", "properties": {"who": {"type": "string"}}, "required": ["who"]}}'
+    )
+    expect(dialog.get_by_text("4 attempts within")).to_be_visible()
+    dialog.get_by_role("button", name="Save").click()
+    row = console.row("greet")
+    row.get_by_role("button", name="Disable").click()
+    expect(row).to_contain_text("disabled")
+    row.get_by_role("button", name="Enable").click()
+    expect(row).to_contain_text("enabled")
+    row.get_by_role("button", name="Test").click()
+    dialog.get_by_label("who *").fill("ada")
+    dialog.get_by_role("button", name="Submit").click()
+    console.shows("greet: GET")

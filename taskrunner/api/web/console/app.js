@@ -17,6 +17,7 @@ export const PAGES = [
   { name: "workers", key: "w", group: "watch", load: () => import("./pages/workers/page.js") },
   { name: "submit", key: "n", group: "manage", load: () => import("./pages/submit/page.js") },
   { name: "schedules", key: "s", group: "manage", load: () => import("./pages/schedules/page.js") },
+  { name: "executors", key: "x", group: "manage", load: () => import("./pages/executors/page.js") },
   { name: "queues", key: "q", group: "manage", load: () => import("./pages/queues/page.js") },
   { name: "keys", key: "k", group: "manage", load: () => import("./pages/keys/page.js") },
 ];

@@ -1,7 +1,7 @@
 // The page that submits a task: its JSON, what a dry run says of it, and the same as curl and in Python.
 import { address, go } from "../../app.js";
-import { ask, Problem } from "../../lib/api.js";
-import { attempt, Button, Card, Copy, duration, Facts, Failure, Head, t, Time } from "../../lib/ui.js";
+import { ask } from "../../lib/api.js";
+import { attempt, Button, Card, Copy, duration, Facts, Failure, Head, Loading, t, Time } from "../../lib/ui.js";
 import { html, useEffect, useState } from "../../vendor/view.js";
 
 const EXAMPLE = JSON.stringify({ url: "https://example.com/hook", method: "POST", headers: { "Content-Type": "application/json" }, body: { hello: "world" }, max_attempts: 5 }, null, 2);
@@ -34,22 +34,21 @@ export default function Submit() {
     sessionStorage.setItem(KEPT, text);
     const timer = setTimeout(async () => {
       try {
-        setDry({ result: await ask("tasks?dry_run=true", { method: "POST", body: JSON.parse(text) }), error: null });
+        setDry({ result: await ask("tasks?dry_run=true", { method: "POST", text }), error: null });
       } catch (error) {
-        setDry({ result: null, error: error instanceof Problem ? error : new Error(t("submit.no_json", { why: /** @type {Error} */ (error).message })) });
+        setDry({ result: null, error: /** @type {Error} */ (error) });
       }
     }, 400);
     return () => clearTimeout(timer);
   }, [text]);
   const submit = () =>
     attempt(async () => {
-      const task = await ask("tasks", { method: "POST", body: JSON.parse(text) });
+      const task = await ask("tasks", { method: "POST", text });
       go(address(["tasks", task.id]));
     }, t("submit.done"));
   return html`<${Head} title=${t("page.submit")}><${Button} needs="submit" kind="primary" why=${dry.error ? dry.error.message : ""} onClick=${submit}>${t("submit.act")}</${Button}></${Head}>
-    <div class="split"><${Card} title=${t("submit.json")}><textarea class="code" rows="18" spellcheck="false" aria-label=${t("submit.json")} value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea>
-        <p class="soft">${t("submit.numbers")}</p></${Card}>
-      <${Card} title=${t("submit.dry")}>${dry.error ? html`<${Failure} error=${dry.error} />` : dry.result && html`<${Result} result=${dry.result} />`}</${Card}></div>
+    <div class="split"><${Card} title=${t("submit.json")}><textarea class="code" rows="18" spellcheck="false" aria-label=${t("submit.json")} value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea></${Card}>
+      <${Card} title=${t("submit.dry")}>${dry.error ? html`<${Failure} error=${dry.error} />` : dry.result === null ? html`<${Loading} lines=${4} />` : html`<${Result} result=${dry.result} />`}</${Card}></div>
     <${Card} wide title="curl" actions=${html`<${Copy} text=${curl(text)} label="curl" />`}><pre class="tall">${curl(text)}</pre></${Card}>
     <${Card} wide title="Python" actions=${html`<${Copy} text=${python(text)} label="Python" />`}><pre class="tall">${python(text)}</pre></${Card}>`;
 }
