@@ -104,16 +104,26 @@ async function members(response) {
   }
 }
 
+/** @param {Response} response @returns {Promise<any>} */
+async function valueOf(response) {
+  try {
+    return await response.json();
+  } catch {
+    // Cut on the way, or from somebody between the server and us.
+    throw new Problem(0, { code: "unreadable" });
+  }
+}
+
 /** The answer as a value; null if it is empty. @param {string} path @param {Options} [options] @returns {Promise<any>} */
 export async function ask(path, options) {
   const response = await send(path, options);
-  return response.status === 204 ? null : response.json();
+  return response.status === 204 ? null : valueOf(response);
 }
 
 /** The answer with its entity tag, for a change that must not undo another one. @param {string} path */
 export async function askTagged(path) {
   const response = await send(path);
-  return { value: await response.json(), etag: response.headers.get("ETag") };
+  return { value: await valueOf(response), etag: response.headers.get("ETag") };
 }
 
 /** Learn who uses the console; afterwards, `access` is known. */
