@@ -55,6 +55,11 @@ class Caller:
         return self._quotas.room_for(self.key, count, size_bytes)
 
     @property
+    def has_quota(self) -> bool:
+        """Whether `room_for` may refuse."""
+        return self._quotas is not None
+
+    @property
     def name(self) -> str | None:
         return None if self.key is None else self.key.name
 
@@ -138,19 +143,16 @@ class Admission:
         self._keys = keys
         self._limiter = limiter
         self._settings = settings
+        # Everybody may do everything.
+        self.is_open = settings.auth is Auth.NONE
         self._caller_with = lru_cache(maxsize=1024)(lambda key: Caller(key, quotas))
-
-    @property
-    def is_open(self) -> bool:
-        """Whether everybody may do everything."""
-        return self._settings.auth is Auth.NONE
 
     async def caller(self, asker: Asker, needs: Needs, *, is_probe: bool = False) -> Caller:
         """Raises `RequestRefused` (400, 401, 403), and `OutsideError` while no key can be known.
 
         A probe waits for no service.
         """
-        if not (needs.scopes or needs.keyed) or self.is_open:
+        if self.is_open or not (needs.scopes or needs.keyed):
             return ANYBODY
         given = asker.authorization()
         if len(given) > 1:
@@ -165,8 +167,7 @@ class Admission:
                     return ANYBODY
                 raise asker.without_key()
             key = found
-        missing = [scope for scope in needs.scopes if not key.allows(scope)]
-        if missing:
+        if missing := [scope for scope in needs.scopes if not key.allows(scope)]:
             raise RequestRefused(
                 Problem(
                     status=403,
