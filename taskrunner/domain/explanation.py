@@ -26,6 +26,7 @@ from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.pauses import ALL, EXECUTOR, Pauses
 from taskrunner.domain.queue import REMOTE_PREFIX
 from taskrunner.domain.record import BY_BROKER, Record
+from taskrunner.domain.situation import QueueFacts, Situation
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.unserved import unserved
@@ -79,42 +80,6 @@ _ENDED: Mapping[Status, ReasonCode] = {
     Status.FAILED: ReasonCode.FAILED,
     Status.CANCELLED: ReasonCode.CANCELLED,
 }
-
-
-class Pause(Value):
-    """A pause in force; `by` if the audit has it."""
-
-    scope: str
-    since: datetime
-    by: str | None = None
-
-
-class QueueFacts(Value):
-    """The queue of the task. `rate` is how many of its tasks end in a second now, None if nobody knows."""
-
-    ready: int
-    consumers: int
-    rate: float | None = None
-
-
-class Situation(Value):
-    """All that the decision rests on.
-
-    `host` and `queue` are None where they are not known, or not for the caller. `is_declared`: whether its
-    queue is. `broker_error` is why this process cannot reach the broker, `broker_blocked` why the broker
-    takes no publishes. Who may not see the tasks of others (`sees_all`) learns no numbers of theirs, no
-    consumer and no name of another.
-    """
-
-    record: Record
-    now: datetime
-    pauses: tuple[Pause, ...] = ()
-    host: HostView | None = None
-    queue: QueueFacts | None = None
-    is_declared: bool = True
-    broker_error: str | None = None
-    broker_blocked: str | None = None
-    sees_all: bool = True
 
 
 class Reason(Value):

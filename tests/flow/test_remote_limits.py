@@ -9,10 +9,11 @@ import pytest
 from taskrunner.consumer.remote.remote_attempts import AttemptEnd
 from taskrunner.domain.events import TasksSnoozed
 from taskrunner.domain.executor import ExecutorKind
-from taskrunner.domain.explanation import ReasonCode, Situation, explain
+from taskrunner.domain.explanation import ReasonCode, explain
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_view import HostView
 from taskrunner.domain.remote_lease import LeaseState, RemoteLease, UpdateAnswer
+from taskrunner.domain.situation import Situation
 from taskrunner.domain.status import Status
 from taskrunner.producer.host_admin import HostAdmin
 from tests.flow.local_runner import LEASE, LocalRunner
