@@ -58,7 +58,7 @@ test-latest: $(STAMP) ## what needs servers, on RabbitMQ 4 and Redis 8, then on 
 test-cluster: $(STAMP) ## a RabbitMQ cluster and Redis under Sentinels, with nodes that die
 	$(BIN)/pytest tests/system/cluster $(ARGS)
 
-fuzz: $(STAMP) ## a thousand examples for each property; schemathesis with and without a key, 5,000 gRPC requests: 40 minutes
+fuzz: $(STAMP) ## a thousand examples for each property; schemathesis with and without a key, 5,000 gRPC requests; takes long
 	$(BIN)/pytest -n 2 --timeout 0 --hypothesis-profile=fuzz -m hypothesis tests/unit tests/flow $(ARGS)
 	FUZZ_CASES=25 $(BIN)/pytest -n 2 --timeout 0 tests/flow/api/test_schemathesis.py tests/flow/api/grpc/test_fuzz.py $(ARGS)
 
