@@ -100,7 +100,7 @@ class Consumer:
             settings,
             hosts=hosts,
             states=self._host_states,
-            in_flight=self._in_flight,
+            pool=pool,
             executors=task_settings.current.executors,
         )
         gate = HostGate(clock, settings, hosts=hosts, states=self._host_states, watch=self._host_watch)

@@ -12,6 +12,8 @@ from taskrunner.domain.task import Task
 
 # The weight of the newest attempt in the running mean.
 _SMOOTHING = 0.2
+# A slow host counts as fast again below this share of what makes a host slow.
+_STILL_SLOW = 0.8
 # With more hosts than this, those without attempts and without trouble are dropped.
 _MAX_HOSTS = 20_000
 
@@ -120,8 +122,16 @@ class HostStatsTable:
 
     def measure(self, stats: HostStats, seconds: float, slow_from: float) -> None:
         """Count the time of an attempt; a mean of `slow_from` seconds makes a host slow."""
-        mean = seconds if stats.unmeasured else stats.mean_time + _SMOOTHING * (seconds - stats.mean_time)
-        stats.mean_time, slow = mean, mean >= slow_from
+        mean = stats.mean_time
+        self.measure_anew(
+            stats, seconds if stats.unmeasured else mean + _SMOOTHING * (seconds - mean), slow_from
+        )
+
+    def measure_anew(self, stats: HostStats, mean: float, slow_from: float) -> None:
+        """Set the mean, whatever it was."""
+        stats.mean_time = mean
+        # A host about as slow as that is either for long, not in turns.
+        slow = mean >= (slow_from * _STILL_SLOW if stats.slow else slow_from)
         if slow is not stats.slow or stats.unmeasured:
             stats.unmeasured, stats.slow = False, slow
             stats.update_unrestricted()
