@@ -154,7 +154,7 @@ class Consumer:
         with suppress(OutsideError):
             await self._host_watch.turn()  # so that limits hold from the first task on
         await self._host_watch.start()
-        self._broker.consume(self.open_queues, self._settings.prefetch, self._on_delivery)
+        self._broker.consume(self.open_queues, self._settings.held_per_queue, self._on_delivery)
         self.is_consuming = True
 
     def configure_host_limits(self, limits: Mapping[str, HostLimit]) -> None:
@@ -188,7 +188,7 @@ class Consumer:
         for queue in closed:
             self._release_queue(queue)
         opened = [queue for queue in self.open_queues if queue not in before]
-        self._broker.consume(opened, self._settings.prefetch, self._on_delivery)
+        self._broker.consume(opened, self._settings.held_per_queue, self._on_delivery)
 
     async def stop(self, grace: float, abort: asyncio.Event) -> None:
         """Take nothing new, give back what has not begun, and let the rest run for `grace` seconds.

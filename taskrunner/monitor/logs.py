@@ -60,6 +60,7 @@ from taskrunner.domain.events import (
     TasksSnoozed,
     TaskStarted,
     WorkerProcessLost,
+    WorkersCapped,
     WorkersScaled,
     WorkerWrittenOff,
 )
@@ -332,6 +333,7 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     TasksDeleted: ("info", _plain),
     LeaseExpired: ("warning", _plain),
     WorkersScaled: ("info", _plain),
+    WorkersCapped: ("warning", _plain),
     WorkerWrittenOff: ("warning", _plain),
     WorkerProcessLost: ("error", _plain),
     ServiceLost: ("warning", _plain),
