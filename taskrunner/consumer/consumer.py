@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from taskrunner.brokers.base import Broker, Delivery
-from taskrunner.consumer.backlog import Backlog, WaitingDelivery
+from taskrunner.consumer.backlog import Backlog
 from taskrunner.consumer.claimer import Claimer
 from taskrunner.consumer.host_gate import HostGate
 from taskrunner.consumer.host_stats import HostStatsTable
@@ -22,6 +22,7 @@ from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.settler import Settler
 from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.consumer.snoozer import Snoozer
+from taskrunner.consumer.waiting_delivery import WaitingDelivery
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.declared_queues import DeclaredQueues
@@ -79,7 +80,8 @@ class Consumer:
         self.served_queues = self._to_serve(DeclaredQueues())
         # Those that are not paused.
         self.open_queues = self.served_queues
-        self.backlog = Backlog(DeclaredQueues().weights)
+        hosts = HostStatsTable()
+        self.backlog = Backlog(DeclaredQueues().weights, hosts.of)
         self.pool = pool
         self._in_flight = InFlight()
         self._snoozer = Snoozer(
@@ -91,7 +93,6 @@ class Consumer:
             handlers=settings.executors,
             executors=task_settings.current.executors,
         )
-        hosts = HostStatsTable()
         self._host_states = SharedHostStates(store, clock, settings, hosts)
         self._host_watch = HostWatch(
             store,
@@ -103,7 +104,15 @@ class Consumer:
             pool=pool,
             executors=task_settings.current.executors,
         )
-        gate = HostGate(clock, settings, hosts=hosts, states=self._host_states, watch=self._host_watch)
+        gate = HostGate(
+            clock,
+            settings,
+            backlog=self.backlog,
+            hosts=hosts,
+            states=self._host_states,
+            watch=self._host_watch,
+            is_full=broker.is_full,
+        )
         self._claimer = self._make_claimer(store, gate)
         self._settler = self._make_settler(store, retention, webhooks)
         self._leases = LeaseKeeper(store, events, clock, self._in_flight, pool, lease=settings.lease)
@@ -264,7 +273,7 @@ class Consumer:
         self._broker.release([waiting.delivery for waiting in self.backlog.take_queue(queue)])
 
     def _release_all(self) -> None:
-        unclaimed = [*self._snoozer.withdraw(), *self.backlog.take(len(self.backlog))]
+        unclaimed = [*self._snoozer.withdraw(), *self.backlog.take_all()]
         self._broker.release([*(waiting.delivery for waiting in unclaimed), *self._unread])
         self._unread = []
 

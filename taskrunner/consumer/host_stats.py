@@ -14,7 +14,7 @@ from taskrunner.domain.task import Task
 _SMOOTHING = 0.2
 # A slow host counts as fast again below this share of what makes a host slow.
 _STILL_SLOW = 0.8
-# With more hosts than this, those without attempts and without trouble are dropped.
+# With more hosts than this, those without tasks and without trouble are dropped.
 _MAX_HOSTS = 20_000
 
 
@@ -22,25 +22,26 @@ _MAX_HOSTS = 20_000
 class HostStats:
     """One host.
 
-    `in_flight` counts attempts from claim to settling, `reserved` those admitted and about to be claimed.
-    `failures` counts failures in a row. `mean_time` is the mean seconds of an attempt, valid once the host
-    is no longer `unmeasured`; `slow` hosts share a part of the workers. `applied_limit` is the limit in
-    force, `state` the shared state while there is trouble. `queued_here` tasks wait in the backlog for the
-    host, and asking for them again makes sense from `ask_again_at` on; `last_due` is the latest due time
-    given to a task that was snoozed because of this consumer's own workers. An `unrestricted` host is known
-    to be fast and without limits or trouble: its tasks start without asking anybody.
+    `in_flight` counts attempts from claim to settling, `under_way` those that have not ended, `reserved`
+    those about to be claimed, `waiting` the tasks in the backlog. `failures` counts failures in a row.
+    `mean_time` is the mean seconds of an attempt, valid once the host is no longer `unmeasured`; `slow` hosts
+    share a part of the workers. `applied_limit` is the limit in force, `state` the shared state while there
+    is trouble. The shared state keeps `queued_here` tasks in the backlog, and asking for them again makes
+    sense from `ask_again_at` on; `last_due` is the latest due time given to a task that was snoozed because
+    of this consumer's own workers.
     """
 
     host: str
     applied_limit: AppliedLimit | None
     state: HostState | None = None
     in_flight: int = 0
+    under_way: int = 0
     reserved: int = 0
+    waiting: int = 0
     failures: int = 0
     mean_time: float = 0.0
     unmeasured: bool = True
     slow: bool = False
-    unrestricted: bool = False
     queued_here: int = 0
     ask_again_at: float = 0.0
     last_due: float = 0.0
@@ -51,9 +52,23 @@ class HostStats:
         return self.in_flight + self.reserved
 
     @property
+    def workers(self) -> int:
+        """Those that its attempts have, or are about to have."""
+        return self.under_way + self.reserved
+
+    @property
     def is_shared(self) -> bool:
         """Whether the shared state decides what may start."""
         return self.applied_limit is not None or self.state is not None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its tasks may have to wait while there are free workers."""
+        return self.slow or self.is_shared
+
+    def waits(self, now: float) -> bool:
+        """Whether the shared state would say again that no task in the backlog may start."""
+        return self.is_shared and now < self.ask_again_at and self.waiting + self.reserved <= self.queued_here
 
     @property
     def concurrency_limited(self) -> bool:
@@ -66,10 +81,6 @@ class HostStats:
     def update(self, applied_limit: AppliedLimit | None, state: HostState | None) -> None:
         self.applied_limit = applied_limit
         self.state = state
-        self.update_unrestricted()
-
-    def update_unrestricted(self) -> None:
-        self.unrestricted = not (self.slow or self.unmeasured or self.is_shared)
 
 
 class HostStatsTable:
@@ -80,6 +91,9 @@ class HostStatsTable:
 
     def __init__(self) -> None:
         self._by_host: dict[str, HostStats] = {}
+        self._drop_from = _MAX_HOSTS
+        # Rises as the tasks of an executor begin or cease to count as a host of their own.
+        self.generation = 0
         self._limits = HostLimits()
         self._limited_executors: frozenset[str] = frozenset()
         self.slow: set[HostStats] = set()
@@ -106,7 +120,8 @@ class HostStatsTable:
             return
         self._limits = limits
         names = (each.removeprefix(EXECUTOR) for each in limits.limits if each.startswith(EXECUTOR))
-        self._limited_executors = frozenset(names)
+        limited, self._limited_executors = self._limited_executors, frozenset(names)
+        self.generation += limited != self._limited_executors
         for stats in self:
             stats.update(limits.find(stats.host), stats.state)
 
@@ -134,11 +149,13 @@ class HostStatsTable:
         slow = mean >= (slow_from * _STILL_SLOW if stats.slow else slow_from)
         if slow is not stats.slow or stats.unmeasured:
             stats.unmeasured, stats.slow = False, slow
-            stats.update_unrestricted()
             (self.slow.add if slow else self.slow.discard)(stats)
 
     def drop_idle(self) -> None:
         """Make room, if there are many hosts, for those that come."""
-        if len(self._by_host) >= _MAX_HOSTS:
-            self._by_host = {each.host: each for each in self if each.occupied or each.state is not None}
+        if len(self._by_host) >= self._drop_from:
+            self._by_host = {
+                each.host: each for each in self if each.occupied or each.waiting or each.state is not None
+            }
             self.slow &= set(self)
+            self._drop_from = max(_MAX_HOSTS, 2 * len(self._by_host))

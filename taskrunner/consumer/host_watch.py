@@ -91,6 +91,7 @@ class HostWatch(Service):
         stats, outcome = attempt.host_stats, attempt.outcome
         if stats is None:
             return
+        stats.under_way -= 1
         settings = self._host_settings
         if attempt.elapsed:
             self._hosts.measure(stats, attempt.elapsed, settings.slow)
@@ -123,7 +124,7 @@ class HostWatch(Service):
             return False
         self.write_places(stats)
         stats.ask_again_at = 0.0
-        return stats.queued_here > 0
+        return stats.waiting > 0
 
     def renew_places(self) -> None:
         """Renew the leases of all places."""
@@ -148,7 +149,7 @@ class HostWatch(Service):
             elif (age := (now - attempt.running_since).total_seconds()) >= slow:
                 late[stats].append(age)
         for stats, ages in late.items():
-            if stats.unmeasured or 2 * len(ages) > stats.in_flight:
+            if stats.unmeasured or 2 * len(ages) > stats.under_way:
                 self._hosts.measure_anew(stats, max(ages), slow)
 
     def write_places(self, stats: HostStats) -> None:

@@ -54,6 +54,7 @@ class InFlight:
         self._attempts[attempt.key] = attempt
         if (stats := attempt.host_stats) is not None:
             stats.in_flight += 1
+            stats.under_way += 1
             if stats.reserved:
                 stats.reserved -= 1
 

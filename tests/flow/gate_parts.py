@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from taskrunner.brokers.base import Delivery
-from taskrunner.consumer.backlog import WaitingDelivery
+from taskrunner.consumer.backlog import Backlog
 from taskrunner.consumer.host_gate import HostGate
 from taskrunner.consumer.host_stats import HostStatsTable
 from taskrunner.consumer.host_watch import HostWatch
@@ -12,6 +12,8 @@ from taskrunner.consumer.in_flight import ClaimedAttempt, InFlight
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.consumer.thread_pool import ThreadPool
+from taskrunner.consumer.waiting_delivery import WaitingDelivery
+from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.host_limit import HostLimit
 from tests.flow.local_runner import LEASE, LocalRunner, TargetKit
@@ -22,6 +24,7 @@ class Parts(NamedTuple):
     """The gate with the parts it shares with others."""
 
     hosts: HostStatsTable
+    backlog: Backlog
     gate: HostGate
     states: SharedHostStates
     watch: HostWatch
@@ -53,23 +56,33 @@ def make_parts(runner: LocalRunner, limits: Mapping[str, HostLimit] | None = Non
         pool=pool,
         executors=runner.task_settings.current.executors,
     )
-    gate = HostGate(runner.clock, settings, hosts=hosts, states=states, watch=watch)
-    return Parts(hosts, gate, states, watch, in_flight, pool)
+    backlog = Backlog(DeclaredQueues().weights, hosts.of)
+    gate = HostGate(
+        runner.clock,
+        settings,
+        backlog=backlog,
+        hosts=hosts,
+        states=states,
+        watch=watch,
+        is_full=runner.broker.is_full,
+    )
+    return Parts(hosts, backlog, gate, states, watch, in_flight, pool)
 
 
-def delivered(*hosts: str) -> list[WaitingDelivery]:
+def delivered(parts: Parts, *hosts: str, queue: str = "medium") -> list[WaitingDelivery]:
+    """Deliveries of a task for each host, as the backlog gives them out."""
     return [
         WaitingDelivery(
             Envelope(attempt=1, task=make_task(f"http://{host}/")),
-            Delivery(b"", "medium", redelivered=False, message_id=None, tag=tag, epoch=1),
+            Delivery(b"", queue, redelivered=False, message_id=None, tag=tag, epoch=1),
+            host_stats=parts.hosts.get(host),
         )
         for tag, host in enumerate(hosts)
     ]
 
 
 async def start(runner: LocalRunner, parts: Parts, batch: list[WaitingDelivery]) -> int:
-    """Start what the gate admits; returns how many that are."""
-    started = 0
+    """Start what the shared states admit; returns how many that are."""
     admitted = await parts.gate.admit(batch, room=10)
     for waiting in admitted.starting:
         attempt = ClaimedAttempt(
@@ -82,6 +95,5 @@ async def start(runner: LocalRunner, parts: Parts, batch: list[WaitingDelivery])
         )
         parts.in_flight.add(attempt)
         parts.pool.submit(attempt)
-        started += 1
     parts.gate.end_batch()
-    return started
+    return len(admitted.starting)

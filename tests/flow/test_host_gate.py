@@ -26,8 +26,8 @@ async def test_a_host_is_not_forgotten_as_its_task_starts(
     """However many hosts there are, its attempts are counted and its limit holds."""
     monkeypatch.setattr("taskrunner.consumer.host_stats._MAX_HOSTS", 2)
     parts = one_each(runner)
-    assert await start(runner, parts, delivered("a.test", "b.test", "c.test")) == 3
-    assert await start(runner, parts, delivered("a.test", "d.test")) == 1
+    assert await start(runner, parts, delivered(parts, "a.test", "b.test", "c.test")) == 3
+    assert await start(runner, parts, delivered(parts, "a.test", "d.test")) == 1
 
 
 async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
@@ -36,7 +36,8 @@ async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
     """A batch is given up as a whole, also when only some of its changes were written, and that later."""
     monkeypatch.setattr("taskrunner.consumer.shared_host_states._BATCH", 1)
     monkeypatch.setattr("taskrunner.consumer.shared_host_states._SPACING", 0.05)
-    _, gate, states, watch, *_ = one_each(runner)
+    parts = one_each(runner)
+    gate, states = parts.gate, parts.states
 
     async def fail_once(edits: Sequence[HostEdit], *, now: datetime) -> Sequence[HostAnswer]:
         monkeypatch.undo()
@@ -44,10 +45,10 @@ async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
 
     monkeypatch.setattr(runner.store, "write_hosts", fail_once)
     with pytest.raises(StoreUnavailable):
-        await gate.admit(delivered("a.test", "b.test"), room=10)
+        await gate.admit(delivered(parts, "a.test", "b.test"), room=10)
     gate.end_batch()
     await states.drain()
-    watch.renew_places()
+    parts.watch.renew_places()
     await states.drain()
     entry = await runner.store.host("b.test")
     assert entry is not None
@@ -56,23 +57,23 @@ async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
 
 async def test_of_an_unmeasured_limited_host_few_tasks_wait_in_the_backlog(runner: LocalRunner) -> None:
     """Its limit says who may start; all but the next few are snoozed at once, so that others are seen."""
-    gate = one_each(runner).gate
-    admitted = await gate.admit(delivered(*["a.test"] * 100), room=10)
+    parts = one_each(runner)
+    admitted = await parts.gate.admit(delivered(parts, *["a.test"] * 100), room=10)
     assert len(admitted.starting) == 1
-    assert admitted.blocked == len(admitted.left) < 10
+    assert len(admitted.left) < 10
     assert len(admitted.left) + len(admitted.snoozes) == 99
 
 
 async def test_those_of_a_slow_host_come_back_as_its_limit_lets_them(runner: LocalRunner) -> None:
     """This consumer could run ten at a time; the host takes one every two seconds."""
     parts = one_each(runner)
-    await start(runner, parts, delivered("a.test"))
+    await start(runner, parts, delivered(parts, "a.test"))
     parts.watch.measure_running()
     runner.clock.advance(2.0)
     parts.watch.measure_running()
     parts.watch.renew_places()
     await parts.states.drain()
-    snoozes = (await parts.gate.admit(delivered(*["a.test"] * 20), room=9)).snoozes
+    snoozes = (await parts.gate.admit(delivered(parts, *["a.test"] * 20), room=9)).snoozes
     moments = [each.due.timestamp() for each in snoozes if each.due is not None]
     assert len(moments) == 20
     assert {each.why for each in snoozes} == {"a.test: concurrency limit"}
@@ -83,7 +84,8 @@ async def test_hosts_that_are_closed_are_read_by_one_call(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the way out is cut, all hosts are closed at once."""
-    _, gate, states, *_ = one_each(runner)
+    parts = one_each(runner)
+    gate, states = parts.gate, parts.states
     names = [f"{number}.test" for number in range(100)]
     now, settings = runner.clock.now().timestamp(), HostSettings()
     opened = [
@@ -99,6 +101,6 @@ async def test_hosts_that_are_closed_are_read_by_one_call(
         return await hosts(names)
 
     monkeypatch.setattr(runner.store, "hosts", noted)
-    admitted = await gate.admit(delivered(*names), room=10)
+    admitted = await gate.admit(delivered(parts, *names), room=10)
     assert admitted.starting == admitted.left == []
     assert asked == [names]

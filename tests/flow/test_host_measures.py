@@ -30,7 +30,7 @@ def look_twice(runner: LocalRunner, parts: Parts, seconds: float = SLOW) -> None
 
 
 async def test_a_host_is_slow_before_its_first_attempt_ends(runner: LocalRunner, parts: Parts) -> None:
-    await start(runner, parts, delivered("slow.test"))
+    await start(runner, parts, delivered(parts, "slow.test"))
     look_twice(runner, parts)
     assert parts.hosts.get("slow.test").slow
 
@@ -47,7 +47,7 @@ async def test_an_attempt_that_waits_for_a_worker_has_no_age(runner: LocalRunner
     ended: asyncio.Queue[ClaimedAttempt] = asyncio.Queue()
     parts.pool.resize(1)
     await parts.pool.start(ended.put_nowait)
-    await start(runner, parts, delivered("slow.test", "fast.test"))
+    await start(runner, parts, delivered(parts, "slow.test", "fast.test"))
     look_twice(runner, parts, 60.0)
     fast = parts.hosts.get("fast.test")
     assert fast.unmeasured
@@ -66,7 +66,7 @@ async def test_a_fast_host_that_hangs_is_slow(runner: LocalRunner, parts: Parts)
     """Nothing ends there any more, so that only what is under way tells."""
     hanging = parts.hosts.get("hanging.test")
     parts.hosts.measure(hanging, 0.01, SLOW)
-    await start(runner, parts, delivered(*["hanging.test"] * 4))
+    await start(runner, parts, delivered(parts, *["hanging.test"] * 4))
     look_twice(runner, parts)
     assert hanging.slow
 
@@ -75,10 +75,10 @@ async def test_a_few_long_attempts_make_no_fast_host_slow(runner: LocalRunner, p
     """As many as half of those that are under way are not most of them."""
     fast = parts.hosts.get("fast.test")
     parts.hosts.measure(fast, 0.01, SLOW)
-    await start(runner, parts, delivered(*["fast.test"] * 2))
+    await start(runner, parts, delivered(parts, *["fast.test"] * 2))
     parts.watch.measure_running()
     runner.clock.advance(SLOW)
-    await start(runner, parts, delivered(*["fast.test"] * 2))
+    await start(runner, parts, delivered(parts, *["fast.test"] * 2))
     parts.watch.measure_running()
     assert not fast.slow
 
