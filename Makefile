@@ -13,7 +13,7 @@ WITH_REDIS := tests/contract/stores tests/system/test_faults.py tests/system/tes
 CODE := $(wildcard taskrunner tests bench scripts)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run run-servers demo check lint format test test-latest test-cluster fuzz chaos bench proto lock upgrade clean
+.PHONY: help venv run run-servers demo check lint format test test-latest test-cluster fuzz chaos bench screenshots proto lock upgrade clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,7 @@ lint: $(STAMP) ## the same without the unit tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
+	scripts/console_check.sh
 
 format: $(STAMP) ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix-only --quiet .
@@ -67,6 +68,9 @@ chaos: $(STAMP) ## the chaos campaign: a table, and chaos.json; ARGS="--runs 120
 bench: $(STAMP) ## the benchmarks of bench/, with servers of their own
 	$(SERVICES) --with rabbitmq,redis,postgres -- $(BIN)/python bench/run.py $(ARGS)
 	$(BIN)/python bench/fetch.py --total 5000 --rounds 7
+
+screenshots: $(STAMP) ## pictures of every page of the console, into docs/assets/
+	$(BIN)/python tests/browser/screenshots.py docs/assets
 
 proto: $(STAMP) ## write taskrunner/v1 from proto/
 	BIN=$(BIN) scripts/proto.sh .

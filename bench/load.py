@@ -21,7 +21,7 @@ _GIVES_UP_AFTER = 120.0
 
 
 @dataclass(slots=True)
-class Tally:
+class LoadFigures:
     """The answers so far; the first `warmup` count as accepted and are in no other figure."""
 
     requests: int
@@ -66,10 +66,10 @@ class Tally:
 
 
 class Client(asyncio.Protocol):
-    """One connection: POST, wait for the whole answer, POST again, until the tally gives no more."""
+    """One connection: POST, wait for the whole answer, POST again, until all are sent."""
 
-    def __init__(self, tally: Tally, request: "RequestMaker", finished: asyncio.Future[None]) -> None:
-        self._tally = tally
+    def __init__(self, figures: LoadFigures, request: "RequestMaker", finished: asyncio.Future[None]) -> None:
+        self._figures = figures
         self._request = request
         self._finished = finished
         self._received = bytearray()
@@ -87,11 +87,11 @@ class Client(asyncio.Protocol):
         self._received += data
         status = _take_answer(self._received)
         if status is not None:
-            self._tally.note(status, time.perf_counter() - self._wrote)
+            self._figures.note(status, time.perf_counter() - self._wrote)
             self._send()
 
     def _send(self) -> None:
-        number = self._tally.take()
+        number = self._figures.take()
         if number is None:
             self._finished.set_result(None)
             self._transport.close()
@@ -137,16 +137,16 @@ def _quantile_ms(ordered: list[float], quantile: float) -> float:
     return round(ordered[min(len(ordered) - 1, int(len(ordered) * quantile))] * 1000, 2)
 
 
-async def load(host: str, port: int, connections: int, tally: Tally, request: RequestMaker) -> None:
+async def load(host: str, port: int, connections: int, figures: LoadFigures, request: RequestMaker) -> None:
     """Drive all connections until every request is answered or its connection is gone."""
     loop = asyncio.get_running_loop()
     ends: list[asyncio.Future[None]] = [loop.create_future() for _ in range(connections)]
     for end in ends:
-        await loop.create_connection(partial(Client, tally, request, end), host, port)
+        await loop.create_connection(partial(Client, figures, request, end), host, port)
     async with asyncio.timeout(_GIVES_UP_AFTER):
         outcomes = await asyncio.gather(*ends, return_exceptions=True)
     if broken := [outcome for outcome in outcomes if outcome is not None]:
-        tally.statuses[0] += len(broken)  # each took one request along that has no answer
+        figures.statuses[0] += len(broken)  # each took one request along that has no answer
 
 
 def main() -> None:
@@ -159,10 +159,10 @@ def main() -> None:
     parser.add_argument("--task-url", required=True)
     parser.add_argument("--key", help="the API key to send")
     args = parser.parse_args()
-    tally = Tally(requests=args.requests, warmup=args.warmup)
+    figures = LoadFigures(requests=args.requests, warmup=args.warmup)
     request = RequestMaker(args.host, args.port, args.task_url, args.key)
-    uvloop.run(load(args.host, args.port, args.connections, tally, request))
-    print(json.dumps(tally.report()), flush=True)
+    uvloop.run(load(args.host, args.port, args.connections, figures, request))
+    print(json.dumps(figures.report()), flush=True)
 
 
 if __name__ == "__main__":

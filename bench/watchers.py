@@ -25,7 +25,7 @@ _OPENING_AT_ONCE = 50
 
 
 @dataclass(slots=True)
-class Tally:
+class WatchFigures:
     """What the clients have seen. `delays`: from the answer to a submit until its first event."""
 
     delays: list[float] = field(default_factory=list)
@@ -45,9 +45,9 @@ class Tally:
 class Reader(asyncio.Protocol):
     """One raw connection; what it asked for arrives until the server ends it."""
 
-    def __init__(self, request: bytes, tally: Tally, begun: asyncio.Future[None]) -> None:
+    def __init__(self, request: bytes, figures: WatchFigures, begun: asyncio.Future[None]) -> None:
         self._request = request
-        self._tally = tally
+        self._figures = figures
         self._begun = begun
         self._ended = False
 
@@ -59,18 +59,18 @@ class Reader(asyncio.Protocol):
             self._begun.set_result(None)
         if b"event: cancelled" in data and not self._ended:
             self._ended = True
-            self._tally.note_cancelled()
+            self._figures.note_cancelled()
         if b'"reader-' in data and b"event: scheduled" in data:
             label = data.partition(b'"reader":"')[2].partition(b'"')[0].decode()
-            began = self._tally.submitted_at.pop(label, None)
+            began = self._figures.submitted_at.pop(label, None)
             if began is not None:
-                self._tally.delays.append(time.perf_counter() - began)
+                self._figures.delays.append(time.perf_counter() - began)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._begun.done():
             self._begun.set_exception(exc or ConnectionError("the server closed a stream"))
         if not self._ended and exc is not None:
-            self._tally.broken += 1
+            self._figures.broken += 1
 
 
 class Watchers:
@@ -80,7 +80,7 @@ class Watchers:
         self._port = port
         self._url = f"http://127.0.0.1:{port}"
         self._task_url = task_url
-        self.tally = Tally()
+        self.figures = WatchFigures()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None)
         )
@@ -91,7 +91,7 @@ class Watchers:
             if each % 2:
                 paths.append(f"/events?label=reader=reader-{each}")
             else:
-                self.tally.followers += 1
+                self.figures.followers += 1
                 await self._submit(id=f"followed-{each}", labels={"bench": "watched"}, delay=3600)
                 paths.append(f"/tasks/followed-{each}/events")
         for first in range(0, number, _OPENING_AT_ONCE):
@@ -104,7 +104,7 @@ class Watchers:
             f"{self._url}/tasks", json=body, headers={"Prefer": "wait=600"}
         ) as response:
             task = await response.json()
-            self.tally.answered += response.status == 200 and task["status"] == "cancelled"
+            self.figures.answered += response.status == 200 and task["status"] == "cancelled"
 
     async def tell(self, readers: int) -> None:
         """Submit tasks for the readers of a label, until cancelled."""
@@ -112,7 +112,7 @@ class Watchers:
         while True:
             number += 1
             label = f"reader-{number * 2 % readers + 1}"
-            self.tally.submitted_at[label] = time.perf_counter()
+            self.figures.submitted_at[label] = time.perf_counter()
             await self._submit(labels={"reader": label}, delay=3600)
             await asyncio.sleep(1 / _TOLD_PER_SECOND)
 
@@ -128,7 +128,7 @@ class Watchers:
         loop = asyncio.get_running_loop()
         begun: asyncio.Future[None] = loop.create_future()
         request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n\r\n".encode()
-        await loop.create_connection(partial(Reader, request, self.tally, begun), "127.0.0.1", self._port)
+        await loop.create_connection(partial(Reader, request, self.figures, begun), "127.0.0.1", self._port)
         await begun
 
     async def _submit(self, **fields: Any) -> None:
@@ -150,19 +150,19 @@ async def run(port: int, task_url: str, readers: int, waits: int) -> None:
     telling.cancel()
     began = time.perf_counter()
     await watchers.cancel_all()
-    tally = watchers.tally
+    figures = watchers.figures
     async with asyncio.timeout(_GIVES_UP_AFTER):
         await asyncio.gather(*waiting)
-        await tally.all_cancelled.wait()
-    delays = sorted(tally.delays) or [0.0]
+        await figures.all_cancelled.wait()
+    delays = sorted(figures.delays) or [0.0]
     report = {
-        "told": len(tally.delays),
+        "told": len(figures.delays),
         "delay_p50_ms": round(delays[len(delays) // 2] * 1000, 1),
         "delay_p99_ms": round(delays[int(len(delays) * 0.99)] * 1000, 1),
         "ended_s": round(time.perf_counter() - began, 2),
-        "cancelled": tally.cancelled,
-        "answered": tally.answered,
-        "broken": tally.broken,
+        "cancelled": figures.cancelled,
+        "answered": figures.answered,
+        "broken": figures.broken,
     }
     print(json.dumps(report), flush=True)
     await watchers.close()

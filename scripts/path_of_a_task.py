@@ -27,7 +27,7 @@ from taskrunner.app.consumer_services import ConsumerServices
 from taskrunner.app.embedded import embedded_config
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
-from taskrunner.app.serve import faces_running
+from taskrunner.app.serve import api_running
 from taskrunner.domain.api_key import Scope
 from taskrunner.domain.events import Event, TaskSettled
 
@@ -168,7 +168,7 @@ async def measure() -> Paths:
             port = await enter(_target_running())
             platform = await _make_platform(Path(folder), port)
             platform.events.subscribe(settled.put_nowait, (TaskSettled,))
-            server = await enter(faces_running(platform, Monitor(platform, consuming=True, providers={})))
+            server = await enter(api_running(platform, Monitor(platform, consuming=True, providers={})))
             await enter(platform.running(need_store=True))
             await platform.keys.turn()
             await platform.webhooks.turn()

@@ -20,6 +20,7 @@ LABELS = {
     (Status.QUEUED, Status.QUEUED): "published again",
     (Status.QUEUED, Status.RUNNING): "claimed",
     (Status.QUEUED, Status.SCHEDULED): "snoozed",
+    (Status.RUNNING, Status.SCHEDULED): "snoozed by its handler",
     (Status.RUNNING, Status.RETRYING): "retry",
     (Status.RUNNING, Status.SUCCEEDED): "settled",
     (Status.RETRYING, Status.QUEUED): "published",

@@ -1,35 +1,47 @@
 #!/usr/bin/env bash
-# Fetch the viewer of the API's documentation page into taskrunner/api/web/vendor/. To take another version,
-# change VERSION and put the SHA-512 that the registry shows for it (npm view swagger-ui-dist@VERSION dist.integrity)
-# into INTEGRITY.
+# Write the files of others that the web pages use: taskrunner/api/web/vendor/ and taskrunner/api/web/console/vendor/.
+# Versions and SHA-512 hashes stand in scripts/npm/package-lock.json. To take another version, run
+# `npm install --save-dev --save-exact NAME@VERSION` in scripts/npm, then this script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-NAME=swagger-ui-dist
-VERSION=5.35.0
-INTEGRITY=sha512-U06rpMtW9V3XPGOBeamTUSr0Z09jMX4IJuANpE/EZbAhw0G8CgwrzU4YmXkn/h0wCDNsXdGarTNNHC3sU8yVUQ==
-FILES=(LICENSE NOTICE swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css)
-TARGET=taskrunner/api/web/vendor/swagger-ui
+NPM=scripts/npm
+MODULES=$NPM/node_modules
+scripts/npm.sh
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-archive=$scratch/$(cd "$scratch" && npm pack --silent "$NAME@$VERSION")
-found=sha512-$(openssl dgst -sha512 -binary "$archive" | base64 --wrap=0)
-if [[ $found != "$INTEGRITY" ]]; then
-    echo "$NAME $VERSION: expected $INTEGRITY, got $found; nothing was changed" >&2
-    exit 1
-fi
-tar -xzf "$archive" -C "$scratch"
-rm -rf "$TARGET"
-mkdir -p "$TARGET"
-for file in "${FILES[@]}"; do
+# version_of NAME, hash_of NAME: from the lock file, which npm has checked the package against.
+lock() { node -p "require('./$NPM/package-lock.json').packages['node_modules/$1'].$2"; }
+
+# note FOLDER LICENCE NAME...: what the files of a folder were made from, and their hashes.
+note() {
+    local folder=$1 licence=$2 name
+    shift 2
+    {
+        for name in "$@"; do echo "$name $(lock "$name" version) $(lock "$name" integrity)"; done
+        echo "$licence"
+        echo "Written by scripts/vendor.sh. SHA-256 of the files:"
+        (cd "$folder" && find . -type f ! -name 'VERSION*' -printf '%P\n' | LC_ALL=C sort | xargs sha256sum)
+    } >"$folder/VERSION.new"
+    mv "$folder/VERSION.new" "$folder/VERSION"
+}
+
+viewer=taskrunner/api/web/vendor/swagger-ui
+rm -rf "$viewer"
+mkdir -p "$viewer"
+for file in LICENSE NOTICE swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css; do
     # Source maps are not shipped, so nothing may name them.
-    sed '/^\(\/\/\|\/\*\)# sourceMappingURL=/d' "$scratch/package/$file" >"$TARGET/$file"
+    sed '/^\(\/\/\|\/\*\)# sourceMappingURL=/d' "$MODULES/swagger-ui-dist/$file" >"$viewer/$file"
 done
-cat >"$TARGET/VERSION" <<END
-$NAME $VERSION
-$INTEGRITY
-Apache-2.0, see LICENSE and NOTICE; the licences of the bundled parts are in swagger-ui-bundle.js.LICENSE.txt.
-Written by scripts/vendor.sh. SHA-256 of the files:
-END
-(cd "$TARGET" && sha256sum "${FILES[@]}") >>"$TARGET/VERSION"
+note "$viewer" "Apache-2.0, see LICENSE and NOTICE; the licences of the bundled parts are in swagger-ui-bundle.js.LICENSE.txt." \
+    swagger-ui-dist
+
+console=taskrunner/api/web/console/vendor
+rm -rf "$console"
+mkdir -p "$console"
+join() { "$MODULES/.bin/esbuild" "$1" --bundle --minify --format=esm --target=es2022 --log-level=warning --outfile="$2"; }
+join "$NPM/view.js" "$console/view.js"
+cp "$NPM/view.d.ts" "$console/view.d.ts"
+join "$MODULES/uplot/dist/uPlot.esm.js" "$console/uplot.js"
+echo 'export { default } from "uplot";' >"$console/uplot.d.ts"
+for name in preact htm uplot; do cp "$MODULES/$name/LICENSE" "$console/LICENSE.$name"; done
+note "$console" "Preact and uPlot: MIT; htm: Apache-2.0. See LICENSE.*." preact htm uplot

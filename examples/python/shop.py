@@ -30,7 +30,7 @@ class Line(BaseModel):
 
 
 class Order(BaseModel):
-    """The data of `send_invoice`: whoever submits anything else is told what is wrong."""
+    """The data of `send_invoice`: a submit of anything else is refused, with the reason."""
 
     number: int
     lines: list[Line] = Field(min_length=1)

@@ -20,12 +20,14 @@ _PROGRAMS = {
     "redis": ("redis-server",),
     "postgres": ("initdb", "postgres"),
     "pgbouncer": ("pgbouncer",),
+    "chromium": ("chromium",),
 }
 _PACKAGES = {
     "rabbitmq": "rabbitmq-server",
     "redis": "redis-server",
     "postgres": "postgresql",
     "pgbouncer": "pgbouncer",
+    "chromium": "chromium",
 }
 # Before PATH: for RabbitMQ, the scripts behind Debian's wrapper; PostgreSQL's programs are not on PATH.
 _PLACES = (

@@ -1,1 +1,1 @@
-"""The HTTP faces: the API for tasks, and health and statistics for operators."""
+"""The HTTP servers: the API for tasks, and health and statistics for operators."""

@@ -1,6 +1,7 @@
-"""Access: which key a request came with, and whether that key may have what it asks for.
+"""Access: which key a request came with, and whether that key may do what it asks for.
 
-`Admission` knows neither HTTP nor gRPC: the faces tell it how to read their requests. `Access` is HTTP's.
+`Admission` knows neither HTTP nor gRPC: each API passes an `Asker` that reads its requests. `Access` is
+HTTP's.
 """
 
 import dataclasses
@@ -41,7 +42,7 @@ _HOW = "send it as `Authorization: Bearer tr_…`, or as the password of HTTP Ba
 
 
 class Caller:
-    """Whom a request comes from: a key, or anybody (None), who may then do everything."""
+    """Who sent a request: a key, or None for anybody, who may then do everything."""
 
     def __init__(self, key: ApiKey | None, quotas: KeyQuotas | None = None) -> None:
         self.key = key
@@ -137,7 +138,7 @@ class Asker(ABC):
         """Whether it comes from this machine, and not by a proxy on it from another one."""
 
     async def other_key(self, *, is_probe: bool) -> ApiKey | None:
-        """The key that it comes with in another way, if it has no `Authorization`."""
+        """The key of a request without `Authorization`, if it has one in another way."""
         return None
 
     def unauthorized(self, code: str, detail: str) -> RequestRefused:
@@ -292,7 +293,7 @@ class Access:
         asker = _RequestAsker(request, self._sessions)
         caller = request[_CALLER] = await self._admission.caller(asker, needs)
         key = caller.key
-        # With `Expect: 100-continue`, a request is admitted before its body and after it, and counts once.
+        # With `Expect: 100-continue`, a request is admitted before and after its body, and counts once.
         if key is None or key.rate is None or has_allowance(request):
             return
         remember_allowance(request, await self._admission.take(caller))

@@ -9,6 +9,8 @@ from taskrunner.api.access import Access
 from taskrunner.api.attempts import AttemptRoutes
 from taskrunner.api.audit import AuditRoutes
 from taskrunner.api.batch import BatchRoutes
+from taskrunner.api.caller import CallerRoutes
+from taskrunner.api.console import Console
 from taskrunner.api.dead_letters import DeadLetterRoutes
 from taskrunner.api.docs import DocsRoutes
 from taskrunner.api.events import EventRoutes
@@ -20,7 +22,6 @@ from taskrunner.api.hosts import HostRoutes
 from taskrunner.api.keys import KeyRoutes
 from taskrunner.api.live_requests import LiveRequests
 from taskrunner.api.operations import OperationRoutes
-from taskrunner.api.page import HtmlPage
 from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.queues import QueueRoutes
 from taskrunner.api.remote import RemoteRoutes
@@ -119,6 +120,7 @@ def build_api(
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)
     SessionRoutes(sessions, key_watch, SystemClock(), options).add_to(routes)
+    CallerRoutes().add_to(routes)
     AuditRoutes(trail).add_to(routes)
     WebhookRoutes(webhooks, options).add_to(routes)
     ExecutorRoutes(executors, options).add_to(routes)
@@ -128,7 +130,9 @@ def build_api(
     FleetRoutes(fleet).add_to(routes)
     QueueRoutes(queues, options).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)
-    DocsRoutes(routes, HtmlPage("index.html")).add_to(routes)
+    console = Console()
+    console.add_to(routes)
+    DocsRoutes(routes, console, limits=lambda: intake.task_settings.limits).add_to(routes)
     return app
 
 

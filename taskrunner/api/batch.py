@@ -24,21 +24,25 @@ from taskrunner.stores.intake_store import ATOMIC_BYTES, ATOMIC_TASKS
 
 _LINES = ("application/x-ndjson", "application/jsonl")
 _BATCH_TASKS = 10_000
+# A text that begins with a bracket is taken for an array, as which it may not be JSON.
+_LINES_SCHEMA = {
+    "type": "string",
+    "minLength": 1,
+    "pattern": r"^[ \t-\r]*(?:[^ \t-\r\[]|$)",
+    "examples": ['{"url": "https://example.com/"}\n'],
+}
 _BATCH = Operation(
     summary=f"Submit up to {_BATCH_TASKS} tasks, as an array or as lines: URLs, or what POST /tasks takes.",
     answers={200: BatchAnswer},
     takes={
-        # Each element is judged by itself, and its fault is told in its item.
+        # Each element is checked on its own, and its item in the answer has the error.
         "application/json": {
             "type": "array",
             "items": {},
             "description": "URLs, or objects as POST /tasks takes, which may have an idempotency_key.",
             "examples": [["https://example.com/", {"url": "https://example.com/", "idempotency_key": "a"}]],
         },
-        **{
-            kind: {"type": "string", "minLength": 1, "examples": ['{"url": "https://example.com/"}\n']}
-            for kind in _LINES
-        },
+        **dict.fromkeys(_LINES, _LINES_SCHEMA),
     },
     parameters=(IDEMPOTENCY_KEY, ATOMIC, TASK_DRY_RUN),
     problems=(400, 408, 409, 413, 415, 422, 503),

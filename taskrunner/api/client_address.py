@@ -37,7 +37,7 @@ _PROXIED = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """What trusted proxies tell of a client. `address` may be a hidden name or `unknown`.
+    """A client as trusted proxies describe it. `address` may be a hidden name or `unknown`.
 
     `scheme` and `host` are None where no proxy tells them. `prefix` stands before the paths that we see.
     """

@@ -28,7 +28,8 @@ from taskrunner.api.request_parts import RequestParts
 from taskrunner.api.resources import METHODS, options_response, problem_of_router, redirect_without_slash
 from taskrunner.api.responses import problem_response, unasked_problem
 from taskrunner.api.settings import ServerSettings
-from taskrunner.domain.events import Events, RequestDenied, RequestFailed
+from taskrunner.domain.events import Events
+from taskrunner.domain.process_events import RequestDenied, RequestFailed
 
 _LINGER = 1.0  # how long the rest of a refused body is read, so that the client gets to see the refusal
 # After these the rest of the request may still be on its way, so the connection cannot be used again.

@@ -11,9 +11,9 @@ _BODY_FILE = "BODY"
 
 
 def command(attempt: AttemptDetail, *, timeout: float) -> str:
-    """The curl command of an attempt. Comments tell what is not shown.
+    """The curl command of an attempt.
 
-    Raises `AttemptUnknown` for one that is not a request.
+    Comments name what is not shown. Raises `AttemptUnknown` for an attempt that is not a request.
     """
     request = attempt.request
     if request is None:

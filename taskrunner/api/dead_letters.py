@@ -4,7 +4,7 @@ from aiohttp import web
 
 from taskrunner.api.access import caller_of, stored_id
 from taskrunner.api.next_page import next_page
-from taskrunner.api.parameters import CURSOR, DEAD_LETTER_CONDITIONS, LIMIT
+from taskrunner.api.parameters import DEAD_LETTER_CONDITIONS, LETTER_CURSOR, LIMIT
 from taskrunner.api.query import Query
 from taskrunner.api.requests import prefix_of
 from taskrunner.api.responses import empty_response, json_response
@@ -21,7 +21,7 @@ from taskrunner.stores.base import Store
 _LIST = Operation(
     summary="Failed tasks and unreadable messages, the newest first.",
     answers={200: DeadLetterPage},
-    parameters=(*DEAD_LETTER_CONDITIONS, LIMIT, CURSOR),
+    parameters=(*DEAD_LETTER_CONDITIONS, LIMIT, LETTER_CURSOR),
     problems=(400,),
 )
 _READ = Operation(
@@ -59,7 +59,7 @@ class DeadLetterRoutes:
 
     async def list(self, request: web.Request) -> web.Response:
         query = Query(request, _LIST.parameters)
-        selection, cursor, limit = query.selection(), query.get(CURSOR), query.get(LIMIT)
+        selection, cursor, limit = query.selection(), query.get(LETTER_CURSOR), query.get(LIMIT)
         query.refuse_if_wrong()
         caller = caller_of(request)
         page = await query.with_cursor(

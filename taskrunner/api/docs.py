@@ -1,6 +1,6 @@
 """The routes that describe the others: `GET /`, `GET /openapi.json` and, for people, `GET /docs`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Literal
 
@@ -8,6 +8,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from taskrunner.api.client_address import ROOT
+from taskrunner.api.console import Console
+from taskrunner.api.limit_schemas import Bounds, bounds_of
 from taskrunner.api.openapi import document
 from taskrunner.api.page import WEB, HtmlPage, policy, wants_page
 from taskrunner.api.parameters import FILE
@@ -17,6 +19,7 @@ from taskrunner.api.responses import SERVER, json_response, raw_response
 from taskrunner.api.routes import PREFIXES, Operation, Routes
 from taskrunner.api.views.view import View
 from taskrunner.domain.codec import encode
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.version import __version__
 
 # Swagger UI sets no inline style and evaluates no text; its icons are data.
@@ -40,12 +43,20 @@ class IndexView(View):
 class DocsRoutes:
     """Describes the routes in `routes`, in the order in which they were added.
 
-    `console` is the page that a browser gets at `/`, for applications that have all the routes it asks.
+    `console` is the page that a browser gets at `/`, for applications that have all the routes it asks;
+    `limits` are those of tasks, where an application takes some.
     """
 
-    def __init__(self, routes: Routes, console: HtmlPage | None = None) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        console: Console | None = None,
+        *,
+        limits: Callable[[], TaskLimits] = TaskLimits,
+    ) -> None:
         self._routes = routes
         self._console = console
+        self._limits = limits
         # Made when first asked for, so that a start need not wait.
         self._document_below = lru_cache(maxsize=4)(self._document)
 
@@ -65,7 +76,7 @@ class DocsRoutes:
 
     async def index(self, request: web.Request) -> web.Response:
         if self._console is not None and wants_page(request.headers.get("Accept", "")):
-            return self._console.response()
+            return await self._console.page(request)
         return json_response(
             IndexView(
                 name="taskrunner",
@@ -76,7 +87,9 @@ class DocsRoutes:
         )
 
     async def openapi(self, request: web.Request) -> web.Response:
-        return raw_response(self._document_below(request.get(ROOT, "")), 200, "application/json")
+        return raw_response(
+            self._document_below(request.get(ROOT, ""), bounds_of(self._limits())), 200, "application/json"
+        )
 
     async def docs(self, _: web.Request) -> web.Response:
         return self._page.response()
@@ -93,8 +106,8 @@ class DocsRoutes:
         )
         return web.FileResponse(WEB / place, headers=CIMultiDict(headers))
 
-    def _document(self, root: str) -> bytes:
-        return encode(document(self._routes.operations, [root + prefix for prefix in PREFIXES]))
+    def _document(self, root: str, bounds: Bounds) -> bytes:
+        return encode(document(self._routes.operations, [root + prefix for prefix in PREFIXES], bounds))
 
     @cached_property
     def _page(self) -> HtmlPage:

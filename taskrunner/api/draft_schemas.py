@@ -87,12 +87,15 @@ def _patched(schema: Schema, known: Schemas) -> Schema:
     if "enum" in whole:
         return schema
     kept = _without(whole, _DROPPED)
+    # Without one of these the result would be refused.
+    needed = whole.get("required", ())
     for several in ("anyOf", "oneOf"):
         if several in kept:
             kept[several] = [_patched(each, known) for each in kept[several]]
     if "properties" in kept:
         kept["properties"] = {
-            name: _or_null(_patched(each, known)) for name, each in kept["properties"].items()
+            name: _patched(each, known) if name in needed else _or_null(_patched(each, known))
+            for name, each in kept["properties"].items()
         }
     if isinstance(kept.get("additionalProperties"), dict):
         kept["additionalProperties"] = _or_null(kept["additionalProperties"])

@@ -9,6 +9,7 @@ refuse them.
 import asyncio
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from taskrunner.api.problems import refuse
 from taskrunner.api.responses import json_response
 from taskrunner.domain.codec import encode
 from taskrunner.domain.messages import shown
+from taskrunner.producer.change_check import Check, Known
 
 # RFC 9110 13.1: what a client may want to hold before anything is changed.
 CONDITIONS = ("If-Match", "If-None-Match", "If-Unmodified-Since")
@@ -75,6 +77,12 @@ def condition_of(request: web.Request) -> Condition:
     # Each coding of the same state has a tag of its own, and all of them name the state.
     wanted, known = (_without_codings(_tags(request, name)) for name in CONDITIONS[:2])
     return Condition(wanted, known)
+
+
+def check_of(request: web.Request, view: Callable[[Known], object]) -> Check[Known]:
+    """The condition of a change, as a check of the state that it replaces, which `view` shows."""
+    condition = condition_of(request)
+    return lambda known: condition.check(None if known is None else view(known))
 
 
 def tagged_response(

@@ -1,4 +1,4 @@
-"""The streams of many tasks: those that ask for the same share one search and one text for each event."""
+"""The streams of many tasks: those with the same conditions share one search and one text per event."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -134,7 +134,10 @@ def facts_of(news: TaskNews) -> TaskFacts | None:
 
 
 def selects(selection: TaskFilter, news: TaskNews, facts: TaskFacts | None) -> bool:
-    """Of a task that is gone nothing is known: it is for those that want all."""
+    """Whether the group wants this event.
+
+    Nothing is known of a deleted task, so only groups without conditions get it.
+    """
     if facts is not None:
         return selection.matches(facts)
     return selection.is_empty and news.change.task_id.startswith(selection.namespace)

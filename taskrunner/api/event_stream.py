@@ -18,7 +18,8 @@ CONTENT_TYPE = "text/event-stream"
 _RETRY_MS = 3000
 # Proxies commonly cut a connection that was silent for a minute.
 HEARTBEAT = 15.0
-# What may wait for a reader, beside the 128 KiB in its connection. Readers of the same events share them.
+# The bytes that may wait for a reader, beside 128 KiB in its connection. Readers of the same events share
+# them.
 MOST_PENDING_BYTES = 256 * 1024
 _WRITTEN_AT_ONCE = 16 * 1024
 _HEADERS = (
@@ -36,13 +37,13 @@ def event(name: str, event_id: str, data: object) -> bytes:
 
 
 def gap(event_id: str) -> bytes:
-    """Tells a client that it has missed events, and has to read again what it wants to know."""
+    """Tells a client that it has missed events and must read the tasks again."""
     detail = "events are missing here, since the log does not reach back so far; read the tasks again"
     return event("gap", event_id, {"detail": detail})
 
 
 def hello(event_id: str | None) -> bytes:
-    """What a stream begins with. A client that has had no event yet goes on from this id."""
+    """The beginning of a stream. A client that has received no event yet goes on from this id."""
     return b"retry: %d\n%b\n" % (_RETRY_MS, _id_line(event_id))
 
 
@@ -80,7 +81,7 @@ class EventStream:
         await self._response.prepare(self._request)
 
     def offer(self, *events: bytes) -> None:
-        """Send this as soon as the client reads. When too much waits already, its connection ends."""
+        """Send this as soon as the client reads. If too much waits already, its connection is cut."""
         if self._ended:
             return
         if self._pending_bytes - self._early_bytes > MOST_PENDING_BYTES:
@@ -94,7 +95,7 @@ class EventStream:
         self._wake()
 
     def end(self) -> None:
-        """End the stream after what waits."""
+        """End the stream once all that was offered is written."""
         self._ended = True
         self._wake()
 

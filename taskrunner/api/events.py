@@ -130,7 +130,7 @@ class EventRoutes:
             await self._send_missed(stream, selection, show, last_id)
         else:
             stream.offer(hello(self._event_id(self._feed.place)))
-        # Nothing else has run since the place up to which the client has been told.
+        # No other coroutine has run since the place up to which the client has been told.
         self._groups.add(stream, selection, prefix, show)
         self._feed.listen(self._groups)
         stream.is_current = True
@@ -199,7 +199,7 @@ async def _finished(stream: EventStream, work: Any) -> web.StreamResponse:
         response: web.StreamResponse = await work
         return response
     except OutsideError:
-        # The client connects again, and is told what is wrong.
+        # The client connects again, and gets the error then.
         return stream.response
     except Exception:
         stream.cut()

@@ -5,38 +5,35 @@ import asyncio
 from aiohttp import web
 
 from taskrunner.api.audited import change_of
-from taskrunner.api.draft_schemas import Patch, Variant, merge_patch
-from taskrunner.api.entity_tags import condition_of, tagged_response
+from taskrunner.api.draft_schemas import merge_patch
+from taskrunner.api.entity_tags import check_of
+from taskrunner.api.named_resource import NamedResource
 from taskrunner.api.parameters import CANCEL, EXECUTOR_NAME
 from taskrunner.api.query import Query
-from taskrunner.api.requests import path_value, prefix_of, read_json_body
+from taskrunner.api.requests import path_value, read_json_body
 from taskrunner.api.responses import empty_response, json_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.executor import ExecutorList, ExecutorView
-from taskrunner.domain.errors import ExecutorInvalid, FieldError
+from taskrunner.domain.errors import ExecutorInvalid
 from taskrunner.domain.executor import Executor
 from taskrunner.domain.executor_draft import ExecutorDraft, check_executor_name
-from taskrunner.domain.messages import shown
-from taskrunner.producer.executor_admin import ExecutorAdmin, ExecutorCheck
+from taskrunner.producer.executor_admin import ExecutorAdmin
 
 _JSON = "application/json"
-NEW_EXECUTOR = Variant(
-    name="NewExecutor", draft=ExecutorDraft, description="An executor, with its name.", required=("name",)
-)
-EXECUTOR_FIELDS = Variant(
-    name="ExecutorFields",
+_RESOURCE = NamedResource(
+    path="/executors",
+    described="An executor",
     draft=ExecutorDraft,
-    description="An executor, whose name is in the path.",
-    without=("name",),
+    invalid=ExecutorInvalid,
+    check_name=check_executor_name,
 )
-EXECUTOR_PATCH = Patch(draft=ExecutorDraft, without=("name",))
-# A schema of 32 KiB, and as much again for all else.
+# A schema of 32 KiB, and as much again for everything else.
 _MAX_REQUEST_BYTES = 64 * 1024
 _CREATE = Operation(
     summary="Create an executor.",
     answers={201: ExecutorView},
-    takes={_JSON: NEW_EXECUTOR},
+    takes={_JSON: _RESOURCE.new},
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
 _LIST = Operation(summary="All executors, by name.", answers={200: ExecutorList}, problems=(503,))
@@ -44,14 +41,14 @@ _READ = Operation(summary="An executor.", answers={200: ExecutorView}, problems=
 _PUT = Operation(
     summary="Create an executor of this name, or replace it.",
     answers={200: ExecutorView, 201: ExecutorView},
-    takes={_JSON: EXECUTOR_FIELDS},
+    takes={_JSON: _RESOURCE.fields},
     problems=(400, 408, 409, 412, 413, 415, 422, 503),
     tagged=True,
 )
 _PATCH = Operation(
     summary="Change what a JSON merge patch (RFC 7396) names, and keep the rest; null removes a field.",
     answers={200: ExecutorView},
-    takes=merge_patch(EXECUTOR_PATCH),
+    takes=merge_patch(_RESOURCE.patch),
     problems=(400, 404, 408, 409, 412, 413, 415, 422, 503),
     tagged=True,
 )
@@ -81,43 +78,36 @@ class ExecutorRoutes:
 
     async def create(self, request: web.Request) -> web.Response:
         draft = await self._draft(request)
-        if draft.name is None:
-            raise ExecutorInvalid([FieldError(field="name", message="is required")])
-        change_of(request).target = draft.name
-        return self._response(request, await self._executors.create(draft.name, draft), status=201)
+        name = change_of(request).target = _RESOURCE.name_in_body(draft)
+        return self._answer(request, await self._executors.create(name, draft), status=201)
 
     async def list(self, _: web.Request) -> web.Response:
         views = [self._view(each) for each in await self._executors.list()]
         return json_response(ExecutorList(executors=views))
 
     async def read(self, request: web.Request) -> web.Response:
-        return self._response(request, await self._executors.get(path_value(request, EXECUTOR_NAME)))
+        return self._answer(request, await self._executors.get(path_value(request, EXECUTOR_NAME)))
 
     async def put(self, request: web.Request) -> web.Response:
         """201 for a new executor, 200 for a changed one."""
-        name = request.match_info[EXECUTOR_NAME.name]
-        try:
-            check_executor_name(name)
-        except ValueError as exc:
-            raise ExecutorInvalid([FieldError(field="name", message=str(exc))]) from exc
+        name = _RESOURCE.new_name(request.match_info[EXECUTOR_NAME.name])
         draft = await self._draft(request)
-        if draft.name not in {None, name}:
-            message = f"is {shown(draft.name)}, but the path says {shown(name)}"
-            raise ExecutorInvalid([FieldError(field="name", message=message)])
-        executor, is_new = await self._executors.put(name, draft, check=self._check(request))
-        return self._response(request, executor, status=201 if is_new else 200)
+        _RESOURCE.refuse_other_name(draft, name)
+        executor, is_new = await self._executors.put(name, draft, check=check_of(request, self._view))
+        return self._answer(request, executor, status=201 if is_new else 200)
 
     async def patch(self, request: web.Request) -> web.Response:
         name = path_value(request, EXECUTOR_NAME)
         raw = await self._body(request)
-        return self._response(request, await self._executors.patch(name, raw, check=self._check(request)))
+        executor = await self._executors.patch(name, raw, check=check_of(request, self._view))
+        return self._answer(request, executor)
 
     async def delete(self, request: web.Request) -> web.Response:
         query = Query(request, _DELETE.parameters)
         cancel = query.get(CANCEL)
         query.refuse_if_wrong()
         name = path_value(request, EXECUTOR_NAME)
-        await self._executors.delete(name, cancel=cancel, check=self._check(request))
+        await self._executors.delete(name, cancel=cancel, check=check_of(request, self._view))
         return empty_response()
 
     async def _draft(self, request: web.Request) -> ExecutorDraft:
@@ -129,14 +119,8 @@ class ExecutorRoutes:
     async def _body(self, request: web.Request) -> bytes:
         return await read_json_body(request, limit=_MAX_REQUEST_BYTES, timeout=self._options.request_timeout)
 
-    def _check(self, request: web.Request) -> ExecutorCheck:
-        """The condition of the request, to be checked on the version that a change replaces."""
-        condition = condition_of(request)
-        return lambda known: condition.check(None if known is None else self._view(known))
-
     def _view(self, executor: Executor) -> ExecutorView:
         return ExecutorView.of(executor, self._options.masking)
 
-    def _response(self, request: web.Request, executor: Executor, *, status: int = 200) -> web.Response:
-        location = (("Location", f"{prefix_of(request)}/executors/{executor.name}"),) if status == 201 else ()
-        return tagged_response(self._view(executor), status=status, headers=location)
+    def _answer(self, request: web.Request, executor: Executor, *, status: int = 200) -> web.Response:
+        return _RESOURCE.answer(request, self._view(executor), status=status)

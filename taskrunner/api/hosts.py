@@ -3,9 +3,9 @@
 from aiohttp import web
 
 from taskrunner.api.draft_schemas import Patch, merge_patch
-from taskrunner.api.entity_tags import condition_of, tagged_response
+from taskrunner.api.entity_tags import check_of, tagged_response
 from taskrunner.api.next_page import next_page
-from taskrunner.api.parameters import CURSOR, HOST, HOST_LIMIT, LIMIT
+from taskrunner.api.parameters import HOST, HOST_LIMIT, LIMIT, TASK_CURSOR
 from taskrunner.api.query import Query
 from taskrunner.api.requests import path_value, read_json_body
 from taskrunner.api.responses import empty_response, json_response
@@ -13,35 +13,36 @@ from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.host import HostDetail, HostLimitView, HostList
 from taskrunner.domain.host_limit import HostLimit
-from taskrunner.producer.host_admin import HostAdmin, HostLimitCheck
+from taskrunner.producer.change_check import Check
+from taskrunner.producer.host_admin import HostAdmin, HostLimitEntry
 
 LIMIT_PATCH = Patch(draft=HostLimit)
 _LIST = Operation(
     summary="Hosts with tasks that are limited or in trouble, and all limits.",
     answers={200: HostList},
-    parameters=(LIMIT, CURSOR),
+    parameters=(LIMIT, TASK_CURSOR),
     problems=(400, 503),
 )
 _READ = Operation(
     summary="The state of a host.",
     answers={200: HostDetail},
-    problems=(400, 422, 503),
+    problems=(400, 404, 503),
 )
 _READ_LIMIT = Operation(
     summary="The limit of a host or pattern, set by the API or configured.",
     answers={200: HostLimitView},
-    problems=(404, 422, 503),
+    problems=(404, 503),
 )
 _RESET = Operation(
     summary="Close the circuit breaker of a host and end a slowdown.",
     answers={200: HostDetail},
-    problems=(422, 503),
+    problems=(404, 503),
 )
 _SET = Operation(
     summary="Limit a host, or each that matches a pattern (*.example.com, *); a rate is 10/s, 90/m, 5/h.",
     answers={200: HostLimitView},
     takes={"application/json": HostLimit},
-    problems=(400, 408, 409, 413, 415, 422, 503),
+    problems=(400, 404, 408, 409, 413, 415, 422, 503),
     tagged=True,
 )
 _PATCH = Operation(
@@ -54,7 +55,7 @@ _PATCH = Operation(
 _REMOVE = Operation(
     summary="Remove a limit that was set by the API.",
     answers={204: None},
-    problems=(404, 409, 422, 503),
+    problems=(404, 409, 503),
     tagged=True,
 )
 
@@ -78,7 +79,7 @@ class HostRoutes:
 
     async def list(self, request: web.Request) -> web.Response:
         query = Query(request, _LIST.parameters)
-        limit, cursor = query.get(LIMIT), query.get(CURSOR)
+        limit, cursor = query.get(LIMIT), query.get(TASK_CURSOR)
         query.refuse_if_wrong()
         page = await query.with_cursor(lambda: self._hosts.list(limit=limit, cursor=cursor))
         hosts = [HostDetail.of(each) for each in page.items]
@@ -117,7 +118,5 @@ class HostRoutes:
         )
 
 
-def _check(request: web.Request) -> HostLimitCheck:
-    """The condition of the request, to be checked on the limit that a change replaces."""
-    condition = condition_of(request)
-    return lambda known: condition.check(None if known is None else HostLimitView.of(known))
+def _check(request: web.Request) -> Check[HostLimitEntry]:
+    return check_of(request, HostLimitView.of)

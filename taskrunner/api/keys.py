@@ -4,7 +4,7 @@ from aiohttp import web
 
 from taskrunner.api.audited import change_of
 from taskrunner.api.draft_schemas import merge_patch
-from taskrunner.api.entity_tags import condition_of, tagged_response
+from taskrunner.api.entity_tags import check_of, tagged_response
 from taskrunner.api.parameters import API_KEY
 from taskrunner.api.requests import path_value, prefix_of, read_json_body
 from taskrunner.api.responses import json_response
@@ -12,7 +12,9 @@ from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.api_key import ApiKeyList, ApiKeyView, NewApiKeyView
 from taskrunner.domain.api_key_draft import ApiKeyDraft, KeyLimitPatch, Rotation
-from taskrunner.producer.key_admin import KeyAdmin, KeyCheck
+from taskrunner.producer.change_check import Check
+from taskrunner.producer.key_admin import KeyAdmin
+from taskrunner.stores.base import KnownKey
 
 _MAX_REQUEST_BYTES = 16 * 1024
 _JSON = "application/json"
@@ -97,7 +99,5 @@ class KeyRoutes:
         return await read_json_body(request, limit=_MAX_REQUEST_BYTES, timeout=self._options.request_timeout)
 
 
-def _check(request: web.Request) -> KeyCheck:
-    """The condition of the request, to be checked on the key that a change replaces."""
-    condition = condition_of(request)
-    return lambda known: condition.check(ApiKeyView.of(known))
+def _check(request: web.Request) -> Check[KnownKey]:
+    return check_of(request, ApiKeyView.of)

@@ -1,4 +1,4 @@
-"""A lease poll: a client that waits for tasks, of whatever face. It ends as every live request does."""
+"""A lease poll: a client that waits for tasks, over HTTP or gRPC. It ends as every live request does."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -29,7 +29,10 @@ class LeasePoll:
         """The client is there."""
 
     async def lease(self, leasing: Coroutine[Any, Any, list[RemoteLease]]) -> list[RemoteLease]:
-        """What `leasing` gets before the poll ends. Leases of a client that is gone are given back."""
+        """The tasks that `leasing` gets before the poll ends.
+
+        Leases of a client that is gone are given back.
+        """
         working = asyncio.ensure_future(leasing)
         ended = asyncio.ensure_future(self._ended.wait())
         try:

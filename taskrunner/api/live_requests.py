@@ -19,7 +19,7 @@ from taskrunner.api.settings import ApiSettings
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.runtime.file_limit import affordable_connections
 
-# Seconds between two looks at all of them.
+# Seconds between two checks of all of them.
 LOOK = 2.0
 _AT_ONCE = 20
 # Whether a client is there, and could make its request again.
@@ -37,7 +37,7 @@ class LiveRequest(Protocol):
 
 
 class LiveRequests:
-    """Knows all that go on, of this process."""
+    """Owns the live requests of this process."""
 
     def __init__(self, access: Access, options: ApiSettings) -> None:
         self._access = access
@@ -75,7 +75,7 @@ class LiveRequests:
             self._looking = None
 
     def waiting(self, request: web.Request, wait: LiveRequest, needs: Needs) -> AbstractContextManager[bool]:
-        """Whether there is a place for this wait, which it has inside."""
+        """Takes a place for this wait inside; False if there is none."""
         return self.waiting_for(caller_of(request).name, wait, partial(self._may_go_on, request, needs))
 
     @contextmanager

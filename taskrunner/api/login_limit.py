@@ -10,9 +10,9 @@ from taskrunner.domain.address import parse_address
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.rate_limit import RateLimiter
 
-# Ten at once, then ten a minute. Keys cannot be guessed; whoever tries costs reads of the store.
+# Ten at once, then ten a minute. Keys cannot be guessed, but each guess costs a read of the store.
 _LIMITER = RateLimiter(interval=6.0, burst=10)
-# Of more addresses, the one that has failed longest ago is forgotten.
+# Beyond this many addresses, the one whose last failure is oldest is forgotten.
 _MAX_ADDRESSES = 10_000
 # RFC 6177: a site with IPv6 has at least so many addresses for itself.
 _IPV6_SITE = 64

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from taskrunner.api.draft_schemas import DerivedSchema, Variant
 from taskrunner.api.examples import EXAMPLES
+from taskrunner.api.limit_schemas import Bounds, bounded
 from taskrunner.api.parameters import PATH_PARAMETERS, Parameter
 from taskrunner.api.problems import CONTENT_TYPE, ProblemView, title_of
 from taskrunner.api.routes import Operation
@@ -63,9 +64,14 @@ _SCHEMES: Schema = {
 }
 
 
-def document(endpoints: Mapping[tuple[str, str], Operation], prefixes: Iterable[str]) -> Schema:
-    """The document of an application with these (method, path) pairs, under each of `prefixes`."""
-    references, schemas = _schemas(endpoints.values())
+def document(
+    endpoints: Mapping[tuple[str, str], Operation], prefixes: Iterable[str], bounds: Bounds = ()
+) -> Schema:
+    """The document of an application with these (method, path) pairs, under each of `prefixes`.
+
+    `bounds` are those of this installation.
+    """
+    references, schemas = _schemas(endpoints.values(), bounds)
     paths: dict[str, Schema] = {}
     for (method, path), operation in endpoints.items():
         paths.setdefault(path, {})[method.lower()] = _operation(method, path, operation, references)
@@ -86,7 +92,7 @@ def document(endpoints: Mapping[tuple[str, str], Operation], prefixes: Iterable[
     }
 
 
-def _schemas(operations: Iterable[Operation]) -> tuple[References, Schema]:
+def _schemas(operations: Iterable[Operation], bounds: Bounds) -> tuple[References, Schema]:
     """How to refer to each view and draft, and the definitions of all."""
     views: dict[type[View], None] = {ProblemView: None}
     drafts: dict[type[BaseModel], None] = {}
@@ -109,7 +115,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[References, Schema]:
     references |= {each: {"$ref": _REF.format(each.name)} for each in derived}
     # Both know the enums, by the same names.
     growing = {name: _growing(schema) for name, schema in view_schemas.items()}
-    known = {**_spelt(draft_schemas.get("$defs", {})), **growing}
+    known = bounded({**_spelt(draft_schemas.get("$defs", {})), **growing}, bounds)
     if "TaskDraft" in known:
         known[TEMPLATE] = _TEMPLATE.schema(known)
     return references, known | {each.name: each.schema(known) for each in derived}
@@ -191,12 +197,13 @@ def _answer(status: int, operation: Operation, references: References) -> Schema
     described: Schema = {"description": title_of(status)}
     views = [references[each] for each in answers if isinstance(each, type)]
     content: Schema = {_JSON: {"schema": views[0] if len(views) == 1 else {"anyOf": views}}} if views else {}
-    content |= {each: {"schema": {"type": "string"}} for each in answers if isinstance(each, str)}
+    text: Schema = {"type": "string"}
+    content |= {each: {"schema": text} for each in answers if isinstance(each, str)}
     if content:
         described["content"] = content
     if operation.event is not None and _EVENTS in content:
-        # OpenAPI 3.1 cannot describe the parts of a stream; 3.2 has `itemSchema` for that.
-        content[_EVENTS]["x-itemSchema"] = _event_schema(references[operation.event])
+        # Before OpenAPI 3.2, which has `itemSchema`, tools take this for the schema of each event.
+        content[_EVENTS] = {"schema": {"anyOf": [_event_schema(references[operation.event]), text]}}
     return described
 
 

@@ -3,9 +3,7 @@
 Whatever might get into a page from a task is neither run nor fetched.
 """
 
-import base64
-import hashlib
-import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -16,16 +14,15 @@ WEB = Path(__file__).parent / "web"
 
 
 class HtmlPage:
-    """A file of `web/` as a response; read once, when it is made.
+    """A file of `web/` as a response; read when it is made. `replaced` are texts in it, with new ones."""
 
-    Without a `policy` the one script and the one style that stand in the file are allowed.
-    """
-
-    def __init__(self, name: str, policy: str | None = None) -> None:
+    def __init__(self, name: str, policy: str, replaced: Mapping[str, str] | None = None) -> None:
         text = (WEB / name).read_text(encoding="utf-8")
+        for old, new in (replaced or {}).items():
+            text = text.replace(old, new)
         self._content = text.encode()
         self._headers = (
-            ("Content-Security-Policy", policy or inline_policy(text)),
+            ("Content-Security-Policy", policy),
             ("Vary", "Accept"),
         )
 
@@ -44,13 +41,3 @@ def policy(*, scripts: str, styles: str, images: str = "'none'") -> str:
         f"default-src 'none'; script-src {scripts}; style-src {styles}; img-src {images}; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
-
-
-def inline_policy(html: str) -> str:
-    """Names script and style by their hashes: https://www.w3.org/TR/CSP3/#grammardef-hash-source."""
-    return policy(scripts=_hash_of("script", html), styles=_hash_of("style", html))
-
-
-def _hash_of(element: str, html: str) -> str:
-    (content,) = re.findall(rf"<{element}>(.*?)</{element}>", html, re.DOTALL)
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
-from taskrunner.api.event_ids import EVENT_ID_LENGTH, read_event_id
+from taskrunner.api.event_ids import EVENT_ID_PATTERN, read_event_id
 from taskrunner.api.views.task_part import TASK_FIELDS
 from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
 from taskrunner.domain.audit import AUDIT_CONDITIONS
@@ -15,6 +15,7 @@ from taskrunner.domain.errors import (
     AttemptUnknown,
     CallerError,
     ExecutorUnknown,
+    HostNameUnknown,
     KeyUnknown,
     OperationUnknown,
     QueueUnknown,
@@ -23,9 +24,10 @@ from taskrunner.domain.errors import (
     WebhookUnknown,
 )
 from taskrunner.domain.executor import NAME_PATTERN as EXECUTOR_PATTERN
+from taskrunner.domain.host_name import check_host_name, check_pattern
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.queue import QUEUE_NAME as QUEUE_PATTERN
-from taskrunner.domain.schedule_draft import NAME_PATTERN
+from taskrunner.domain.resource_name import NAME_PATTERN
 from taskrunner.domain.submitter import STORED_ID, with_namespace
 from taskrunner.domain.task_filter import (
     CONDITIONS,
@@ -37,16 +39,17 @@ from taskrunner.domain.task_filter import (
 )
 from taskrunner.domain.trace import read_traceparent
 from taskrunner.domain.url import HOST_PATTERN, PORT_PATTERN
+from taskrunner.stores.values import LETTER_PLACE, TASK_PLACE
 
 Type = TypeVar("Type")
 
 # draft-ietf-httpapi-idempotency-key-header makes the key a quoted string; most clients send it bare.
 _KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e][\x20-\x7e]{0,254})')
-# Whoever sees the tasks of all keys names those of one by the whole id, which begins with its name.
+# A key that sees the tasks of all keys uses the whole id, which begins with the name of the task's key.
 _STORED_NAME = with_namespace(NAME_PATTERN)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # With the brackets of IPv6 hosts.
-_CURSOR = re.compile(r"[A-Za-z0-9._:|~=+/\[\]-]{1,4096}")
+_CURSOR = r"[A-Za-z0-9._:|~=+/\[\]-]{1,4096}"
 # What `read_filter` takes.
 _LABEL = {"type": "string", "pattern": "^[^=]"}
 _TIME = {
@@ -65,7 +68,7 @@ BAD_CURSOR = "is not one that this API gave out; leave it out to start from the 
 class Parameter(Generic[Type]):
     """`schema` is JSON Schema. `read` raises `ValueError` with what was expected, or the error to answer.
 
-    A parameter that is `repeatable` is read as a list of texts, by whoever knows how they belong together.
+    A `repeatable` parameter is a list of texts, which the caller interprets.
     One that is `comma_separated` has a list as its value.
     """
 
@@ -158,10 +161,22 @@ def choice(name: str, description: str, known: tuple[str, ...]) -> Parameter[str
     return Parameter(name=name, description=description, schema=schema, read=read, default=known[0])
 
 
-def _read_cursor(text: str) -> str:
-    if not _CURSOR.fullmatch(text):
-        raise ValueError(BAD_CURSOR)
-    return text
+def _cursor(begin: str = "") -> Parameter[str | None]:
+    """A cursor that begins so. Every one of this form leads to a place of its list."""
+    pattern = re.compile(begin + _CURSOR)
+
+    def read(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(BAD_CURSOR)
+        return text
+
+    return Parameter(
+        name="cursor",
+        description="The `next_cursor` of the part before.",
+        schema=_pattern(pattern),
+        read=read,
+        default=None,
+    )
 
 
 def _read_key(text: str) -> str:
@@ -204,6 +219,18 @@ def _named(
     return _path(name, f"The {by} of {article} {what}.", schema, read, "")
 
 
+def _host_by(check: Callable[[str], str]) -> Callable[[str], str]:
+    """Reads what `check` takes. Which names IDNA 2008 allows, no pattern can say: others are of no host."""
+
+    def read(text: str) -> str:
+        try:
+            return check(text)
+        except ValueError as exc:
+            raise HostNameUnknown(f"no host can have this name: {exc}") from exc
+
+    return read
+
+
 TASK_ID = _named("id", "task or dead letter", STORED_ID, TaskUnknown, by="id")
 SCHEDULE_NAME = _named("name", "schedule", _STORED_NAME, ScheduleUnknown)
 WEBHOOK = _named("webhook", "webhook", _STORED_NAME, WebhookUnknown)
@@ -219,22 +246,23 @@ HOST = _path(
     "host",
     "A host as in its URLs, such as example.com:8443.",
     {"type": "string", "pattern": f"^{HOST_PATTERN}{PORT_PATTERN}$"},
-    str,
+    _host_by(check_host_name),
     "",
 )
 HOST_LIMIT = _path(
     "pattern",
     "A host, *.example.com (all below it), or *; each with or without a port.",
     {"type": "string", "pattern": rf"^(?:(?:\*\.)?{HOST_PATTERN}|\*){PORT_PATTERN}$"},
-    str,
+    _host_by(check_pattern),
     "",
 )
 FILE = _path("file", "A file of the documentation page.", {"type": "string"}, str, "")
+CONSOLE_PATH = _path("path", "A file of the console, with its folders.", {"type": "string"}, str, "")
 PATH_PARAMETERS: Mapping[str, Parameter[Any]] = {
     each.name: each
     for each in (
         *(TASK_ID, SCHEDULE_NAME, WEBHOOK, EXECUTOR_NAME, API_KEY, OPERATION_ID, QUEUE_NAME),
-        *(ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE, SESSION),
+        *(ATTEMPT_NUMBER, HOST, HOST_LIMIT, FILE, CONSOLE_PATH, SESSION),
     )
 }
 
@@ -270,7 +298,7 @@ def _event_id(name: str, place: Literal["query", "header"]) -> Parameter[str | N
     return Parameter(
         name=name,
         description="The id of the last event that the client has had: those that followed come first.",
-        schema={"type": "string", "minLength": EVENT_ID_LENGTH, "maxLength": EVENT_ID_LENGTH},
+        schema={"type": "string", "pattern": EVENT_ID_PATTERN},
         read=read_event_id,
         default=None,
         place=place,
@@ -282,13 +310,7 @@ LAST_EVENT_ID = _event_id("Last-Event-ID", "header")
 LAST_EVENT_ID_QUERY = _event_id("last_event_id", "query")
 
 LIMIT = _whole_number("limit", "The largest number of items to answer.", least=1, most=200, default=50)
-CURSOR: Parameter[str | None] = Parameter(
-    name="cursor",
-    description="The `next_cursor` of the part before.",
-    schema=_pattern(_CURSOR),
-    read=_read_cursor,
-    default=None,
-)
+CURSOR, TASK_CURSOR, LETTER_CURSOR = _cursor(), _cursor(TASK_PLACE), _cursor(LETTER_PLACE)
 SORT = choice("sort", "The order: by the time of creation, descending (-) or ascending.", tuple(TaskOrder))
 FIELDS = _members("fields", "The members of each task to answer, beside those of a `view`.", TASK_FIELDS)
 VIEW = choice("view", "basic leaves out headers, attempts, results and rules.", ("full", "basic"))

@@ -16,11 +16,11 @@ error is shown only as an id, under which the log has the rest.
 | 422 | `task_invalid` | JSON, but no task: `errors` lists every bad field |
 | 422 | `idempotency_key_reused` | the key came with another request before |
 | 422 | `schedule_invalid` | the same for a schedule |
-| 422 | `host_limit_invalid` | the same for a limit of hosts, or the name of a host |
+| 422 | `host_limit_invalid` | the same for a limit of hosts |
 | 422 | `key_invalid` | the same for an API key to create |
 | 422 | `operation_invalid`, `webhook_invalid`, `queue_invalid` | the same for these |
 | 422 | `executor_invalid`, `lease_invalid` | the same for an executor, or what its workers say |
-| 404 | `not_found`, `task_unknown`, `schedule_unknown`, `host_limit_unknown` | |
+| 404 | `not_found`, `task_unknown`, `schedule_unknown`, `host_name_unknown`, `host_limit_unknown` | |
 | 404 | `body_unknown`, `attempt_unknown` | of a task that there is: no fetched body, no such attempt |
 | 404 | `api_key_unknown`, `operation_unknown`, `queue_unknown` | |
 | 404 | `session_unknown`, `webhook_unknown`, `executor_unknown` | |
@@ -65,6 +65,7 @@ from taskrunner.domain.errors import (
     FilterInvalid,
     HostLimitInvalid,
     HostLimitUnknown,
+    HostNameUnknown,
     KeyInvalid,
     KeyReused,
     KeyUnknown,
@@ -139,6 +140,7 @@ _UNKNOWN: Mapping[type[CallerError], str] = {
     TaskUnknown: "task_unknown",
     AttemptUnknown: "attempt_unknown",
     ScheduleUnknown: "schedule_unknown",
+    HostNameUnknown: "host_name_unknown",
     HostLimitUnknown: "host_limit_unknown",
     KeyUnknown: "api_key_unknown",
     SessionUnknown: "session_unknown",

@@ -53,7 +53,7 @@ class QueueRoutes:
 
 
 def _new_name(text: str) -> str:
-    """A PUT makes what is not there, so it tells what a name may be."""
+    """A PUT creates the queue, so a bad name is answered with the rule for names."""
     try:
         return check_new_queue(text)
     except ValueError as exc:

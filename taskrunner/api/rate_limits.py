@@ -1,4 +1,4 @@
-"""What a client is told of the limit of its key, by draft-ietf-httpapi-ratelimit-headers (08 and later)."""
+"""The rate limit of a key in headers of answers, by draft-ietf-httpapi-ratelimit-headers (08 and later)."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The routes for workers of remote executors: lease tasks, say how they are, and end them."""
+"""The routes for workers of remote executors: lease tasks, send heartbeats, and end attempts."""
 
 from aiohttp import web
 
@@ -42,7 +42,7 @@ _STATUS = Operation(
 )
 
 
-# What has become of a lease whose end comes late; any other was lost.
+# What happened to a lease whose end comes late; any other lease was lost.
 _OVER = {
     LeaseState.CANCELLED: "ended because the task was cancelled",
     LeaseState.ENDED: "is over: you have ended this attempt with this token in another way",
@@ -87,7 +87,7 @@ class RemoteRoutes:
         return json_response(HeartbeatView.copy(found))
 
     async def end(self, request: web.Request) -> web.Response:
-        """409 for an attempt that is over: its lease was lost, or it was ended in another way."""
+        """409 for an attempt that is over: its lease was lost, or it ended with another outcome."""
         change_of(request).count = 0
         said, task_id = StatusDraft.from_json(await self._body(request)), stored_id(request)
         outcome = self._outcome(said)
@@ -109,7 +109,7 @@ class RemoteRoutes:
             most = self._options.max_result_bytes
             return outcomes.completed(said.result, field="result", max_bytes=most)
         if said.status is EndStatus.FAILED:
-            # Nobody retries what an operator ends.
+            # There is no retry after an operator has ended a task.
             final = bool(said.final) or said.token is None
             return outcomes.failed(said.error or "", final=final, retry_after=said.retry_after)
         if said.status is EndStatus.SNOOZED:

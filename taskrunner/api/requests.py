@@ -18,6 +18,9 @@ from taskrunner.domain.messages import shown
 Type = TypeVar("Type")
 
 _PREFIX = "/api/v1"
+# What clients send that always send JSON; with blanks around it, it is no longer than this.
+_SAY_NOTHING = (b"", b"{}")
+_MAX_EMPTY_BYTES = 64
 
 
 def prefix_of(request: web.Request) -> str:
@@ -65,6 +68,18 @@ async def read_json_body(
     return await _decoded(raw, coding, limit)
 
 
+async def refuse_body(request: web.Request) -> None:
+    """For a route that takes none. Raises `RequestRefused`, unless the body says nothing, as `{}` does."""
+    start = bytearray()
+    try:
+        while len(start) <= _MAX_EMPTY_BYTES and (chunk := await request.content.readany()):
+            start += chunk
+    except web.RequestPayloadError as exc:
+        raise _cut() from exc
+    if len(start) > _MAX_EMPTY_BYTES or start.strip() not in _SAY_NOTHING:
+        raise refuse(400, "bad_request", "the body: none is taken here; see the parameters on /docs")
+
+
 async def _decoded(raw: bytes, coding: str, limit: int) -> bytes:
     if coding == "identity":
         return raw
@@ -90,9 +105,11 @@ async def _read(request: web.Request, limit: int) -> bytes:
                 raise _too_large(limit)
         return bytes(body)
     except web.RequestPayloadError as exc:
-        raise refuse(
-            400, "bad_request", "the body breaks the rules of its transfer coding or was cut short"
-        ) from exc
+        raise _cut() from exc
+
+
+def _cut() -> Exception:
+    return refuse(400, "bad_request", "the body breaks the rules of its transfer coding or was cut short")
 
 
 def _check_media_type(request: web.Request, also: Collection[str]) -> None:

@@ -21,6 +21,7 @@ from taskrunner.api.parameters import Parameter
 from taskrunner.api.problems import http_problem
 from taskrunner.api.query import Query
 from taskrunner.api.request_ids import request_id_of
+from taskrunner.api.requests import refuse_body
 from taskrunner.api.responses import problem_response
 from taskrunner.api.scopes import ROUTES, Needs
 from taskrunner.api.views.view import View
@@ -104,6 +105,8 @@ class Routes:
         self.operations[method, path] = operation
         if not any(each.place == "query" for each in operation.parameters):
             handler = _without_query(handler)
+        if not operation.takes:
+            handler = _without_body(handler)
         if method != "GET" and not operation.tagged:
             handler = _unconditional(handler)
         if is_audited(method, path):
@@ -116,6 +119,8 @@ class Routes:
             handler = self._unless_fixed(handler)
         else:
             self._fixed.update(prefix + path for prefix in PREFIXES)
+        # Below it there are folders.
+        path = path.replace("{path}", "{path:.+}")
         for prefix in PREFIXES:
             add(prefix + path, handler, expect_handler=partial(self._expect, needs, limit))
 
@@ -172,6 +177,17 @@ def _unconditional(handler: Handler) -> Handler:
     async def answer(request: web.Request) -> web.StreamResponse:
         if any(name in request.headers for name in CONDITIONS):
             refuse_conditions(request)
+        return await handler(request)
+
+    return answer
+
+
+def _without_body(handler: Handler) -> Handler:
+    """`handler` for requests without a body: `{"dry_run": true}` beside a `cancel` would cancel."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.body_exists:
+            await refuse_body(request)
         return await handler(request)
 
     return answer

@@ -1,11 +1,14 @@
 """The routes for schedules: create, read, list, change, delete, pause, resume, run now."""
 
+from functools import partial
+
 from aiohttp import web
 
 from taskrunner.api.access import caller_of
 from taskrunner.api.audited import change_of
-from taskrunner.api.draft_schemas import Patch, Variant, merge_patch
-from taskrunner.api.entity_tags import condition_of, tagged_response
+from taskrunner.api.draft_schemas import merge_patch
+from taskrunner.api.entity_tags import check_of
+from taskrunner.api.named_resource import NamedResource
 from taskrunner.api.next_page import next_page
 from taskrunner.api.parameters import CURSOR, LIMIT, SCHEDULE_NAME
 from taskrunner.api.query import Query
@@ -15,30 +18,25 @@ from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.schedule import SchedulePage, ScheduleView
 from taskrunner.api.views.task import TaskView
-from taskrunner.domain.errors import FieldError, ScheduleInvalid
-from taskrunner.domain.messages import shown
+from taskrunner.domain.errors import ScheduleInvalid
+from taskrunner.domain.resource_name import check_resource_name
 from taskrunner.domain.schedule import Schedule
-from taskrunner.domain.schedule_draft import NAME_PATTERN, ScheduleDraft
-from taskrunner.producer.schedule_admin import ScheduleAdmin, ScheduleCheck
+from taskrunner.domain.schedule_draft import ScheduleDraft
+from taskrunner.producer.change_check import Check
+from taskrunner.producer.schedule_admin import ScheduleAdmin
 
 _JSON = "application/json"
-NEW_SCHEDULE = Variant(
-    name="NewSchedule",
+_RESOURCE = NamedResource(
+    path="/schedules",
+    described="A cron schedule",
     draft=ScheduleDraft,
-    description="A cron schedule, with its name.",
-    required=("name",),
+    invalid=ScheduleInvalid,
+    check_name=check_resource_name,
 )
-SCHEDULE_FIELDS = Variant(
-    name="ScheduleFields",
-    draft=ScheduleDraft,
-    description="A cron schedule, whose name is in the path.",
-    without=("name",),
-)
-SCHEDULE_PATCH = Patch(draft=ScheduleDraft, without=("name",))
 _CREATE = Operation(
     summary="Create a cron schedule.",
     answers={201: ScheduleView},
-    takes={_JSON: NEW_SCHEDULE},
+    takes={_JSON: _RESOURCE.new},
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
 _LIST = Operation(
@@ -55,14 +53,14 @@ _READ = Operation(
 _PUT = Operation(
     summary="Create a schedule of this name, or change it.",
     answers={200: ScheduleView, 201: ScheduleView},
-    takes={_JSON: SCHEDULE_FIELDS},
+    takes={_JSON: _RESOURCE.fields},
     problems=(400, 408, 409, 413, 415, 422, 503),
     tagged=True,
 )
 _PATCH = Operation(
     summary="Change what a JSON merge patch (RFC 7396) names, and keep the rest; null removes a field.",
     answers={200: ScheduleView},
-    takes=merge_patch(SCHEDULE_PATCH),
+    takes=merge_patch(_RESOURCE.patch),
     problems=(400, 404, 408, 409, 413, 415, 422, 503),
     tagged=True,
 )
@@ -111,13 +109,10 @@ class ScheduleRoutes:
         routes.post("/schedules/{name}/run", self.run, _RUN)
 
     async def create(self, request: web.Request) -> web.Response:
-        draft = await self._draft(request)
-        if draft.name is None:
-            raise ScheduleInvalid([FieldError(field="name", message="is required")])
-        caller = caller_of(request)
-        change_of(request).target = name = caller.stored(draft.name)
+        draft, caller = await self._draft(request), caller_of(request)
+        name = change_of(request).target = caller.stored(_RESOURCE.name_in_body(draft))
         schedule = await self._schedules.create(name, draft, created_by=caller.name)
-        return self._response(request, schedule, status=201)
+        return self._answer(request, schedule, status=201)
 
     async def list(self, request: web.Request) -> web.Response:
         query = Query(request, _LIST.parameters)
@@ -133,42 +128,37 @@ class ScheduleRoutes:
         return json_response(view, headers=next_page(request, page.cursor))
 
     async def read(self, request: web.Request) -> web.Response:
-        return self._response(request, await self._schedules.get(_stored_name(request)))
+        return self._answer(request, await self._schedules.get(_stored_name(request)))
 
     async def put(self, request: web.Request) -> web.Response:
         """201 for a new schedule, 200 for a changed one."""
-        given = request.match_info[SCHEDULE_NAME.name]
-        if not NAME_PATTERN.fullmatch(given):
-            message = f"must be 1 to 64 letters, digits or ._-, got {shown(given)}"
-            raise ScheduleInvalid([FieldError(field="name", message=message)])
+        given = _RESOURCE.new_name(request.match_info[SCHEDULE_NAME.name])
         draft = await self._draft(request)
-        if draft.name not in {None, given}:
-            message = f"is {shown(draft.name)}, but the path says {shown(given)}"
-            raise ScheduleInvalid([FieldError(field="name", message=message)])
+        _RESOURCE.refuse_other_name(draft, given)
         caller = caller_of(request)
         schedule, is_new = await self._schedules.put(
             caller.stored(given), draft, created_by=caller.name, check=self._check(request)
         )
-        return self._response(request, schedule, status=201 if is_new else 200)
+        return self._answer(request, schedule, status=201 if is_new else 200)
 
     async def patch(self, request: web.Request) -> web.Response:
         name = _stored_name(request)
         raw = await read_json_body(
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
-        return self._response(request, await self._schedules.patch(name, raw, check=self._check(request)))
+        return self._answer(request, await self._schedules.patch(name, raw, check=self._check(request)))
 
     async def delete(self, request: web.Request) -> web.Response:
         await self._schedules.delete(_stored_name(request), check=self._check(request))
         return empty_response()
 
     async def pause(self, request: web.Request) -> web.Response:
-        return self._response(
+        return self._answer(
             request, await self._schedules.pause(_stored_name(request), check=self._check(request))
         )
 
     async def resume(self, request: web.Request) -> web.Response:
-        return self._response(
+        return self._answer(
             request, await self._schedules.resume(_stored_name(request), check=self._check(request))
         )
 
@@ -189,20 +179,15 @@ class ScheduleRoutes:
         )
         return ScheduleDraft.from_json(raw, self._schedules.limits)
 
-    def _response(self, request: web.Request, schedule: Schedule, *, status: int = 200) -> web.Response:
-        view = self._view(request, schedule)
-        location = f"{prefix_of(request)}/schedules/{view.name}"
-        headers = (("Location", location),) if status == 201 else ()
-        return tagged_response(view, status=status, headers=headers)
+    def _answer(self, request: web.Request, schedule: Schedule, *, status: int = 200) -> web.Response:
+        return _RESOURCE.answer(request, self._view(request, schedule), status=status)
 
     def _view(self, request: web.Request, schedule: Schedule) -> ScheduleView:
         shown = caller_of(request).shown_schedule(schedule)
         return ScheduleView.of(shown, self._options.masking, prefix=prefix_of(request))
 
-    def _check(self, request: web.Request) -> ScheduleCheck:
-        """The condition of the request, to be checked on the schedule that a change replaces."""
-        condition = condition_of(request)
-        return lambda known: condition.check(None if known is None else self._view(request, known))
+    def _check(self, request: web.Request) -> Check[Schedule]:
+        return check_of(request, partial(self._view, request))
 
 
 def _stored_name(request: web.Request) -> str:

@@ -27,10 +27,10 @@ ANY_KEY = Needs((), keyed=True)
 SUBMIT = Needs((Scope.SUBMIT,))
 READ = Needs((Scope.READ,))
 OPERATE = Needs((Scope.OPERATE,))
-# Reports tell what becomes of tasks.
+# Reports tell how tasks end.
 SUBSCRIBE = Needs((Scope.SUBMIT, Scope.READ))
 ADMIN = Needs((Scope.ADMIN,))
-# What belongs to no key: who sees it can tell what others do, and who changes it changes their tasks.
+# What belongs to no single key: to see it is to see what other keys do, to change it changes their tasks.
 READ_SHARED = Needs((Scope.READ, Scope.READ_ALL))
 OPERATE_SHARED = Needs((Scope.OPERATE, Scope.READ_ALL))
 MONITOR = Needs((Scope.READ, Scope.READ_ALL), monitor=True)
@@ -71,7 +71,7 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("PUT", "/webhooks/{webhook}"): SUBSCRIBE,
     ("PATCH", "/webhooks/{webhook}"): SUBSCRIBE,
     ("DELETE", "/webhooks/{webhook}"): OPERATE,
-    # Whoever names an executor has to know it; whoever changes one changes the tasks of all keys.
+    # Every key that names an executor has to see it; a change affects the tasks of all keys.
     ("GET", "/executors"): READ,
     ("GET", "/executors/{executor}"): READ,
     ("POST", "/executors"): OPERATE_SHARED,
@@ -103,6 +103,7 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("POST", "/keys/{key}/revoke"): ADMIN,
     ("POST", "/keys/{key}/rotate"): ADMIN,
     ("PATCH", "/keys/{key}"): ADMIN,
+    ("GET", "/access"): ANY_KEY,
     ("POST", "/sessions"): OPEN,
     ("GET", "/sessions"): ANY_KEY,
     ("DELETE", "/sessions/{session}"): ANY_KEY,
@@ -119,4 +120,6 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("GET", "/openapi.json"): OPEN,
     ("GET", "/docs"): OPEN,
     ("GET", "/docs/{file}"): OPEN,
+    ("GET", "/admin_page.html"): OPEN,
+    ("GET", "/console/{path}"): OPEN,
 }

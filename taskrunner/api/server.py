@@ -13,7 +13,8 @@ from taskrunner.api.settings import ServerSettings
 from taskrunner.api.tls_acceptor import TlsAcceptor
 from taskrunner.domain.address import is_wildcard
 from taskrunner.domain.errors import ConfigInvalid, SetupError
-from taskrunner.domain.events import CertificateRefused, CertificateRenewed, Events, PortOpened
+from taskrunner.domain.events import Events
+from taskrunner.domain.process_events import CertificateRefused, CertificateRenewed, PortOpened
 from taskrunner.domain.service_url import shown_place
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.runtime.file_limit import affordable_connections

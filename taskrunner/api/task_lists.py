@@ -10,7 +10,7 @@ from taskrunner.api.access import Access, Caller, caller_of
 from taskrunner.api.entity_tags import refuse_conditions
 from taskrunner.api.line_stream import LineStreams
 from taskrunner.api.next_page import next_page
-from taskrunner.api.parameters import CURSOR, FIELDS, LIMIT, SORT, TASK_CONDITIONS, VIEW
+from taskrunner.api.parameters import FIELDS, LIMIT, SORT, TASK_CONDITIONS, TASK_CURSOR, VIEW
 from taskrunner.api.query import Query
 from taskrunner.api.requests import prefix_of
 from taskrunner.api.responses import json_response
@@ -29,7 +29,7 @@ _EXPORT_PAGE = 100
 _LIST = Operation(
     summary="Tasks, the newest first. With Accept: application/x-ndjson, a stream of all that match.",
     answers={200: (TaskPage, TaskPartPage, NDJSON)},
-    parameters=(*TASK_CONDITIONS, SORT, FIELDS, VIEW, LIMIT, CURSOR),
+    parameters=(*TASK_CONDITIONS, SORT, FIELDS, VIEW, LIMIT, TASK_CURSOR),
     problems=(400, 429, 503),
 )
 
@@ -61,7 +61,7 @@ class TaskListRoutes:
             order=TaskOrder(query.get(SORT)),
             members=query.members(),
         )
-        cursor, limit = query.get(CURSOR), query.get(LIMIT)
+        cursor, limit = query.get(TASK_CURSOR), query.get(LIMIT)
         lines = wants_lines(request.headers.get("Accept", ""))
         if lines:
             refuse_conditions(request)

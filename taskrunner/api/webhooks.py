@@ -1,39 +1,40 @@
 """The routes for webhooks: create, list, read, change, delete."""
 
+from functools import partial
+
 from aiohttp import web
 
 from taskrunner.api.access import caller_of
 from taskrunner.api.audited import change_of
-from taskrunner.api.draft_schemas import Patch, Variant, merge_patch
-from taskrunner.api.entity_tags import condition_of, tagged_response
+from taskrunner.api.draft_schemas import merge_patch
+from taskrunner.api.entity_tags import check_of
+from taskrunner.api.named_resource import NamedResource
 from taskrunner.api.parameters import WEBHOOK
-from taskrunner.api.requests import path_value, prefix_of, read_json_body
+from taskrunner.api.requests import path_value, read_json_body
 from taskrunner.api.responses import empty_response, json_response
 from taskrunner.api.routes import Operation, Routes
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.webhook import WebhookList, WebhookView
-from taskrunner.domain.errors import FieldError, WebhookInvalid, WebhookUnknown
-from taskrunner.domain.messages import shown
+from taskrunner.domain.errors import WebhookInvalid, WebhookUnknown
+from taskrunner.domain.resource_name import check_resource_name
 from taskrunner.domain.webhook import Webhook
 from taskrunner.domain.webhook_draft import WebhookDraft
-from taskrunner.producer.webhook_admin import WebhookAdmin, WebhookCheck
+from taskrunner.producer.change_check import Check
+from taskrunner.producer.webhook_admin import WebhookAdmin
 
 _JSON = "application/json"
-NEW_WEBHOOK = Variant(
-    name="NewWebhook", draft=WebhookDraft, description="A webhook, with its name.", required=("name",)
-)
-WEBHOOK_FIELDS = Variant(
-    name="WebhookFields",
+_RESOURCE = NamedResource(
+    path="/webhooks",
+    described="A webhook",
     draft=WebhookDraft,
-    description="A webhook, whose name is in the path.",
-    without=("name",),
+    invalid=WebhookInvalid,
+    check_name=check_resource_name,
 )
-WEBHOOK_PATCH = Patch(draft=WebhookDraft, without=("name",))
 _MAX_REQUEST_BYTES = 32 * 1024
 _CREATE = Operation(
     summary="Be told of the ends of all tasks that match a filter.",
     answers={201: WebhookView},
-    takes={_JSON: NEW_WEBHOOK},
+    takes={_JSON: _RESOURCE.new},
     problems=(400, 408, 409, 413, 415, 422, 503),
 )
 _LIST = Operation(summary="All webhooks, by name.", answers={200: WebhookList}, problems=(503,))
@@ -41,14 +42,14 @@ _READ = Operation(summary="A webhook.", answers={200: WebhookView}, problems=(40
 _PUT = Operation(
     summary="Create a webhook of this name, or replace it.",
     answers={200: WebhookView, 201: WebhookView},
-    takes={_JSON: WEBHOOK_FIELDS},
+    takes={_JSON: _RESOURCE.fields},
     problems=(400, 404, 408, 409, 413, 415, 422, 503),
     tagged=True,
 )
 _PATCH = Operation(
     summary="Change what a JSON merge patch (RFC 7396) names, and keep the rest; null removes a field.",
     answers={200: WebhookView},
-    takes=merge_patch(WEBHOOK_PATCH),
+    takes=merge_patch(_RESOURCE.patch),
     problems=(400, 404, 408, 409, 413, 415, 422, 503),
     tagged=True,
 )
@@ -77,39 +78,35 @@ class WebhookRoutes:
 
     async def create(self, request: web.Request) -> web.Response:
         draft, caller = await self._draft(request), caller_of(request)
-        if draft.name is None:
-            raise WebhookInvalid([FieldError(field="name", message="is required")])
-        name = change_of(request).target = caller.stored(draft.name)
+        name = change_of(request).target = caller.stored(_RESOURCE.name_in_body(draft))
         webhook = await self._webhooks.create(name, draft, caller.submitter)
-        return _response(request, webhook, status=201)
+        return _answer(request, webhook, status=201)
 
     async def list(self, request: web.Request) -> web.Response:
         found = await self._webhooks.list(caller_of(request).namespace)
         return json_response(WebhookList(webhooks=[_view(request, each) for each in found]))
 
     async def read(self, request: web.Request) -> web.Response:
-        return _response(request, await self._webhooks.get(_stored_name(request)))
+        return _answer(request, await self._webhooks.get(_stored_name(request)))
 
     async def put(self, request: web.Request) -> web.Response:
         """201 for a new webhook, 200 for a changed one."""
         given = request.match_info[WEBHOOK.name]
         try:
             stored = _stored_name(request)
-        except WebhookUnknown as exc:
-            # A PUT makes what is not there, so it tells what a name may be.
-            message = f"must be 1 to 64 letters, digits or ._-, got {shown(given)}"
-            raise WebhookInvalid([FieldError(field="name", message=message)]) from exc
+        except WebhookUnknown:
+            # A PUT creates the webhook, so a bad name is answered with the rule for names.
+            _RESOURCE.new_name(given)
+            raise
         draft = await self._draft(request)
-        if draft.name not in {None, given}:
-            message = f"is {shown(draft.name)}, but the path says {shown(given)}"
-            raise WebhookInvalid([FieldError(field="name", message=message)])
+        _RESOURCE.refuse_other_name(draft, given)
         submitter = caller_of(request).submitter
         webhook, is_new = await self._webhooks.put(stored, draft, submitter, check=_check(request))
-        return _response(request, webhook, status=201 if is_new else 200)
+        return _answer(request, webhook, status=201 if is_new else 200)
 
     async def patch(self, request: web.Request) -> web.Response:
         name, raw = _stored_name(request), await self._body(request)
-        return _response(request, await self._webhooks.patch(name, raw, check=_check(request)))
+        return _answer(request, await self._webhooks.patch(name, raw, check=_check(request)))
 
     async def delete(self, request: web.Request) -> web.Response:
         await self._webhooks.delete(_stored_name(request), check=_check(request))
@@ -122,10 +119,8 @@ class WebhookRoutes:
         return await read_json_body(request, limit=_MAX_REQUEST_BYTES, timeout=self._options.request_timeout)
 
 
-def _check(request: web.Request) -> WebhookCheck:
-    """The condition of the request, to be checked on the webhook that a change replaces."""
-    condition = condition_of(request)
-    return lambda known: condition.check(None if known is None else _view(request, known))
+def _check(request: web.Request) -> Check[Webhook]:
+    return check_of(request, partial(_view, request))
 
 
 def _stored_name(request: web.Request) -> str:
@@ -137,7 +132,5 @@ def _view(request: web.Request, webhook: Webhook) -> WebhookView:
     return WebhookView.of(webhook, known_as=caller_of(request).shown(webhook.name))
 
 
-def _response(request: web.Request, webhook: Webhook, *, status: int = 200) -> web.Response:
-    view = _view(request, webhook)
-    location = (("Location", f"{prefix_of(request)}/webhooks/{view.name}"),) if status == 201 else ()
-    return tagged_response(view, status=status, headers=location)
+def _answer(request: web.Request, webhook: Webhook, *, status: int = 200) -> web.Response:
+    return _RESOURCE.answer(request, _view(request, webhook), status=status)

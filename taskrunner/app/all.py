@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from taskrunner.app.adapters import sqlite_path, upgrade_store
+from taskrunner.app.api_servers import ApiServers
 from taskrunner.app.consumer_services import ConsumerServices
-from taskrunner.app.faces import Faces
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.reload import Read, Reload
 from taskrunner.app.reporting import reports_running
-from taskrunner.app.serve import faces_running
+from taskrunner.app.serve import api_running
 from taskrunner.app.services import (
     ABORT_WITHIN,
     finish_unless,
@@ -38,7 +38,7 @@ async def run_all(
     read: Read | None = None,
     upgrade: bool = False,
     monitor_page: bool = True,
-    when_ready: Callable[[Faces], Awaitable[int | None]] | None = None,
+    when_ready: Callable[[ApiServers], Awaitable[int | None]] | None = None,
 ) -> int:
     """API, relay and workers, until a signal; returns the exit code.
 
@@ -47,7 +47,7 @@ async def run_all(
     run; an exit code from it ends the process.
     Raises `SetupError`, and `StoreUnavailable` with a SQLite file.
     """
-    signals = Signals(abort_within=ABORT_WITHIN)
+    signals = Signals(abort_within=ABORT_WITHIN, reloads=read is not None)
     async with AsyncExitStack() as stack:
         # Before the first look at the database: only the lock says that no other process uses the file.
         lock = stack.enter_context(_lock(config)) if _is_embedded(config) else None
@@ -58,23 +58,24 @@ async def run_all(
         monitor = Monitor(platform, consuming=True, providers=consumer.providers())
         monitor.health.add("workers", consumer.check, needed=True)
         await stack.enter_async_context(stop_and_outages_reported(platform, signals, consumer.waits_for))
-        faces = await stack.enter_async_context(faces_running(platform, monitor))
+        servers = await stack.enter_async_context(api_running(platform, monitor))
         if monitor_page:
             await stack.enter_async_context(monitor_page_running(platform, monitor))
         await stack.enter_async_context(_services_running(platform, alone=lock is not None))
         await stack.enter_async_context(reports_running(platform, monitor, consumer.report))
         await stack.enter_async_context(consumer.running(signals.second))
         monitor.health.open()
-        code = await when_ready(faces) if when_ready else None
+        code = await when_ready(servers) if when_ready else None
         if code is not None:
             signals.second.set()
             return code
         if read is not None:
-            signals.on_hangup = reload = Reload(platform, monitor, read)
+            reload = Reload(platform, monitor, read)
             consumer.reload_with(reload)
+            signals.reload_with(reload)
         await until_signal(signals, monitor, platform.events)
         # The API stops first: what it still accepts needs the store, the broker and the relay.
-        await finish_unless(signals.second, faces.stop())
+        await finish_unless(signals.second, servers.stop())
     return signals.exit_code
 
 

@@ -27,7 +27,7 @@ async def consume(config: Config, *, read: Read) -> int:
     `read` reads the configuration again, for a reload.
     """
     refuse_memory_broker(config, "consume")
-    signals = Signals(abort_within=ABORT_WITHIN)
+    signals = Signals(abort_within=ABORT_WITHIN, reloads=True)
     platform = Platform(config)
     consumer = ConsumerServices(platform, in_processes=True)
     monitor = Monitor(platform, consuming=True, providers=consumer.providers())
@@ -41,7 +41,8 @@ async def consume(config: Config, *, read: Read) -> int:
         await stack.enter_async_context(relay_running(platform))
         await stack.enter_async_context(reports_running(platform, monitor, consumer.report))
         await stack.enter_async_context(consumer.running(signals.second))
-        signals.on_hangup = reload = Reload(platform, monitor, read)
+        reload = Reload(platform, monitor, read)
         consumer.reload_with(reload)
+        signals.reload_with(reload)
         await until_signal(signals, monitor, platform.events)
     return signals.exit_code

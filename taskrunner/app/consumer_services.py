@@ -65,7 +65,7 @@ class ConsumerServices:
             config.scaling_settings(),
             interval=config.workers.interval,
         )
-        self.report = SelfReport(self._consumer, self._autoscaler, platform.clock, name=name)
+        self.report = SelfReport(self._consumer, self._autoscaler, platform.broker, platform.clock, name=name)
         handlers = self._factories.handlers
         self._registration = (
             HandlerRegistration(

@@ -17,10 +17,12 @@ def embedded_config(
     settings: Mapping[str, object],
     config_path: Path | None = None,
     environ: Mapping[str, str] | None = None,
+    defaults: Mapping[str, object] | None = None,
 ) -> Config:
     """The configuration for the folder `data`. Raises `ConfigInvalid`.
 
-    `settings` are given by name (`Api.port`). Only the file `config_path` is read, if there is one.
+    `settings` are given by name (`Api.port`), and so are `defaults`, which count unless the file or the
+    environment says otherwise. Only the file `config_path` is read, if there is one.
     """
     flags = {
         "Rabbit.addr": "memory://",
@@ -29,7 +31,7 @@ def embedded_config(
         "Grpc.addr": ADDRESS,
         **settings,
     }
-    return load(config_path, flags=flags, environ=environ, search=False)
+    return load(config_path, flags=flags, environ=environ, search=False, defaults=defaults)
 
 
 def make_folder(data: Path) -> None:

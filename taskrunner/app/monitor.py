@@ -12,8 +12,9 @@ from taskrunner.api.probes import (
 )
 from taskrunner.app.platform import Platform
 from taskrunner.domain.errors import TaskrunnerError
+from taskrunner.monitor.event_log import EventLog
 from taskrunner.monitor.health import Health
-from taskrunner.monitor.logs import EventLog, configure
+from taskrunner.monitor.logs import configure
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Cached, Provider, Stats
 
@@ -29,7 +30,7 @@ class Monitor:
         broker, store = platform.broker, platform.store
         late = platform.config.relay.hold
         configure(logger.level, logger.format)
-        self.metrics = Metrics(clock)
+        self.metrics = Metrics(clock, platform.executors.source)
         self.health = Health(clock)
         # The API accepts tasks without the broker, so only a consumer is not ready without it.
         self.health.add(broker.name, broker_check(broker, consuming=consuming), needed=consuming)

@@ -35,6 +35,7 @@ from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.queue_admin import QueueAdmin
+from taskrunner.producer.queue_counter import QueueCounter
 from taskrunner.producer.queue_watch import QueueWatch
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
@@ -68,17 +69,33 @@ class Platform:
         self.events = Events()
         self.store = make_store(config, self.events)
         self.broker = make_broker(config, self.events)
-        self.publisher = Publisher(
-            self.broker,
-            self.store,
-            self.events,
-            self.clock,
-            forgotten_after=config.relay.forgotten_after,
-        )
-        hold = config.relay.hold if publishes else 0.0
         self.task_settings = TaskSettingsSource(config.task_settings())
-        retention = config.retention_settings()
+        declared = DeclaredQueues(config.queues.weights())
+        self._add_watches(declared)
+        self._add_intake()
+        self._add_keys()
+        self._add_admins(declared)
+        self._add_operations()
+
+    def _add_watches(self, declared: DeclaredQueues) -> None:
+        """What is in force: each process reads it from the store again and again."""
+        known = self.task_settings.current.executors
         self.webhooks = WebhookWatch(self.store, self.events, self.clock)
+        broker = self.broker if self.publishes else None
+        self.queues = QueueWatch(self.store, broker, self.events, self.task_settings, declared, known)
+        self.executors = ExecutorWatch(
+            self.store, self.events, self.clock, known, self.queues.declare_for_executors
+        )
+        self.pauses = PauseWatch(self.store, self.events, self.clock, self.executors.source)
+        self.keys = KeyWatch(self.store, self.events, self.clock, self.config.api_keys())
+
+    def _add_intake(self) -> None:
+        """What submits tasks, cancels them and sends them round again."""
+        relay, retention = self.config.relay, self.config.retention_settings()
+        hold = relay.hold if self.publishes else 0.0
+        self.publisher = Publisher(
+            self.broker, self.store, self.events, self.clock, forgotten_after=relay.forgotten_after
+        )
         self.intake = Intake(
             self.store,
             self.publisher,
@@ -89,29 +106,13 @@ class Platform:
             webhooks=self.webhooks.source,
             retention=retention,
         )
-        self.dry_runner = DryRunner(self.intake, TargetCheck(egress_proxy(config)).check)
+        self.dry_runner = DryRunner(self.intake, TargetCheck(egress_proxy(self.config)).check)
         self.requeue = Requeuer(self.store, self.intake, self.publisher, self.clock, hold=hold)
-        declared = DeclaredQueues(config.queues.weights())
-        self.queues = QueueWatch(
-            self.store,
-            self.broker if publishes else None,
-            self.events,
-            self.task_settings,
-            declared,
-            self.task_settings.current.executors,
-        )
-        self.executors = ExecutorWatch(
-            self.store,
-            self.events,
-            self.clock,
-            self.task_settings.current.executors,
-            self.queues.declare_for_executors,
-        )
-        self.pauses = PauseWatch(self.store, self.events, self.clock, self.executors.source)
-        self.hosts = HostAdmin(
-            self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
-        )
-        self.keys = KeyWatch(self.store, self.events, self.clock, config.api_keys())
+        self.cancellation = Cancellation(self.store, self.events, self.clock, retention, self.webhooks.source)
+
+    def _add_keys(self) -> None:
+        """Who may ask, for how much, and what the audit says of it."""
+        config = self.config
         self.sessions = Sessions(
             self.store, self.keys, self.events, self.clock, config.api.settings(SessionSettings)
         )
@@ -119,35 +120,34 @@ class Platform:
         self.storage_quota = StorageQuota(self.store, self.keys, self.events, self.clock)
         self.quotas = KeyQuotas(self.task_quota, self.storage_quota)
         self.key_limiter = KeyLimiter(self.store, self.clock)
-        self.token_keys = PublishedKeys(config.fetch.issuer, config.fetch.credentials)
-        self.audit = AuditTrail(self.store, self.events, self.clock)
-        broker = self.broker if publishes else None
-        self.explainer = Explainer(self.store, broker, declared, self.hosts, self.audit, self.clock)
-        self.fleet = Fleet(self.store, broker, self.explainer, declared, self.clock)
-        self.queue_admin = QueueAdmin(self.store, broker, self.queues, self.clock)
         self.key_admin = KeyAdmin(
             self.store, self.clock, lambda: self.keys.configured, self.storage_quota, self.keys.refresh
         )
-        self.webhook_admin = WebhookAdmin(self.store, self.clock, self.task_settings, self.webhooks.refresh)
+        self.token_keys = PublishedKeys(config.fetch.issuer, config.fetch.credentials)
+        self.audit = AuditTrail(self.store, self.events, self.clock)
+
+    def _add_admins(self, declared: DeclaredQueues) -> None:
+        """What operators read and change."""
+        config, broker = self.config, self.broker if self.publishes else None
         self.search = Search(self.store)
-        self.cancellation = Cancellation(self.store, self.events, self.clock, retention, self.webhooks.source)
-        self.executor_admin = ExecutorAdmin(
-            self.store,
-            self.search,
-            self.cancellation,
-            self.clock,
-            self.task_settings,
-            self.executors,
+        self.hosts = HostAdmin(
+            self.store, self.events, self.clock, config.hosts.limits, config.host_settings()
         )
+        counter = QueueCounter(broker, self.store, self.clock)
+        self.explainer = Explainer(self.store, counter, declared, self.hosts, self.audit, self.clock)
+        self.fleet = Fleet(self.store, counter, self.explainer, declared, self.clock)
+        self.queue_admin = QueueAdmin(self.store, broker, self.queues, self.clock)
+        self.webhook_admin = WebhookAdmin(self.store, self.clock, self.task_settings, self.webhooks.refresh)
+        self.executor_admin = ExecutorAdmin(
+            self.store, self.search, self.cancellation, self.clock, self.task_settings, self.executors
+        )
+
+    def _add_operations(self) -> None:
+        """What acts on many tasks."""
         self.bulk_actions = BulkActions(self.store, self.search, self.cancellation, self.requeue)
         self.operations = OperationAdmin(self.store, self.clock)
         self.operation_runs = OperationRuns(
-            self.store,
-            self.bulk_actions,
-            self.audit,
-            self.events,
-            self.clock,
-            name=self.process_name,
+            self.store, self.bulk_actions, self.audit, self.events, self.clock, name=self.process_name
         )
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.config import Config
 from taskrunner.domain.errors import ConfigInvalid
-from taskrunner.domain.events import ConfigRefused, ConfigReloaded
+from taskrunner.domain.process_events import ConfigRefused, ConfigReloaded
 
 Read = Callable[[], Config]
 Apply = Callable[[Config], None]

@@ -9,7 +9,7 @@ from taskrunner.consumer.remote.remote_work import RemoteWork
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """For the faces: leases, and what becomes of them."""
+    """The leases of remote workers and the attempts under them, for the HTTP and the gRPC API."""
 
     work: RemoteWork
     attempts: RemoteAttempts

@@ -7,7 +7,7 @@ from taskrunner.api.access import Access
 from taskrunner.api.app import build_api
 from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.app.adapters import refuse_memory_broker
-from taskrunner.app.faces import Faces, grpc_running
+from taskrunner.app.api_servers import ApiServers, grpc_running
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.reload import Read, Reload
@@ -38,12 +38,12 @@ async def serve(config: Config, *, read: Read) -> int:
     """
     refuse_memory_broker(config, "serve")
     # Nothing has to be given back: every accepted task is in the store.
-    signals = Signals(abort_within=0.0)
+    signals = Signals(abort_within=0.0, reloads=True)
     platform = Platform(config)
     monitor = Monitor(platform, consuming=False, providers={})
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(stop_and_outages_reported(platform, signals))
-        faces = await stack.enter_async_context(faces_running(platform, monitor))
+        servers = await stack.enter_async_context(api_running(platform, monitor))
         await stack.enter_async_context(platform.running())
         await platform.refuse_unkept_concern()
         await stack.enter_async_context(watches_running(platform))
@@ -55,23 +55,18 @@ async def serve(config: Config, *, read: Read) -> int:
         await stack.enter_async_context(running(make_scheduler(platform)))
         await stack.enter_async_context(running(OperationRunner(platform.operation_runs)))
         await stack.enter_async_context(reports_running(platform, monitor))
-        signals.on_hangup = Reload(platform, monitor, read)
+        signals.reload_with(Reload(platform, monitor, read))
         await until_signal(signals, monitor, platform.events)
         # The API stops first: what it still accepts needs the store, the broker and the relay.
-        await faces.stop()
+        await servers.stop()
     return signals.exit_code
 
 
 @asynccontextmanager
-async def faces_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Faces]:
+async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[ApiServers]:
     """The API listens inside. While the store is away, it answers requests for tasks with 503."""
     config = platform.config
-    options = config.api.settings(
-        ApiSettings,
-        max_result_bytes=config.fetch.store_body_bytes,
-        user_agent=config.fetch.user_agent,
-        masking=Masking(config.fetch.mask_headers),
-    )
+    options = _api_settings(config)
     feed = TaskFeed(platform.store, platform.events, platform.clock)
     remote = make_remote(platform)
     api = build_api(
@@ -117,4 +112,14 @@ async def faces_running(platform: Platform, monitor: Monitor) -> AsyncIterator[F
         running(remote.work),
         grpc_running(platform, monitor, api, feed, remote, options) as grpc,
     ):
-        yield Faces(http, grpc, remote)
+        yield ApiServers(http, grpc, remote)
+
+
+def _api_settings(config: Config) -> ApiSettings:
+    """Those of `Api`, and those of `Fetch` that answers show."""
+    return config.api.settings(
+        ApiSettings,
+        max_result_bytes=config.fetch.store_body_bytes,
+        user_agent=config.fetch.user_agent,
+        masking=Masking(config.fetch.mask_headers),
+    )

@@ -18,7 +18,8 @@ from taskrunner.app.relay import make_relay
 from taskrunner.app.stop_report import stop_reported
 from taskrunner.config.sections.servers import ApiSection, ServerSection
 from taskrunner.domain.errors import ConfigInvalid, FieldError, OutsideError
-from taskrunner.domain.events import ApiOpened, Events, StopRequested
+from taskrunner.domain.events import Events
+from taskrunner.domain.process_events import ApiOpened, StopRequested
 from taskrunner.domain.queue import check_declared
 from taskrunner.monitor.outage_reminder import OutageReminder
 from taskrunner.producer.cleaner import Cleaner

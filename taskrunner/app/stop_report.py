@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.events import Events, StopWaits
+from taskrunner.domain.events import Events
+from taskrunner.domain.process_events import StopWaits
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 
 INTERVAL = 10.0

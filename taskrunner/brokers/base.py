@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
+from taskrunner.domain.queue import QueueCounts as QueueCounts
 from taskrunner.domain.value import Value
 
 
@@ -19,16 +20,6 @@ class Publication(Value):
     queue: str
     body: bytes
     task_id: str
-
-
-class QueueCounts(Value):
-    """The ready messages of a queue, and the subscriptions to it, as the broker counts them.
-
-    A cancelled subscription may count until its last delivery is acknowledged: quorum queues do that.
-    """
-
-    ready: int
-    consumers: int
 
 
 class PublishAnswer(StrEnum):

@@ -36,7 +36,7 @@ Fields = Mapping[str, type | tuple[type, ...]]
 # A task of an executor may have no URL.
 _URL = (str, type(None))
 _TASK: Fields = {"id": str, "url": _URL, "status": str}
-# Of a task that holds a dedup key, a key that may not read is told no more.
+# An API key that may not read gets no more than this of a task that holds a dedup key.
 _HOLDER: Fields = {"id": str}
 _ACCEPTED: Fields = {"id": str, "url": _URL, "created": bool, "published": bool}
 _FORESEEN: Fields = {"created": bool, "task": dict, "attempts": list, "target": (dict, type(None))}

@@ -13,11 +13,9 @@ from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.bulk_actions import iterate_list
 from taskrunner.cli.command_group import Command
 from taskrunner.cli.options import config_option, json_option, limit_option
-from taskrunner.cli.streams import LineOutput
-from taskrunner.cli.table import print_table
+from taskrunner.cli.table import print_list
 from taskrunner.config import load
 from taskrunner.domain.audit import AUDIT_CONDITIONS, AuditEntry, read_audit_filter
-from taskrunner.domain.codec import encode
 
 _HEADERS = ("TIME", "WHO", "FROM", "ACTION", "COUNT", "TARGET")
 
@@ -42,13 +40,7 @@ def audit_command(config_path: Path | None, limit: int, as_json: bool, **given: 
         entries = iterate_list(
             lambda size, cursor: platform.audit.list(wanted, limit=size, cursor=cursor), limit
         )
-        if not as_json:
-            await print_table(_HEADERS, (_row(entry) async for entry in entries))
-            return 0
-        with LineOutput() as output:
-            async for entry in entries:
-                output.write(encode(AuditEntryView.of(entry)).decode())
-        return 0
+        return await print_list(entries, _HEADERS, _row, AuditEntryView.of, as_json=as_json)
 
     raise SystemExit(run(operate(load(config_path), use)))
 

@@ -132,7 +132,7 @@ async def _finished(platform: Platform, running: OperationRun) -> BulkOperation:
             click.echo(_ERASE, nl=False, err=True)
     operation = running.operation
     while operation.is_live:
-        # This process was stopped for so long that another one went on.
+        # This process was suspended until its lease ran out, and another process went on.
         await asyncio.sleep(_LOOK)
         operation = await platform.operations.find(operation_id)
     return operation

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,11 @@ from taskrunner.cli.bulk_actions import bulk_action_options, iterate_list, read_
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.ids import act_on_ids
 from taskrunner.cli.options import config_option, filter_options, json_option, limit_option, task_filter
-from taskrunner.cli.streams import LineOutput
-from taskrunner.cli.table import print_table
+from taskrunner.cli.table import print_list
 from taskrunner.config import load
 from taskrunner.domain.audit import ids_target
 from taskrunner.domain.bulk_operation import OperationAction, Resource
 from taskrunner.domain.bulk_operation_draft import StopAtDraft
-from taskrunner.domain.codec import encode
 from taskrunner.domain.duration import duration_text
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.masking import masked_url
@@ -53,14 +52,8 @@ def list_letters(config_path: Path | None, limit: int, as_json: bool, **given: t
         letters = iterate_list(
             lambda size, cursor: platform.search.dead_letters(wanted, limit=size, cursor=cursor), limit
         )
-        if not as_json:
-            now = platform.clock.now()
-            await print_table(_HEADERS, (_row(letter, now) async for letter in letters))
-            return 0
-        with LineOutput() as output:
-            async for letter in letters:
-                output.write(encode(DeadLetterView.of(letter)).decode())
-        return 0
+        row = partial(_row, now=platform.clock.now())
+        return await print_list(letters, _HEADERS, row, DeadLetterView.of, as_json=as_json)
 
     raise SystemExit(run(operate(load(config_path), use)))
 

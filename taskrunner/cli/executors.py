@@ -1,7 +1,7 @@
 """`taskrunner executors`: list, show, create, change, switch and delete executors."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ from taskrunner.cli.audited import change
 from taskrunner.cli.command_group import ListingGroup
 from taskrunner.cli.handler_check import check_command
 from taskrunner.cli.options import DURATION, config_option, json_option
-from taskrunner.cli.streams import LineOutput
-from taskrunner.cli.table import print_table
+from taskrunner.cli.table import each_of, print_list
 from taskrunner.cli.task_options import json_text, pairs
 from taskrunner.config import load
 from taskrunner.domain.codec import encode
@@ -77,14 +76,8 @@ def list_executors(config_path: Path | None, as_json: bool) -> None:
     """Print all executors, by name."""
 
     async def use(platform: Platform) -> int:
-        known = await platform.executor_admin.list()
-        if as_json:
-            with LineOutput() as output:
-                for each in known:
-                    output.write(_line(each, platform))
-            return 0
-        await print_table(_HEADERS, _rows(known))
-        return 0
+        known = each_of(await platform.executor_admin.list())
+        return await print_list(known, _HEADERS, _row, _view_in(platform), as_json=as_json)
 
     raise SystemExit(run(operate(load(config_path), use)))
 
@@ -204,18 +197,21 @@ def _members(given: dict[str, Any]) -> dict[str, str]:
 
 
 def _line(executor: Executor, platform: Platform) -> str:
+    return encode(_view_in(platform)(executor)).decode()
+
+
+def _view_in(platform: Platform) -> Callable[[Executor], ExecutorView]:
     masking = Masking(platform.config.fetch.mask_headers)
-    return encode(ExecutorView.of(executor, masking)).decode()
+    return lambda executor: ExecutorView.of(executor, masking)
 
 
-async def _rows(known: Sequence[Executor]) -> AsyncIterator[Sequence[str]]:
-    for each in known:
-        yield (
-            each.name,
-            each.kind.value,
-            "enabled" if each.enabled else "disabled",
-            each.queue or "-",
-            str(each.version),
-            each.managed_by.value,
-            "-" if each.url is None else f"{each.method} {masked_url(each.url)}",
-        )
+def _row(executor: Executor) -> Sequence[str]:
+    return (
+        executor.name,
+        executor.kind.value,
+        "enabled" if executor.enabled else "disabled",
+        executor.queue or "-",
+        str(executor.version),
+        executor.managed_by.value,
+        "-" if executor.url is None else f"{executor.method} {masked_url(executor.url)}",
+    )

@@ -10,9 +10,8 @@ from taskrunner.app.loop import run
 from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.command_group import Command
 from taskrunner.cli.options import config_option, json_option
-from taskrunner.cli.table import print_table, rows_of
+from taskrunner.cli.table import each_of, print_list
 from taskrunner.config import load
-from taskrunner.domain.codec import encode
 from taskrunner.domain.duration import duration_text
 from taskrunner.domain.worker_report import WorkerReport
 
@@ -26,13 +25,8 @@ def workers_command(config_path: Path | None, as_json: bool) -> None:
     """Print the consumers: how many of their threads are busy, and the attempt that has run longest."""
 
     async def use(platform: Platform) -> int:
-        workers = await platform.fleet.workers()
-        if as_json:
-            for each in workers:
-                click.echo(encode(WorkerView.of(each)))
-            return 0
-        await print_table(_WORKER_HEADERS, rows_of(map(_worker_row, workers)))
-        return 0
+        workers = each_of(await platform.fleet.workers())
+        return await print_list(workers, _WORKER_HEADERS, _worker_row, WorkerView.of, as_json=as_json)
 
     raise SystemExit(run(operate(load(config_path), use)))
 

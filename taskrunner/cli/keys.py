@@ -1,6 +1,5 @@
 """`taskrunner keys`: create, list, revoke and rotate API keys."""
 
-from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.audited import change
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import DURATION, config_option, json_option
-from taskrunner.cli.streams import LineOutput
-from taskrunner.cli.table import print_table
+from taskrunner.cli.table import each_of, print_list
 from taskrunner.config import load
 from taskrunner.domain.api_key import ApiKey, Scope, new_secret, read_scopes
 from taskrunner.domain.api_key_draft import KeyLimit, KeyLimitPatch
@@ -119,14 +117,8 @@ def list_keys(config_path: Path | None, as_json: bool) -> None:
     """Print all keys by name, revoked ones included."""
 
     async def use(platform: Platform) -> int:
-        known = await platform.key_admin.list()
-        if as_json:
-            with LineOutput() as output:
-                for each in known:
-                    output.write(encode(ApiKeyView.of(each)).decode())
-            return 0
-        await print_table(_HEADERS, _rows(known))
-        return 0
+        known = each_of(await platform.key_admin.list())
+        return await print_list(known, _HEADERS, _row, ApiKeyView.of, as_json=as_json)
 
     raise SystemExit(run(operate(load(config_path), use)))
 
@@ -174,11 +166,6 @@ def _print(made: NewKey, as_json: bool) -> None:
         return
     click.echo(made.secret)
     click.echo("taskrunner: keep it now, nobody can show it again", err=True)
-
-
-async def _rows(known: Sequence[KnownKey]) -> AsyncIterator[Sequence[str]]:
-    for each in known:
-        yield _row(each)
 
 
 def _row(known: KnownKey) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ COMMANDS = {
     "queues": ("queues", "List, declare or delete queues."),
     "workers": ("fleet", "Show the consumers, and what they run."),
     "hosts": ("hosts", "Show the state of target hosts and limit them."),
-    "webhooks": ("webhooks", "Manage webhooks, which are told how tasks end."),
+    "webhooks": ("webhooks", "Manage webhooks, which receive the ends of tasks."),
     "keys": ("keys", "Create, list, revoke or rotate API keys."),
     "audit": ("audit", "Show who did what to how many."),
     "pause": ("pauses", "Pause a queue, a label or everything."),

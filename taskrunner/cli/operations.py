@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -14,11 +15,9 @@ from taskrunner.cli.audited import change
 from taskrunner.cli.bulk_actions import iterate_list
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option, json_option, limit_option
-from taskrunner.cli.streams import LineOutput
-from taskrunner.cli.table import print_table
+from taskrunner.cli.table import print_list
 from taskrunner.config import load
 from taskrunner.domain.bulk_operation import BulkOperation
-from taskrunner.domain.codec import encode
 from taskrunner.domain.duration import duration_text
 from taskrunner.producer.audit_trail import Change
 
@@ -42,14 +41,8 @@ def list_operations(config_path: Path | None, limit: int, as_json: bool) -> None
         operations = iterate_list(
             lambda size, cursor: platform.operations.list(limit=size, cursor=cursor), limit
         )
-        if not as_json:
-            now = platform.clock.now()
-            await print_table(_HEADERS, (_row(each, now) async for each in operations))
-            return 0
-        with LineOutput() as output:
-            async for each in operations:
-                output.write(encode(OperationView.of(each)).decode())
-        return 0
+        row = partial(_row, now=platform.clock.now())
+        return await print_list(operations, _HEADERS, row, OperationView.of, as_json=as_json)
 
     raise SystemExit(run(operate(load(config_path), use)))
 

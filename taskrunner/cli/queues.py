@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from taskrunner.app.platform import Platform, operate
 from taskrunner.cli.audited import change
 from taskrunner.cli.command_group import ListingGroup
 from taskrunner.cli.options import config_option, json_option
-from taskrunner.cli.table import print_table, rows_of
+from taskrunner.cli.table import each_of, print_list
 from taskrunner.config import load
 from taskrunner.domain.audit import ids_target
 from taskrunner.domain.codec import encode
@@ -37,14 +38,9 @@ def list_command(config_path: Path | None, as_json: bool) -> None:
     config = load(config_path)
 
     async def use(platform: Platform) -> int:
-        queues = await platform.fleet.queues()
-        now = platform.clock.now()
-        if as_json:
-            for each in queues:
-                click.echo(encode(QueueView.of(each, now)))
-            return 0
-        await print_table(_HEADERS, rows_of(_row(each, now) for each in queues))
-        return 0
+        queues, now = each_of(await platform.fleet.queues()), platform.clock.now()
+        row, view = partial(_row, now=now), lambda queue: QueueView.of(queue, now)
+        return await print_list(queues, _HEADERS, row, view, as_json=as_json)
 
     raise SystemExit(run(operate(config, use, publishes=not config.rabbit.in_memory)))
 

@@ -107,8 +107,8 @@ def _task_line(
 ) -> tuple[bytes, bool]:
     """The line with `fields` added where it does not set them, and whether its id was made here.
 
-    Each member stays as it is spelt. An unreadable line is sent unchanged: the API explains best what is
-    wrong with it.
+    Each member stays byte for byte as it was. An unreadable line is sent unchanged: the API explains best
+    what is wrong with it.
     """
     try:
         given = _spelt(line.decode())

@@ -1,13 +1,43 @@
-"""Lists for people: a header, aligned columns, and lines that fit the terminal."""
+"""Lists: for people a header, aligned columns, and lines that fit the terminal; else lines of JSON."""
 
 import shutil
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import TypeVar
 
 from taskrunner.cli.streams import LineOutput
+from taskrunner.domain.codec import encode
+
+Item = TypeVar("Item")
 
 # Rows whose widths decide those of the columns.
 _MEASURED = 500
 _GAP = " "
+
+
+async def print_list(
+    items: AsyncIterator[Item],
+    headers: Sequence[str],
+    row: Callable[[Item], Sequence[str]],
+    view: Callable[[Item], object],
+    *,
+    as_json: bool,
+) -> int:
+    """Print items as rows or, each by its view, as lines of JSON. Returns the exit code.
+
+    Raises `OutputClosed` when the reader goes away.
+    """
+    if as_json:
+        return await print_lines(items, view)
+    await print_table(headers, (row(item) async for item in items))
+    return 0
+
+
+async def print_lines(items: AsyncIterator[Item], view: Callable[[Item], object]) -> int:
+    """As `print_list`, always as JSON."""
+    with LineOutput() as output:
+        async for item in items:
+            output.write(encode(view(item)).decode())
+    return 0
 
 
 async def print_table(headers: Sequence[str], rows: AsyncIterator[Sequence[str]]) -> None:
@@ -27,10 +57,10 @@ async def print_table(headers: Sequence[str], rows: AsyncIterator[Sequence[str]]
             _print(output, headers, waiting, widths)
 
 
-async def rows_of(rows: Iterable[Sequence[str]]) -> AsyncIterator[Sequence[str]]:
-    """Rows that are there already."""
-    for row in rows:
-        yield row
+async def each_of(items: Iterable[Item]) -> AsyncIterator[Item]:
+    """Items that are there already."""
+    for item in items:
+        yield item
 
 
 def _print(

@@ -155,7 +155,7 @@ def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
 
 
 def json_text(text: str, option: str) -> str:
-    """JSON as it is spelt in an option, or where it points to."""
+    """The text of JSON in an option, or in the file that the option names."""
     given = content(text, option)
     try:
         json.loads(given)

@@ -1,7 +1,8 @@
 """`taskrunner tasks`: list, export, cancel, requeue or delete all tasks that match conditions."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,11 +19,9 @@ from taskrunner.cli.bulk_actions import (
 )
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option, filter_options, json_option, limit_option, task_filter
-from taskrunner.cli.streams import LineOutput
-from taskrunner.cli.table import print_table
+from taskrunner.cli.table import print_lines, print_list
 from taskrunner.config import load
 from taskrunner.domain.bulk_operation import OperationAction
-from taskrunner.domain.codec import encode
 from taskrunner.domain.duration import duration_text
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.record import Record
@@ -60,11 +59,8 @@ def list_tasks(
         records = iterate_list(
             lambda size, cursor: platform.search.tasks(wanted, limit=size, cursor=cursor, order=order), limit
         )
-        if not as_json:
-            now = platform.clock.now()
-            await print_table(_HEADERS, (task_row(record, now) async for record in records))
-            return 0
-        return await _print_lines(records, platform)
+        row = partial(task_row, now=platform.clock.now())
+        return await print_list(records, _HEADERS, row, _view_in(platform), as_json=as_json)
 
     raise SystemExit(run(operate(load(config_path), use)))
 
@@ -81,7 +77,7 @@ def export(config_path: Path | None, sort: str, **given: tuple[str, ...]) -> Non
         records = iterate_pages(
             lambda size, cursor: platform.search.tasks(wanted, limit=size, cursor=cursor, order=order), None
         )
-        return await _print_lines(records, platform)
+        return await print_lines(records, _view_in(platform))
 
     raise SystemExit(run(operate(load(config_path), use)))
 
@@ -113,12 +109,9 @@ def delete(config_path: Path | None, detach: bool, **given: tuple[str, ...]) -> 
     run_operation(config_path, read_draft(OperationAction.DELETE, given), "deleted", detach=detach)
 
 
-async def _print_lines(records: AsyncIterator[Record], platform: Platform) -> int:
+def _view_in(platform: Platform) -> Callable[[Record], TaskView]:
     masking = Masking(platform.config.fetch.mask_headers)
-    with LineOutput() as output:
-        async for record in records:
-            output.write(encode(TaskView.of(record, masking)).decode())
-    return 0
+    return lambda record: TaskView.of(record, masking)
 
 
 def task_row(record: Record, now: datetime) -> Sequence[str]:

@@ -24,7 +24,7 @@ from taskrunner.producer.webhook_admin import WebhookAdmin
 
 @click.group(cls=CommandGroup, name="webhooks")
 def webhooks_command() -> None:
-    """Manage webhooks, which are told of the ends of all tasks that match a filter."""
+    """Manage webhooks, which receive the ends of all tasks that match a filter."""
 
 
 @webhooks_command.command(name="list")

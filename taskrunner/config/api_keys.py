@@ -1,11 +1,10 @@
 """API keys of the configuration: `NAME: tr_… [SCOPE …] [rate=50/s] [burst=100]`, or a text with commas.
 
-In a text, a key is `NAME=tr_… …`.
+In a text, a key is `NAME=tr_… …`, and a line that begins with # is a comment.
 
 A finding shows nothing but names: whatever stands in a wrong place may be a key.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -29,19 +28,39 @@ _ONLY_KEY = "default"
 
 def _split(value: Any) -> Any:
     if isinstance(value, str):
-        named: dict[str, list[str]] = {}
-        for part in filter(None, map(str.strip, re.split(r"[,\n]", value))):
-            name, found, words = part.partition("=")
-            if not found or len(name.split()) > 1:
-                name, words = _ONLY_KEY, part
-            name = _check_name(name.strip())
-            if name in named:
-                raise ValueError(f"{name} is given twice; give each key a name: NAME=tr_…")
-            named[name] = words.split()
-        return named
+        return _read_text(value)
     if isinstance(value, dict):
         return {name: _words(name, words) for name, words in value.items()}
     return value
+
+
+def _read_text(text: str) -> Mapping[str, Sequence[str]]:
+    parts = [
+        (number, part.strip())
+        for number, line in enumerate(text.split("\n"), start=1)
+        if not line.lstrip().startswith("#")
+        for part in line.split(",")
+        if part.strip()
+    ]
+    if not parts and text.strip():
+        raise ValueError("has no key; leave the setting out if there is none")
+    named: dict[str, Sequence[str]] = {}
+    for number, part in parts:
+        name, found, words = part.partition("=")
+        if not found or len(name.split()) > 1:
+            if len(parts) > 1:
+                raise ValueError(
+                    f"line {number}: each key needs a name, NAME=tr_…, and scopes with blanks between"
+                )
+            name, words = _ONLY_KEY, part
+        try:
+            name = _check_name(name.strip())
+        except ValueError as exc:
+            raise ValueError(f"line {number}: {exc}") from None
+        if name in named:
+            raise ValueError(f"line {number}: {name} is given twice; give each key its own name")
+        named[name] = words.split()
+    return named
 
 
 def _words(name: str, words: Any) -> Any:

@@ -55,7 +55,8 @@ class Layer:
         try:
             with path.open("rb") as stream:
                 content = stream.read(_MAX_SECRET_BYTES + 1)
-            text = content.decode().rstrip("\r\n")
+            # Editors of Windows begin a file with a byte order mark.
+            text = content.decode("utf-8-sig").rstrip("\r\n")
         except OSError as exc:
             self.refuse(label, f"cannot read {path}: {exc.strerror}")
         except UnicodeDecodeError:

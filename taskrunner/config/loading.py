@@ -33,14 +33,16 @@ def load(
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
     search: bool = True,
+    defaults: Mapping[str, object] | None = None,
 ) -> Config:
     """The configuration. Raises `ConfigInvalid` with everything that is wrong in all sources.
 
     `path` is the file to read; without a path, the file is that of `TASKRUNNER_CONFIG`, or else `config.yaml`
     in `folder` (the current one). `flags` are given by the name of the setting (`Workers.queues`); None means
-    not given. `environ` is that of the process by default. Without `search` only `path` is read.
+    not given. `environ` is that of the process by default. Without `search` only `path` is read. `defaults`
+    are given as `flags` are, and count where nothing else is given.
     """
-    return read(path, flags=flags, environ=environ, folder=folder, search=search).config
+    return read(path, flags=flags, environ=environ, folder=folder, search=search, defaults=defaults).config
 
 
 def read(
@@ -50,6 +52,7 @@ def read(
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
     search: bool = True,
+    defaults: Mapping[str, object] | None = None,
 ) -> Reading:
     """As `load`, with the source of each value."""
     variables = os.environ if environ is None else environ
@@ -62,6 +65,7 @@ def read(
             layers.insert(0, read_file(found))
         except ConfigInvalid as exc:
             findings += exc.errors
+    layers.insert(0, _read_flags(defaults or {}))
     for layer in layers:
         findings += layer.findings
     settings = _overlay(layers)

@@ -108,7 +108,7 @@ class HostStatsTable:
         return None if task.url is None else self.get(host_of(task.url))
 
     def get(self, host: str) -> HostStats:
-        """The stats of a host, made if there are none."""
+        """The stats of a host; new ones if the host has none yet."""
         stats = self._by_host.get(host)
         if stats is None:
             stats = self._by_host[host] = HostStats(host, self._limits.find(host))

@@ -16,19 +16,13 @@ from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.circuit_breaker import CircuitPhase
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
-from taskrunner.domain.events import (
-    CircuitClosed,
-    CircuitOpened,
-    Event,
-    Events,
-    HostLimitsChanged,
-    HostSlowedDown,
-)
+from taskrunner.domain.events import CircuitClosed, CircuitOpened, Event, Events, HostSlowedDown
 from taskrunner.domain.executor_limits import executor_limits
 from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.host_limit import HostLimit, HostLimits, read_limits
 from taskrunner.domain.host_settings import HostSignal, host_signal
 from taskrunner.domain.host_state import HostState
+from taskrunner.domain.process_events import HostLimitsChanged
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import HostStore
 

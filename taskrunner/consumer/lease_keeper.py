@@ -17,7 +17,7 @@ from taskrunner.stores.base import AttemptRef, ConsumerStore
 
 # A cancel is noticed after at most this many seconds; the handler's own check adds a quarter of a second.
 LOOK = 0.4
-# The progress of an attempt is written at most once in so many seconds.
+# The progress of an attempt is written at most once in this many seconds.
 TELL_EVERY = 1.0
 
 
@@ -58,7 +58,7 @@ class LeaseKeeper(Service):
         return min(LOOK, self._interval)
 
     async def _renew(self, attempts: Sequence[ClaimedAttempt], now: float) -> None:
-        """And write the news of their progress."""
+        """Renew the leases, and write new progress."""
         if not attempts:
             return
         lease_ends = now + self._lease.total_seconds()

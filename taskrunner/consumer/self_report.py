@@ -4,6 +4,7 @@ import heapq
 import os
 import socket
 
+from taskrunner.brokers.base import Broker
 from taskrunner.consumer.autoscaler import Autoscaler
 from taskrunner.consumer.consumer import Consumer
 from taskrunner.consumer.in_flight import ClaimedAttempt
@@ -23,12 +24,14 @@ class SelfReport:
         self,
         consumer: Consumer,
         autoscaler: Autoscaler,
+        broker: Broker,
         clock: Clock,
         *,
         name: str,
     ) -> None:
         self._consumer = consumer
         self._autoscaler = autoscaler
+        self._broker = broker
         self._clock = clock
         self._name = name
         self._since = clock.now()
@@ -37,7 +40,7 @@ class SelfReport:
     def threads(self) -> int:
         return self._consumer.pool.total
 
-    def __call__(self) -> WorkerReport:
+    async def __call__(self) -> WorkerReport:
         workers = self._autoscaler.describe()
         longest = heapq.nsmallest(_MOST_SHOWN, self._consumer.attempts, key=lambda each: each.claimed_at)
         return WorkerReport(
@@ -58,6 +61,7 @@ class SelfReport:
             in_flight=self._consumer.in_flight,
             processes=tuple(WorkerProcessReport(**each) for each in workers["processes"]),
             running=tuple(map(_running, longest)),
+            in_memory={} if self._broker.durable else await self._broker.queue_counts(),
         )
 
 

@@ -105,7 +105,7 @@ class Settler:
         backoff, settlements = Backoff(), list[Settlement]()
         while True:
             try:
-                # Made once: another try must not report the end by another id.
+                # Made once: a repeated write must not report the end under another id.
                 settlements = settlements or self._settlements(group, verdicts, now)
                 return await self._store.settle(settlements, now=now)
             except StoreUnavailable:

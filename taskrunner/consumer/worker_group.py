@@ -16,7 +16,7 @@ _SMOOTHING = 0.05
 # Tasks are claimed ahead of free workers for about this many seconds: workers that began together also end
 # together, and none should wait for a claim then.
 _AHEAD = 0.05
-# A shortage is told for so many seconds after the last attempt that met it.
+# A shortage is reported for this many seconds after the last attempt that met it.
 _SHORTAGE_TOLD = 60.0
 # The most that are claimed ahead for each worker, where tasks take less than half of that.
 _MOST_AHEAD = 2

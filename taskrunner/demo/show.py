@@ -10,8 +10,8 @@ import aiohttp
 from aiohttp import web
 
 from taskrunner.app.all import run_all
+from taskrunner.app.api_servers import ApiServers
 from taskrunner.app.embedded import ADDRESS, embedded_config
-from taskrunner.app.faces import Faces
 from taskrunner.demo.target import build_target
 from taskrunner.domain.status import Status
 
@@ -73,11 +73,11 @@ class _Show:
         self._target = target
         self._print = print_line
 
-    async def run(self, faces: Faces) -> int:
+    async def run(self, servers: ApiServers) -> int:
         self._print(f"{len(SCENES)} tasks for an unreliable target, up to 3 attempts each.")
         self._print("Each line is a task that has ended:\n")
         self._print(_line("status", "task", "attempts"))
-        async with aiohttp.ClientSession(f"http://{ADDRESS}:{faces.port}") as session:
+        async with aiohttp.ClientSession(f"http://{ADDRESS}:{servers.port}") as session:
             waiting = {await self._submit(session, scene): scene for scene in SCENES}
             unexpected = await self._watch(session, waiting)
         if unexpected:

@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from taskrunner.domain.api_key import NAME_PATTERN, ApiKey, Scope
+from taskrunner.domain.draft_reading import draft_from_fields, draft_from_json
 from taskrunner.domain.duration_field import Duration
-from taskrunner.domain.errors import FieldError, KeyInvalid
+from taskrunner.domain.errors import KeyInvalid
 from taskrunner.domain.host_limit import BURST_NEEDS_RATE, Count, Rate
 from taskrunner.domain.json_fields import OrNull, WholeNumber
-from taskrunner.domain.json_text import JsonUnfit, decode, members
 from taskrunner.domain.moment import Moment
-from taskrunner.domain.validation import field_errors
 
 # Deploying a new secret everywhere takes no longer.
 LONGEST_GRACE = 30 * 86_400.0
@@ -26,22 +25,12 @@ class _Draft(BaseModel):
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
         """Parse one JSON object. Raises `KeyInvalid` with all findings."""
-        try:
-            text = decode(raw)
-            members(text)
-            return cls.model_validate_json(text)
-        except JsonUnfit as exc:
-            raise KeyInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
-        except ValidationError as exc:
-            raise KeyInvalid(field_errors(exc, cls.model_fields)) from exc
+        return draft_from_json(cls, raw, KeyInvalid)
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, object]) -> Self:
         """Raises `KeyInvalid` with all findings."""
-        try:
-            return cls.model_validate(fields)
-        except ValidationError as exc:
-            raise KeyInvalid(field_errors(exc, cls.model_fields)) from exc
+        return draft_from_fields(cls, fields, KeyInvalid)
 
 
 class KeyLimit(_Draft):

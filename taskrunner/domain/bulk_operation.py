@@ -167,7 +167,7 @@ class BulkOperation(Value):
 
     @property
     def left(self) -> int | None:
-        """How many more may match; None for any number."""
+        """How many more items the operation may act on; None for any number."""
         return None if self.limit is None else max(0, self.limit - self.progress.matched)
 
     @property
@@ -178,7 +178,7 @@ class BulkOperation(Value):
 
     @property
     def wants_stop(self) -> bool:
-        """Whether `stop_at` is reached. Of requeued tasks those count that were seen to end."""
+        """Whether `stop_at` is reached. Of requeued tasks, only those that have ended count."""
         if self.stop_at is None:
             return False
         progress, sample = self.progress, self.progress.sample

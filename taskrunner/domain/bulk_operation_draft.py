@@ -1,10 +1,10 @@
-"""What a client sends to make an operation."""
+"""An operation draft: the operation that a client asks for, checked."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from taskrunner.domain.audit import Actor, new_audit_id
 from taskrunner.domain.bulk_operation import (
@@ -15,14 +15,14 @@ from taskrunner.domain.bulk_operation import (
     Resource,
     StopAt,
 )
+from taskrunner.domain.draft_reading import draft_from_fields, draft_from_json
 from taskrunner.domain.errors import FieldError, FilterInvalid, OperationInvalid
 from taskrunner.domain.host_limit import Rate
 from taskrunner.domain.json_fields import WholeNumber
-from taskrunner.domain.json_text import JsonUnfit, decode, members
 from taskrunner.domain.messages import did_you_mean
 from taskrunner.domain.submitter import check_stored_id
 from taskrunner.domain.task_filter import CONDITIONS, LETTER_CONDITIONS, TaskFilter, read_filter
-from taskrunner.domain.validation import at_most, field_errors, shortened
+from taskrunner.domain.validation import at_most, shortened
 from taskrunner.domain.value import replace
 
 _NULL: dict[str, Any] = {"type": "null"}
@@ -35,7 +35,7 @@ class _Part(BaseModel):
 
 
 class StopAtDraft(_Part):
-    """Stop early: give one of both. Of requeued tasks those count that were seen to end."""
+    """When to stop early: give one of the two. Of requeued tasks, only those that have ended count."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -79,22 +79,12 @@ class BulkOperationDraft(_Part):
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
         """Parse one JSON object. Raises `OperationInvalid` with all findings."""
-        try:
-            text = decode(raw)
-            members(text)
-            return cls.model_validate_json(text)
-        except JsonUnfit as exc:
-            raise OperationInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
-        except ValidationError as exc:
-            raise OperationInvalid(field_errors(exc, cls.model_fields)) from exc
+        return draft_from_json(cls, raw, OperationInvalid)
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, object]) -> Self:
         """Raises `OperationInvalid` with all findings."""
-        try:
-            return cls.model_validate(fields)
-        except ValidationError as exc:
-            raise OperationInvalid(field_errors(exc, cls.model_fields)) from exc
+        return draft_from_fields(cls, fields, OperationInvalid)
 
     def to_operation(
         self, actor: Actor, *, now: datetime, namespace: str, stored: Callable[[str], str]

@@ -1,4 +1,4 @@
-"""A callback: the URL that is told of a task's end, and how hard to try."""
+"""A callback: the URL that receives the end of a task, and how often to try."""
 
 from typing import Annotated
 

@@ -16,7 +16,7 @@ from taskrunner.domain.validation import MAX_FINDINGS, at_most, shortened
 
 MAX_SCHEMA_BYTES = 32 * 1024
 MAX_SCHEMA_DEPTH = 32
-# To tell all findings of so many checks takes 0.1 s. Of more, none is told.
+# Listing all findings of so many checks takes 0.1 s; beyond that, none are listed.
 _MAX_TOLD = 20_000
 # So many checks take 1 s, so many steps 0.4 s.
 _MAX_CHECKS, _MAX_STEPS = 30_000_000, 50_000_000

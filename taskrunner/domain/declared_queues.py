@@ -36,7 +36,7 @@ class DeclaredQueues:
     """The queues that this process knows. A watch sets the stored ones, a reload those of the configuration.
 
     `stored` is None until the store was read. A stored queue goes before one of the configuration of the same
-    name. `refused` are those that the broker lacks and will not declare, with its reason.
+    name. `refused` are the queues that the broker lacks and refuses to declare, with its reason.
     """
 
     def __init__(self, configured: Mapping[str, int] = DEFAULT_WEIGHTS) -> None:

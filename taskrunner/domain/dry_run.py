@@ -77,7 +77,7 @@ class DryRun(Value):
 
     @property
     def is_queued(self) -> bool:
-        """Whether the answer to the submit would say so; without a broker to be waited for, it never does."""
+        """Whether the submit would answer `queued`; never, if it does not wait for the broker."""
         return self.task.run_at is None and self.write_concern is not WriteConcern.STORE
 
 

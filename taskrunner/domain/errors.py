@@ -21,6 +21,7 @@
     │   ├── TaskUnknown             no task (or dead letter) has this id
     │   ├── AttemptUnknown          the task has no such attempt
     │   ├── ScheduleUnknown         no schedule has this name
+    │   ├── HostNameUnknown         no host can have this name
     │   ├── HostLimitUnknown        no limit was set for this pattern
     │   ├── WebhookUnknown          no webhook has this name
     │   ├── KeyUnknown              no API key has this name
@@ -168,6 +169,10 @@ class AttemptUnknown(CallerError):
 
 class ScheduleUnknown(CallerError):
     """No schedule has this name."""
+
+
+class HostNameUnknown(CallerError):
+    """No host, or pattern of hosts, can have this name."""
 
 
 class HostLimitUnknown(CallerError):

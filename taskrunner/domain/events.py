@@ -1,8 +1,10 @@
-"""Events: what has happened. Services emit them; logs, metrics and traces listen."""
+"""Events: what has happened to tasks, workers and servers. Services emit them; logs and metrics listen.
+
+Those of a process itself are in `process_events`.
+"""
 
 from collections.abc import Callable, Collection, Sequence
 
-from taskrunner.domain.audit import AuditEntry
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.task import Task
@@ -102,49 +104,6 @@ class TaskExpired(Event):
     attempts: int
     task: Task | None
     error: str
-
-
-class CertificateRenewed(Event):
-    """The server of this setting shows another certificate from now on."""
-
-    setting: str
-
-
-class CertificateRefused(Event):
-    """A certificate file has changed and cannot be used; the one before it stays."""
-
-    error: str
-
-
-class ConfigReloaded(Event):
-    """SIGHUP changed these settings; the others that differ need a restart."""
-
-    changed: tuple[str, ...]
-    need_restart: tuple[str, ...]
-
-
-class ConfigRefused(Event):
-    """SIGHUP changed nothing: the configuration that was read has findings."""
-
-    error: str
-
-
-class PausesChanged(Event):
-    """This process has read that other scopes are paused than before."""
-
-    scopes: tuple[str, ...]
-
-
-class QueuesChanged(Event):
-    """This process has read that other queues are declared than before."""
-
-    queues: tuple[str, ...]
-
-
-class HostLimitsChanged(Event):
-    """This process has read that the API set other host limits than before."""
-
-    patterns: tuple[str, ...]
 
 
 class TasksSnoozed(Event):
@@ -280,61 +239,6 @@ class LoopFailed(Event):
 
     service: str
     error: BaseException
-
-
-class RequestDenied(Event):
-    """An API request was refused: 401, 403 or 429."""
-
-    status: int
-
-
-class AuditLost(Event):
-    """An action took effect, but its audit entry could not be written: this is all that is known of it."""
-
-    entry: AuditEntry
-    error: BaseException
-
-
-class RequestFailed(Event):
-    """An API request had an unexpected error; the answer only contains `id` and `request_id`."""
-
-    id: str
-    request_id: str
-    method: str
-    path: str
-    error: BaseException
-
-
-class PortOpened(Event):
-    """The server listens at `address`; `setting` is the name of the port's setting."""
-
-    address: str
-    setting: str
-
-
-class ApiOpened(Event):
-    """`Api.auth` is none: whoever reaches `address` may use the API."""
-
-    address: str
-
-
-class KeyNamesClash(Event):
-    """Keys of the configuration that are named as keys of the store: tasks cannot tell them apart."""
-
-    names: tuple[str, ...]
-
-
-class StopRequested(Event):
-    """A signal asked this process to stop gracefully; a second one ends it at once."""
-
-    signal: str
-
-
-class StopWaits(Event):
-    """The stop that was requested `waited` seconds ago waits for something. Emitted every 10 seconds."""
-
-    waited: float
-    waits_for: str
 
 
 Listener = Callable[[Event], None]

@@ -39,11 +39,11 @@ class DeadLetterPolicy(Value, omit_defaults=False):
 
 
 class Executor(Value):
-    """What tasks of this name are, how they are run, and how they are treated unless they say otherwise.
+    """What tasks of this executor are, who runs them, and the policies of those that set none.
 
-    - `schema`: the JSON Schema of the tasks' data, as it was spelt.
+    - `schema`: the JSON Schema of the tasks' data, byte for byte as given.
     - `url`, `method`, `headers`, `tls`: for the kind http; `url` may have {placeholders}.
-    - `retry`, `max_attempts`, `timeout`, `queue`, `write_concern`: of a task that does not say; None for the
+    - `retry`, `max_attempts`, `timeout`, `queue`, `write_concern`: of a task that sets none; None for the
       defaults of the configuration.
     - `concurrency`, `rate`, `burst`: attempts at a time, starts per second, starts at once after a rest.
     - `retention`: the seconds that a finished task is kept; None for the configuration's.

@@ -38,7 +38,7 @@ from taskrunner.domain.settlement import MIN_RETENTION
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_schemas import HEADERS_SCHEMA, METHOD_SCHEMA
 from taskrunner.domain.tls_profile import check_profile
-from taskrunner.domain.url_template import check_template
+from taskrunner.domain.url_template import TEMPLATE_PATTERN, check_template
 from taskrunner.domain.validation import field_errors, limits_of
 from taskrunner.domain.write_concern import WriteConcern
 
@@ -63,7 +63,10 @@ _SCHEMA_SCHEMA: dict[str, Any] = {
 }
 _URL_SCHEMA: dict[str, Any] = {
     "description": "Its path and query may have {placeholders}, which are members of the data.",
-    "anyOf": [{"type": "string", "examples": ["https://example.com/orders/{id}"]}, _NULL],
+    "anyOf": [
+        {"type": "string", "pattern": TEMPLATE_PATTERN, "examples": ["https://example.com/orders/{id}"]},
+        _NULL,
+    ],
     "default": None,
 }
 
@@ -105,16 +108,13 @@ class ExecutorDraft(BaseModel):
         try:
             text = decode(given.removeprefix(BOM))
             members(text, opaque="schema")
-            document, has_schema = set_any_aside(text.encode(), "schema")
-            draft = cls.model_validate_json(document, context=limits)
+            document = set_any_aside(text.encode(), "schema")
+            return cls.model_validate_json(document, context=limits)
         except JsonUnfit as exc:
             raise ExecutorInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
         except ValidationError as exc:
             known = [field.alias or name for name, field in cls.model_fields.items()]
             raise ExecutorInvalid(field_errors(exc, known, {"headers", "schema"})) from exc
-        if draft.data_schema is not None and not has_schema:
-            raise ExecutorInvalid([FieldError(field="schema", message="spell its name without escapes")])
-        return draft
 
     @classmethod
     def patched(cls, executor: Executor, patch: bytes, limits: TaskLimits) -> Self:
@@ -232,7 +232,7 @@ def check_executor_name(text: str) -> str:
 
 
 def switch_of(patch: bytes) -> bool | None:
-    """What a JSON merge patch makes of `enabled`; None if it says anything else, too."""
+    """The new value of `enabled` in a JSON merge patch; None if the patch has other members, too."""
     try:
         changes = members(decode(patch), is_shallow=True)
     except JsonUnfit:
@@ -248,7 +248,7 @@ def _as_given(executor: Executor) -> str:
         if name in ExecutorDraft.model_fields and name != "name"
     }
     fields["schema"] = executor.schema or "null"
-    # Whoever changes something decides from then on, unless he says otherwise.
+    # An operator who changes an executor manages it from then on, unless the change says otherwise.
     del fields["managed_by"]
     if executor.kind is not ExecutorKind.HTTP:
         fields |= dict.fromkeys(_HTTP_FIELDS, "null")

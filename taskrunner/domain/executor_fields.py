@@ -21,7 +21,7 @@ _DATA_SCHEMA: dict[str, Any] = {
     ],
     "default": None,
 }
-# What an executor has itself, and what its tasks have as their data.
+# Fields of the executor itself, and those that its tasks replace by their data.
 REQUEST_FIELDS = ("url", "body", "body_base64")
 _GIVEN, _NULL = {"not": {"type": "null"}}, {"type": "null"}
 # What `check_one` demands, in JSON Schema.

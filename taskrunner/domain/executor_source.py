@@ -16,14 +16,14 @@ from taskrunner.domain.value import replace
 
 
 async def _nowhere() -> bool:
-    """Where no watch runs there is nothing to read."""
+    """There is nothing to read where no watch runs."""
     return False
 
 
 class ExecutorSource:
-    """The executors in force. Whoever reads drafts asks here; a watch sets them.
+    """The executors in force, set by a watch and asked for by readers of drafts.
 
-    `known` is None until they were read. `look_again` reads them out of turn, and answers whether it did.
+    `known` is None before the first read. `look_again` reads them out of turn, and returns whether it did.
     """
 
     __slots__ = ("_schemas", "known", "look_again")
@@ -32,7 +32,7 @@ class ExecutorSource:
     def __init__(self, known: Iterable[Executor] | None = None) -> None:
         self.known: Mapping[str, Executor] | None = None
         self.look_again: Callable[[], Awaitable[bool]] = _nowhere
-        # By their texts. Each is compiled for the first task that it is needed for.
+        # By their texts. Each is compiled for the first task that needs it.
         self._schemas: dict[str, DataSchema] = {}
         if known is not None:
             self.set(known)
@@ -82,7 +82,7 @@ class ExecutorSource:
 
 
 def _compiled(executor: Executor) -> DataSchema:
-    """Raises `TaskInvalid` for a schema that an older version took."""
+    """Raises `TaskInvalid` for a schema that only an older version accepted."""
     try:
         return DataSchema(executor.schema or "true")
     except ValueError as exc:

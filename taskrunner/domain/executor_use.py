@@ -14,7 +14,7 @@ from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.url_template import fill
 from taskrunner.domain.value import replace
 
-# What only a request has.
+# Fields of requests only.
 _HTTP_ONLY = (
     "method",
     "headers",
@@ -82,7 +82,7 @@ def complete(fields: dict[str, Any], given: Collection[str], name: str, settings
 def _request(
     executor: Executor, fields: Mapping[str, Any], given: Collection[str], limits: TaskLimits
 ) -> dict[str, Any]:
-    """The request that an executor makes of a task. Its checks are those of a task with a URL."""
+    """The request that an executor makes for a task, with the checks of a task with a URL."""
     theirs = {each.lower() for each in fields["headers"]}
     headers = {name: value for name, value in executor.headers.items() if name.lower() not in theirs}
     headers |= fields["headers"]

@@ -20,6 +20,7 @@ from taskrunner.domain.host_admission import (
 )
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.host_view import HostCondition, HostView
+from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.pauses import ALL, EXECUTOR, Pauses
 from taskrunner.domain.queue import REMOTE_PREFIX
 from taskrunner.domain.record import BY_BROKER, Record
@@ -226,6 +227,9 @@ def _until_due(situation: Situation, *, is_paused: bool) -> Reason:
     if waits_for is not None and waits_for.startswith(unserved("")):
         text = f"It waits for {waits_for}; it is published again at {_time(due)}."
         return Reason(code=ReasonCode.PUT_OFF, text=text, until=due)
+    if waits_for is not None and _was_snoozed(record):
+        text = f"{waits_for.removesuffix('.')}; attempt {record.attempt + 1} starts at {_time(due)}."
+        return Reason(code=ReasonCode.PUT_OFF, text=text, until=due)
     if waits_for is not None:
         text = f"A consumer put it off ({waits_for}); it is published again at {_time(due)}."
         return Reason(code=ReasonCode.PUT_OFF, text=text, until=due)
@@ -241,13 +245,29 @@ def _until_due(situation: Situation, *, is_paused: bool) -> Reason:
     return Reason(code=ReasonCode.PUBLISHING, text=text)
 
 
+def _was_snoozed(record: Record) -> bool:
+    """Whether the handler put the task off, and nothing has done so since."""
+    last = record.attempts[-1] if record.attempts else None
+    return last is not None and last.outcome is OutcomeKind.SNOOZED and last.error == record.waits_for
+
+
 def _troubled(situation: Situation) -> Reason | None:
     """Why the host of a task that is due will not have it yet."""
     host = situation.host
     why = None if host is None or host.until is None else _TROUBLES.get(host.condition)
     if host is None or host.until is None or why is None:
-        return None
+        return None if host is None else _full(host)
     return _host_reason(host.host, why, situation, host.until)
+
+
+def _full(host: HostView) -> Reason | None:
+    """A delivered task waits with its consumer for a place at its host, without a time."""
+    limit = None if host.applied is None else host.applied.limit.concurrency
+    if limit is None or host.in_flight is None or host.in_flight < limit:
+        return None
+    attempts = "attempt is" if limit == 1 else "attempts are"
+    text = f"Its host, {host.host}, is at its concurrency limit: {limit} {attempts} running there."
+    return Reason(code=ReasonCode.CONCURRENCY_LIMIT, text=text, host=host.host)
 
 
 def _host_reason(host: str, why: str, situation: Situation, until: datetime) -> Reason:
@@ -291,7 +311,7 @@ def _in_queue(situation: Situation) -> Iterator[Reason]:
     elif queue.ready:
         yield _behind(queue, name, sees_all=situation.sees_all)
     else:
-        text = "A consumer has it, or gets it next; it starts as soon as a worker is free."
+        text = "A consumer has it, or gets it next; it starts as soon as a worker and its host are free."
         yield Reason(code=ReasonCode.DELIVERED, text=text)
 
 

@@ -37,7 +37,7 @@ class End(Value):
 
 
 def follow_ups(end: End, webhooks: Sequence[Webhook]) -> tuple[NewTask, ...]:
-    """The tasks that report `end`, to whoever asked for it."""
+    """The tasks that report `end`: a callback and webhooks, where they ask for it."""
     task = end.task
     if end.status not in EVENTS or task.is_report:
         return ()
@@ -56,7 +56,7 @@ def follow_ups(end: End, webhooks: Sequence[Webhook]) -> tuple[NewTask, ...]:
 
 
 def _report(end: End, callback: Callback, webhook: Webhook | None) -> NewTask:
-    """It belongs to whoever asked for it: the submitter of the task, or that of the webhook."""
+    """It belongs to the submitter of the task, or of the webhook."""
     task, now = end.task, end.now
     namespace = namespace_of(task.id if webhook is None else webhook.name)
     task_id = namespace + new_task_id()

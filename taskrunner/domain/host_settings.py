@@ -23,7 +23,13 @@ _FAILING_KINDS = frozenset(
 )
 # These end before the host has answered, or for a reason of ours.
 _SILENT_KINDS = frozenset(
-    {OutcomeKind.BLOCKED, OutcomeKind.CANCELLED, OutcomeKind.INTERRUPTED, OutcomeKind.HANDLER_ERROR}
+    {
+        OutcomeKind.BLOCKED,
+        OutcomeKind.CANCELLED,
+        OutcomeKind.INTERRUPTED,
+        OutcomeKind.SNOOZED,
+        OutcomeKind.HANDLER_ERROR,
+    }
 )
 
 

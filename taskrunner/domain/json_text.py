@@ -48,7 +48,7 @@ def set_aside(raw: bytes, name: str, *, depth: int = MAX_DEPTH) -> tuple[bytes, 
     """`raw` with its object or array `name` replaced by a string that holds its text; whether there was one.
 
     All other members are ours: raises `JsonUnfit` if one is given twice. A text that is malformed
-    elsewhere is returned as it is, for a parser that says so.
+    elsewhere is returned unchanged, for a parser that reports the error.
     """
     if not re.search(rb'"%b"\s*:\s*[\[{]' % name.encode(), raw):
         if _is_distinct(raw):
@@ -67,32 +67,47 @@ def set_aside(raw: bytes, name: str, *, depth: int = MAX_DEPTH) -> tuple[bytes, 
     return join({**given, name: json.dumps(value)}).encode(), True
 
 
-def set_any_aside(raw: bytes, name: str) -> tuple[bytes, bool]:
+def may_name(raw: bytes, name: str) -> bool:
+    """Whether a member may have this name, of letters: any of them may be an escape (RFC 8259 section 7)."""
+    return b'"%b"' % name.encode() in raw or b"\\u00" in raw
+
+
+def set_any_aside(raw: bytes, name: str) -> bytes:
     """As `set_aside`, for a member of any kind. A text that is malformed elsewhere is returned as it is."""
     try:
         found = _MEMBERS.decode(raw)
     except (ValueError, RecursionError):
         return _cut_slowly(raw, name)
     if name not in found:
-        return raw, False
+        return raw
     value = bytes(found[name])
-    before, _, after = raw.partition(value)
-    if value in after or not _is_distinct(before + b"null" + after):
+    parts = _around(value, raw)
+    if parts is None:
         return _cut_slowly(raw, name)
     _check_part(value, name, MAX_DEPTH)
-    return before + msgspec.json.encode(value.decode()) + after, True
+    return parts[0] + msgspec.json.encode(value.decode()) + parts[1]
 
 
-def _cut_slowly(raw: bytes, name: str) -> tuple[bytes, bool]:
+def _cut_slowly(raw: bytes, name: str) -> bytes:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        return raw, False
+        return raw
     given = members(text, opaque=name)
     if name not in given:
-        return raw, False
+        return raw
     _check_part(given[name].encode(), name, MAX_DEPTH)
-    return join({**given, name: json.dumps(given[name])}).encode(), True
+    return join({**given, name: json.dumps(given[name])}).encode()
+
+
+def _around(value: bytes, raw: bytes) -> tuple[bytes, bytes] | None:
+    """What stands before and after the value of a member; None if that takes a closer look."""
+    start = raw.find(value)
+    # Also where the two overlap: `":"` is in `"data":":"` twice.
+    if start != raw.rfind(value):
+        return None
+    before, after = raw[:start], raw[start + len(value) :]
+    return (before, after) if _is_distinct(before + b"null" + after) else None
 
 
 def _is_distinct(raw: bytes) -> bool:
@@ -141,11 +156,11 @@ def _cut(raw: bytes, name: str, depth: int) -> bytes | None:
         text = value.decode()
     except (ValueError, KeyError, RecursionError):
         return None
-    before, _, after = raw.partition(value)
-    if value in after or not _is_distinct(before + b"null" + after):
+    parts = _around(value, raw)
+    if parts is None:
         return None
     _check_part(value, name, depth)
-    return before + msgspec.json.encode(text) + after
+    return parts[0] + msgspec.json.encode(text) + parts[1]
 
 
 def _check_part(value: bytes, name: str, depth: int) -> None:

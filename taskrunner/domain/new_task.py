@@ -20,8 +20,8 @@ def new_task_id() -> str:
 class StoredTask(Value):
     """A task in its stored form, ready to be published: `encoded` is the task by `codec.encode`.
 
-    `attempt` is the number of the last attempt that started, 0 before the first. `snoozes` is how often an
-    attempt was put off before it began.
+    `attempt` is the number of the last attempt that started, 0 before the first. `snoozes` is how often the
+    task was put off.
     """
 
     id: str

@@ -21,6 +21,7 @@ class OutcomeKind(StrEnum):
     DECODE_ERROR = "decode_error"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
+    SNOOZED = "snoozed"
     HANDLER_ERROR = "handler_error"
 
 
@@ -74,7 +75,7 @@ class Outcome(Value):
     - `retry_after`: the Retry-After of the target, in seconds, or our own pause after an uncounted attempt.
     - `due_in`: the seconds until the next attempt, if the handler has decided them.
     - `retryable`: overrules the kind; None leaves the decision to the kind.
-    - `counted`: False if the attempt ended through a fault of ours, which must not use up an attempt.
+    - `counted`: False if a fault of ours or a snooze ended the attempt, which must not use one up.
     - `shortage`: this machine had too little of something, which `error` names.
     - `sent`: False if the target certainly has not processed the request.
     - `rule`: the index of the task's rule that holds for the answer.

@@ -1,9 +1,10 @@
-"""A queue: a named line of tasks. Here is which names a queue may have, and which queues always exist."""
+"""A queue: a named line of tasks. Owns the names that a queue may have, and the queues that always exist."""
 
 import re
 from collections.abc import Collection, Mapping
 
 from taskrunner.domain.messages import did_you_mean, shown
+from taskrunner.domain.value import Value
 
 # The queues that always exist, with their weights. A full queue slows the others but starves none: low still
 # gets one turn in 21.
@@ -17,10 +18,20 @@ MAX_WEIGHT = 1000
 QUEUE_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_QUEUE_NAME}}}")
 # How the names of the queues of remote executors begin, which nobody declares.
 REMOTE_PREFIX = "remote."
-# A queue and an exchange that have nothing to do with waiting tasks.
+# The names of a queue and an exchange that hold no waiting tasks.
 _RESERVED = frozenset({"dead", "dlx"})
 # In the message about a name that is not declared.
 _MOST_LISTED = 10
+
+
+class QueueCounts(Value):
+    """The ready messages of a queue, and the subscriptions to it, as the broker counts them.
+
+    A cancelled subscription may count until its last delivery is acknowledged: quorum queues do that.
+    """
+
+    ready: int
+    consumers: int
 
 
 def check_queue_name(text: str) -> str:

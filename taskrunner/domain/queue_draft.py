@@ -2,13 +2,12 @@
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from taskrunner.domain.errors import FieldError, QueueInvalid
+from taskrunner.domain.draft_reading import draft_from_json
+from taskrunner.domain.errors import QueueInvalid
 from taskrunner.domain.json_fields import OrNull, WholeNumber
-from taskrunner.domain.json_text import JsonUnfit, decode, members
 from taskrunner.domain.queue import MAX_WEIGHT
-from taskrunner.domain.validation import field_errors
 
 
 class QueueDraft(BaseModel):
@@ -24,11 +23,4 @@ class QueueDraft(BaseModel):
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
         """Parse one JSON object. Raises `QueueInvalid` with all findings."""
-        try:
-            text = decode(raw)
-            members(text)
-            return cls.model_validate_json(text)
-        except JsonUnfit as exc:
-            raise QueueInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
-        except ValidationError as exc:
-            raise QueueInvalid(field_errors(exc, cls.model_fields)) from exc
+        return draft_from_json(cls, raw, QueueInvalid)

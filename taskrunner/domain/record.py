@@ -42,7 +42,8 @@ class Record(Value):
     `attempt_limit` is the last attempt number that may start: `max_attempts`, moved up by attempts that
     did not count and by requeues. `due` is None for a terminal status. `result` has no body; the
     store's `body` reads that. `reason` is set if the last attempt's outcome does not explain the end of the
-    task. `snoozes` is how often an attempt was put off before it began; `waits_for` says why it waits now.
+    task. `snoozes` is how often the task was put off, before an attempt or by its handler; `waits_for` says
+    why it waits now.
     `progress` is what the running attempt said last.
     """
 

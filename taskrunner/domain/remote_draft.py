@@ -1,4 +1,4 @@
-"""What a worker of a remote executor asks for and says over HTTP, checked."""
+"""Requests of remote workers over HTTP, checked."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -22,7 +22,7 @@ from taskrunner.domain.remote_lease import TOKEN_PATTERN, WORKER_PATTERN, check_
 from taskrunner.domain.retry_policy import MAX_DELAY
 from taskrunner.domain.validation import field_errors
 
-# The most that one request leases, and so the deliveries that a process holds back from others.
+# The most tasks that one request leases, and so the most deliveries that a process keeps from others.
 MOST_TASKS = 200
 _MAX_TEXT = 10_000
 Token = Annotated[str, Field(json_schema_extra={"pattern": TOKEN_PATTERN}), AfterValidator(check_token)]
@@ -38,15 +38,11 @@ class _Draft(BaseModel):
     def from_json(cls, raw: bytes) -> Self:
         """Parse one JSON object; a `result` stays as it was written. Raises `LeaseInvalid`."""
         try:
-            document, has_result = set_any_aside(raw.removeprefix(BOM), "result")
-            draft = cls.model_validate_json(document)
+            return cls.model_validate_json(set_any_aside(raw.removeprefix(BOM), "result"))
         except JsonUnfit as exc:
             raise LeaseInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
         except ValidationError as exc:
             raise LeaseInvalid(field_errors(exc, cls.model_fields, {"token", "result"})) from exc
-        if not has_result and getattr(draft, "result", None) is not None:
-            raise LeaseInvalid([FieldError(field="result", message="spell its name without escapes")])
-        return draft
 
 
 class LeaseDraft(_Draft):
@@ -61,7 +57,7 @@ class LeaseDraft(_Draft):
 
 
 class ProgressDraft(_Draft):
-    """How far the attempt is: `fraction` from 0 to 1."""
+    """The progress of an attempt: `fraction` from 0 to 1."""
 
     fraction: Annotated[float, Field(allow_inf_nan=False)] = Field(ge=0, le=1)
     message: Annotated[str, Field(max_length=_MAX_TEXT), OrNull()] = ""
@@ -75,7 +71,7 @@ class HeartbeatDraft(_Draft):
 
 
 class EndStatus(StrEnum):
-    """How an attempt ended, as its worker says it."""
+    """How an attempt ended, as its worker reports it."""
 
     COMPLETED = "completed"
     FAILED = "failed"

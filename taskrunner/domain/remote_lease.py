@@ -51,7 +51,7 @@ class LeaseToken(Value):
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """None for what is no token."""
+        """None for a malformed token."""
         found = _TOKEN.fullmatch(text)
         return None if found is None else cls(attempt=int(found[1]), secret=found[2])
 
@@ -59,7 +59,7 @@ class LeaseToken(Value):
         return f"{self.attempt}.{self.secret}"
 
     def attempt_of(self, record: Record) -> Attempt | None:
-        """The attempt that was leased with this token, be it over, if the record has it."""
+        """The attempt that was leased with this token, ended or not; None if the record does not have it."""
         holder_ends = f"/{_digest(self.secret)}"
         found = (each for each in record.attempts if each.number == self.attempt)
         return next((each for each in found if (each.consumer or "").endswith(holder_ends)), None)
@@ -74,7 +74,7 @@ class LeaseToken(Value):
 
 
 def new_secret() -> str:
-    """For the tokens of one call: what a worker gets together, it may end together."""
+    """For the tokens of one call: tasks that were leased together can be ended together."""
     return secrets.token_urlsafe(16)
 
 
@@ -97,12 +97,12 @@ class RemoteLease(Value):
 
 
 class LeaseState(StrEnum):
-    """What has become of a lease."""
+    """The state of a lease."""
 
     HELD = "held"  # and extended
     CANCELLED = "cancelled"  # the task was cancelled or deleted: stop
-    TIMED_OUT = "timed_out"  # the time of the attempt is over: it is not extended any more
-    LOST = "lost"  # it ran out, and the task goes on elsewhere or has ended
+    TIMED_OUT = "timed_out"  # the attempt's timeout is over: the lease is no longer extended
+    LOST = "lost"  # the lease ran out; the task goes on elsewhere or has ended
     ENDED = "ended"  # its worker ended the attempt with this token
 
 
@@ -110,5 +110,5 @@ class UpdateAnswer(StrEnum):
     """The answer to a worker that ends an attempt."""
 
     APPLIED = "applied"
-    REPEATED = "repeated"  # it was ended so with this token before; nothing has changed
+    REPEATED = "repeated"  # the same end was reported with this token before; nothing has changed
     LATE = "late"  # the attempt is over; nothing has changed

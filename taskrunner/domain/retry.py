@@ -27,6 +27,7 @@ RETRYABLE_KINDS = frozenset(
         OutcomeKind.PROTOCOL_ERROR,
         OutcomeKind.DECODE_ERROR,
         OutcomeKind.INTERRUPTED,
+        OutcomeKind.SNOOZED,
         OutcomeKind.HANDLER_ERROR,
     }
 )
@@ -42,7 +43,8 @@ _ANSWERED = frozenset(
 )
 # Without `interrupted`, which is a fault of ours: an accepted task runs at least once. What a handler of the
 # user does may be repeated unless it says otherwise.
-_WITHOUT_ANSWER = RETRYABLE_KINDS - _ANSWERED - {OutcomeKind.INTERRUPTED, OutcomeKind.HANDLER_ERROR}
+_NO_REQUEST = frozenset({OutcomeKind.INTERRUPTED, OutcomeKind.SNOOZED, OutcomeKind.HANDLER_ERROR})
+_WITHOUT_ANSWER = RETRYABLE_KINDS - _ANSWERED - _NO_REQUEST
 # A rule could throttle a task for ever, and a token may never come: after so many uncounted attempts, further
 # ones count. After a shortage of this machine none does: it is not the task's.
 MAX_UNCOUNTED = 1000
@@ -82,12 +84,13 @@ def decide(
         # The task was cancelled meanwhile, and nothing is written; or its handler no longer wants it.
         return Verdict(status=Status.CANCELLED, reason=CANCELLED, error=outcome.error)
     floor = min(outcome.retry_after or 0.0, RETRY_AFTER_CAP) if outcome.due_in is None else outcome.due_in
+    waits = Status.SCHEDULED if outcome.kind is OutcomeKind.SNOOZED else Status.RETRYING
     uncounted = attempt_limit - task.max_attempts
     if not outcome.counted and (outcome.shortage or uncounted < MAX_UNCOUNTED):
         # A pause of ours doubles: whatever ran short may be gone for hours.
         doublings = min(uncounted, _MOST_DOUBLINGS) if outcome.shortage else 0
         due = now + timedelta(seconds=floor * 2**doublings)
-        return Verdict(status=Status.RETRYING, due=due, reason="not counted", counted=False)
+        return Verdict(status=waits, due=due, reason="not counted", counted=False)
     error = _error(outcome, action, reason)
     if action is RuleAction.FAIL:
         return Verdict(status=Status.FAILED, reason=reason, error=error)
@@ -96,7 +99,7 @@ def decide(
         return Verdict(status=Status.FAILED, reason=EXHAUSTED, error=error)
     delay = max(task.retry.delay(attempt, random), floor) if outcome.due_in is None else outcome.due_in
     due = now + timedelta(seconds=delay)
-    return Verdict(status=Status.RETRYING, due=due, reason=reason, error=error, counted=counted)
+    return Verdict(status=waits, due=due, reason=reason, error=error, counted=counted)
 
 
 def judge(task: Task, outcome: Outcome) -> tuple[RuleAction, str]:

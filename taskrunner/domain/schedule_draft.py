@@ -1,7 +1,6 @@
 """A schedule draft: a schedule as a client submits it, checked."""
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -12,7 +11,7 @@ from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, ScheduleInvalid, TaskInvalid
 from taskrunner.domain.json_fields import OrNull
 from taskrunner.domain.json_text import BOM, MAX_DEPTH, JsonUnfit, decode, join, members, merge, set_aside
-from taskrunner.domain.messages import shown
+from taskrunner.domain.resource_name import ResourceName
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.submitter import without_namespace
 from taskrunner.domain.task_draft import TaskDraft
@@ -21,8 +20,6 @@ from taskrunner.domain.timetable import check_cron, check_time_zone, cron_patter
 from taskrunner.domain.validation import excess, field_errors
 from taskrunner.domain.validators import CONDITIONS, METHODS
 
-# Shorter than a task id: the ids of a schedule's tasks begin with its name.
-NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # Fields that the schedule sets for each run. Nobody waits for an answer, so no write concern either.
 PER_RUN_FIELDS = ("id", "delay", "run_at", "expires_at", "write_concern", "traceparent")
 _DAY = 86_400.0
@@ -37,7 +34,7 @@ class ScheduleDraft(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME_PATTERN.pattern}$"})] | None = None
+    name: ResourceName | None = None
     cron: Annotated[str, Field(json_schema_extra={"pattern": cron_pattern(), "examples": ["0 8 * * 1-5"]})]
     time_zone: Annotated[str, OrNull()] = "UTC"
     missed: Annotated[MissedPolicy, OrNull()] = MissedPolicy.ONCE
@@ -89,7 +86,7 @@ class ScheduleDraft(BaseModel):
     def check_task(self, limits: TaskLimits) -> None:
         """Raises `ScheduleInvalid` unless `task` is a valid template."""
         try:
-            given = members(self.task, opaque="body")
+            given = members(self.task, is_shallow=True)
             errors = [
                 FieldError(
                     field=f"task.{name}", message="is set for each run and cannot be given in a schedule"
@@ -124,13 +121,6 @@ class ScheduleDraft(BaseModel):
             for name in draft.headers
             if name.lower() in CONDITIONS
         ]
-
-    @field_validator("name")
-    @classmethod
-    def _name(cls, value: str | None) -> str | None:
-        if value is not None and not NAME_PATTERN.fullmatch(value):
-            raise ValueError(f"must be 1 to 64 letters, digits or ._-, got {shown(value)}")
-        return value
 
     @field_validator("cron")
     @classmethod

@@ -27,7 +27,8 @@ T = TypeVar("T")
 class Settlement(Value):
     """The end of an attempt. It is written only while exactly this attempt runs.
 
-    `due` is set for `retrying` and `scheduled`, None for a terminal status. An attempt that is not
+    `due` is set for `retrying` and `scheduled`, None for a terminal status. `scheduled` means that the
+    handler put the task off: that is counted in `snoozes`, and `waits_for` says why. An attempt that is not
     `counted` raises the task's attempt limit by one. `keep` is the retention of a terminal status in
     seconds. `result` has the body to store, already cut to its limit. `reason` is set if the outcome does
     not explain why the task failed. `follow_ups` are accepted in the same step.
@@ -39,6 +40,7 @@ class Settlement(Value):
     due: datetime | None
     error: str | None
     reason: str | None = None
+    waits_for: str | None = None
     result: Response | None
     keep: float
     follow_ups: tuple[NewTask, ...] = ()
@@ -97,6 +99,7 @@ def settlement(
         due=verdict.due,
         error=error,
         reason=_reason(outcome, verdict),
+        waits_for=outcome.error if verdict.status is Status.SCHEDULED else None,
         result=response,
         keep=kept_for(task, now, retention.keep(verdict.status)),
         follow_ups=follow_ups(

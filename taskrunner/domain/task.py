@@ -54,7 +54,7 @@ class Validators(Value):
 
 
 class Task(Value):
-    """What to fetch and how hard to try. A task never changes once it is accepted.
+    """What to run, and how often to try. A task never changes once it is accepted.
 
     This is the only list of a task's fields: `codec` derives the JSON of stores and envelopes from it, and
     `TaskDraft.to_task` copies the fields of the same name.

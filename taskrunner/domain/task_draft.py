@@ -27,13 +27,20 @@ from taskrunner.domain.errors import FieldError, TaskInvalid
 from taskrunner.domain.executor_fields import REQUEST_OR_EXECUTOR, ExecutorFields
 from taskrunner.domain.executor_use import complete, settings_for
 from taskrunner.domain.json_fields import OrNull, QueueName, UrlText, WholeNumber
-from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, set_any_aside, set_aside
+from taskrunner.domain.json_text import BOM, JsonText, JsonUnfit, may_name, set_any_aside, set_aside
 from taskrunner.domain.moment import Moment
 from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, RulesUnreadable, Statuses
 from taskrunner.domain.task import Priority, Redirects, Task
 from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_schemas import BODY_SCHEMA, HEADERS_SCHEMA, ID_SCHEMA, METHOD_SCHEMA
+from taskrunner.domain.task_schemas import (
+    BODY_SCHEMA,
+    EXCLUSIVE_FIELDS,
+    HEADERS_SCHEMA,
+    ID_SCHEMA,
+    METHOD_SCHEMA,
+    ONE_OF_EACH,
+)
 from taskrunner.domain.task_settings import TaskSettings
 from taskrunner.domain.tls_profile import check_profile
 from taskrunner.domain.trace import TRACEPARENT_PATTERN, read_traceparent
@@ -63,7 +70,9 @@ class TaskDraft(ExecutorFields):
     `to_task` copies each field to the field of `Task` with the same name.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"allOf": [REQUEST_OR_EXECUTOR]})
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"allOf": [REQUEST_OR_EXECUTOR, *ONE_OF_EACH]}
+    )
 
     id: Annotated[str, WithJsonSchema(ID_SCHEMA)] | None = None
     url: UrlText | None = Field(default=None, validate_default=True)
@@ -113,9 +122,9 @@ class TaskDraft(ExecutorFields):
             raise TaskInvalid([too_much])
         try:
             # RFC 8259 8.1 allows to ignore a byte order mark.
-            document, has_data = given.removeprefix(BOM), False
-            if b'"data"' in document:
-                document, has_data = set_any_aside(document, "data")
+            document = given.removeprefix(BOM)
+            if may_name(document, "data"):
+                document = set_any_aside(document, "data")
             document, is_json = set_aside(document, "body")
             draft = cls.model_validate_json(document, context=limits, extra=extra)
         except JsonUnfit as exc:
@@ -124,10 +133,8 @@ class TaskDraft(ExecutorFields):
             raise TaskInvalid(field_errors(exc, cls.model_fields, _HIDDEN)) from exc
         if is_json and draft.body is not None:
             draft.body = JsonText(draft.body)
-        if has_data and draft.data is not None:
+        if draft.data is not None:
             draft.data = JsonText(draft.data)
-        elif draft.data is not None:
-            raise TaskInvalid([FieldError(field="data", message="spell its name without escapes")])
         return draft
 
     @classmethod
@@ -271,12 +278,9 @@ class TaskDraft(ExecutorFields):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
-        if self.delay is not None and self.run_at is not None:
-            raise ValueError("delay and run_at are both given; give one of them")
-        if self.queue is not None and self.priority is not None:
-            raise ValueError("queue and priority are both given; give one of them")
-        if self.body is not None and self.body_base64 is not None:
-            raise ValueError("body and body_base64 are both given; give one of them")
+        for one, other in EXCLUSIVE_FIELDS:
+            if getattr(self, one) is not None and getattr(self, other) is not None:
+                raise ValueError(f"{one} and {other} are both given; give one of them")
         if self.executor is not None or self.data is not None:
             self.check_one()
         if both := sorted({*self.retry_on} & {*self.fail_on}):

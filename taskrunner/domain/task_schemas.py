@@ -10,6 +10,13 @@ ID_SCHEMA: dict[str, Any] = {
     "pattern": f"^{task_fields.ID_PATTERN.pattern}$",
     "not": {"enum": sorted(task_fields.RESERVED_IDS)},
 }
+_GIVEN, _NULL = {"not": {"type": "null"}}, {"type": "null"}
+# Fields of which a task has one.
+EXCLUSIVE_FIELDS = (("delay", "run_at"), ("queue", "priority"), ("body", "body_base64"))
+ONE_OF_EACH: list[dict[str, Any]] = [
+    {"if": {"required": [one], "properties": {one: _GIVEN}}, "then": {"properties": {other: _NULL}}}
+    for one, other in EXCLUSIVE_FIELDS
+]
 # In any case.
 METHOD_SCHEMA: dict[str, Any] = {"pattern": f"^(?:{any_case(sorted(task_fields.METHODS))})$"}
 HEADERS_SCHEMA: dict[str, Any] = {

@@ -97,11 +97,12 @@ def cron_pattern() -> str:
     """
     month, weekday = f"1[0-2]|[1-9]|{any_case(_MONTHS)}", f"[0-7]|{any_case(_WEEKDAYS)}"
     numbers = ("[0-5]?[0-9]", "2[0-3]|1?[0-9]", "3[01]|[12][0-9]|[1-9]", month, weekday)
+    steps = ("[1-5][0-9]|[1-9]", "2[0-3]|1[0-9]|[1-9]", "30|[12][0-9]|[1-9]", "1[01]|[1-9]", "[1-7]")
     special = ("", "", "|[Ll][Ww]?", "", f"|0*(?:{weekday})#0*[1-5]|0*[0-7][Ll]")
     fields = [
         f"(?:{term}(?:,{term})*)"
-        for number, other in zip(numbers, special, strict=True)
-        for term in [rf"(?:(?:\*|0*(?:{number})(?:-0*(?:{number}))?)(?:/[0-9]+)?{other})"]
+        for number, step, other in zip(numbers, steps, special, strict=True)
+        for term in [rf"(?:(?:\*|0*(?:{number})(?:-0*(?:{number}))?)(?:/0*(?:{step}))?{other})"]
     ]
     spaced = r"\s+".join(fields)
     return rf"^\s*(?:{spaced}|{any_case(_NAMED)})\s*$"

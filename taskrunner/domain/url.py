@@ -42,10 +42,12 @@ _IPV6 = "|".join(
         *(f"{left}::{right}" for left, right in zip(_LEFTS, _RIGHTS, strict=True)),
     ]
 )
-HOST_PATTERN = rf"(?:(?:{_ANY_LABEL}\.)*{_TOP_LABEL}\.?|{_IPV4}\.?|\[(?:{_IPV6})\])"
+_URL_HOST = rf"(?:(?:{_ANY_LABEL}\.)*{_TOP_LABEL}\.?|{_IPV4}|\[(?:{_IPV6})\])"
+HOST_PATTERN = rf"(?:{_URL_HOST}|{_IPV4}\.)"
 _PORT = "6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}"
 PORT_PATTERN = rf"(?::(?:{_PORT}))?"
-URL_PATTERN = rf"^[Hh][Tt][Tt][Pp][Ss]?://{HOST_PATTERN}{PORT_PATTERN}(?:[/?#][!-\[\]-~]*)?$"
+ORIGIN_PATTERN = rf"[Hh][Tt][Tt][Pp][Ss]?://{_URL_HOST}{PORT_PATTERN}"
+URL_PATTERN = rf"^{ORIGIN_PATTERN}(?:[/#][!-\[\]-~]*|\?(?:[!->@-\[\]-~][!-\[\]-~]*)?)?$"
 # Only ASCII: str.lower would turn the Kelvin sign into a k.
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 # A parser may take this for a number, and the whole host for an IPv4 address (WHATWG URL 3.5).

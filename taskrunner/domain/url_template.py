@@ -12,13 +12,19 @@ from urllib.parse import quote
 from taskrunner.domain import task_fields
 from taskrunner.domain.messages import shown
 from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.url import Url
+from taskrunner.domain.url import ORIGIN_PATTERN, Url
 
 MAX_PLACEHOLDERS = 50
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 # Scheme and authority; a placeholder in them would be no part of the rest.
 _ORIGIN = re.compile(r"[^{}/?#]*//[^{}/?#]*")
+# For JSON Schema, in ECMA 262, as `URL_PATTERN`.
+_FILLED = rf"\{{{_NAME.pattern}\}}"
+TEMPLATE_PATTERN = (
+    rf"^{ORIGIN_PATTERN}(?:/(?:[!\"$-\[\]-z|~]|{_FILLED})*"
+    rf"|\?(?:(?:[!\"$->@-\[\]-z|~]|{_FILLED})(?:[!\"$-\[\]-z|~]|{_FILLED})*)?)?(?:#[!-\[\]-z|~]*)?$"
+)
 _SEGMENT = re.compile(r"[^/]*")
 # As a server may read it: RFC 3986 section 6.2.2.2 lets it decode what need not be encoded.
 _DOT = re.compile(r"(?:\.|%2[Ee]){1,2}")

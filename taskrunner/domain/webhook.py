@@ -30,9 +30,9 @@ class Webhook(Value):
 
 
 class WebhookSource:
-    """The webhooks in force. Whoever ends tasks asks here; a watch sets them.
+    """The webhooks in force, set by a watch and asked for by whoever ends tasks.
 
-    `known` is None until they were read.
+    `known` is None before the first read.
     """
 
     __slots__ = ("known",)

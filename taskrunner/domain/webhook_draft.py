@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from taskrunner.domain.api_key import NAME_PATTERN as KEY_NAME
 from taskrunner.domain.api_key import read_name
 from taskrunner.domain.callback import CallbackDefaults
 from taskrunner.domain.callback_draft import CallbackDraft
 from taskrunner.domain.codec import encode
+from taskrunner.domain.draft_reading import draft_from_json
 from taskrunner.domain.errors import FieldError, WebhookInvalid
 from taskrunner.domain.executor import NAME_PATTERN as EXECUTOR_NAME
 from taskrunner.domain.json_fields import OrNull, QueueName
@@ -19,11 +20,10 @@ from taskrunner.domain.json_text import JsonUnfit, decode, join, members, merge
 from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.queue import check_queue_name
-from taskrunner.domain.schedule_draft import NAME_PATTERN
+from taskrunner.domain.resource_name import ResourceName
 from taskrunner.domain.submitter import without_namespace
 from taskrunner.domain.task_filter import TaskFilter, label_texts, read_label
 from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.validation import field_errors
 from taskrunner.domain.webhook import Webhook
 
 _MAX_LABELS = 32
@@ -88,21 +88,14 @@ class WebhookConditions(BaseModel):
 class WebhookDraft(CallbackDraft):
     """The fields of `POST /webhooks`: those of a callback, and which tasks it is for."""
 
-    name: Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME_PATTERN.pattern}$"})] | None = None
+    name: ResourceName | None = None
     filter: Annotated[WebhookConditions, OrNull()] = Field(default_factory=WebhookConditions)
     enabled: Annotated[bool, OrNull()] = True
 
     @classmethod
     def from_json(cls, raw: bytes, limits: TaskLimits) -> Self:
         """Parse one JSON object. Raises `WebhookInvalid` with all findings."""
-        try:
-            text = decode(raw)
-            members(text)
-            return cls.model_validate_json(text, context=limits)
-        except JsonUnfit as exc:
-            raise WebhookInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
-        except ValidationError as exc:
-            raise WebhookInvalid(field_errors(exc, cls.model_fields)) from exc
+        return draft_from_json(cls, raw, WebhookInvalid, limits)
 
     @classmethod
     def patched(cls, webhook: Webhook, patch: bytes, limits: TaskLimits) -> Self:
@@ -128,13 +121,6 @@ class WebhookDraft(CallbackDraft):
                 "label": label_texts(wanted),
             },
         }
-
-    @field_validator("name")
-    @classmethod
-    def _name(cls, value: str | None) -> str | None:
-        if value is not None and not NAME_PATTERN.fullmatch(value):
-            raise ValueError(f"must be 1 to 64 letters, digits or ._-, got {shown(value)}")
-        return value
 
     def to_webhook(
         self, name: str, defaults: CallbackDefaults, *, namespace: str, created_by: str | None, now: datetime

@@ -1,8 +1,10 @@
 """The report of a consumer: what its workers do, told to the store every two seconds."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
-from taskrunner.domain.value import Value
+from taskrunner.domain.queue import QueueCounts
+from taskrunner.domain.value import Value, field
 
 
 class RunningAttempt(Value):
@@ -27,6 +29,7 @@ class WorkerReport(Value):
     """A consumer. `threads` are its workers, between `min_threads` and `max_threads`.
 
     `target` and `last_decision` are the autoscaler's. `running` are the longest of the `in_flight` attempts.
+    `in_memory` are the queues of a broker in the consumer's own process, which no other process can ask.
     """
 
     id: str
@@ -46,3 +49,4 @@ class WorkerReport(Value):
     in_flight: int
     processes: tuple[WorkerProcessReport, ...]
     running: tuple[RunningAttempt, ...]
+    in_memory: Mapping[str, QueueCounts] = field(default_factory=dict)

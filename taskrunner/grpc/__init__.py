@@ -1,1 +1,1 @@
-"""The gRPC face: the services of proto/taskrunner/v1 over the same producer as the HTTP API."""
+"""The gRPC API: the services of proto/taskrunner/v1, on the same producer as the HTTP API."""

@@ -16,7 +16,8 @@ from taskrunner.api.problems import Problem, internal_error, problem_of, refuse
 from taskrunner.api.rate_limits import limit_fields
 from taskrunner.api.scopes import ROUTES
 from taskrunner.domain.errors import CallerError
-from taskrunner.domain.events import Events, RequestDenied, RequestFailed
+from taskrunner.domain.events import Events
+from taskrunner.domain.process_events import RequestDenied, RequestFailed
 from taskrunner.grpc.call import Call, Context
 from taskrunner.grpc.errors import DETAILS, code_of, status_of
 from taskrunner.grpc.methods import METHODS, Route
@@ -35,10 +36,10 @@ class Boundary:
         self._events = events
 
     def handlers(self, service: ServiceDescriptor, servicers: Sequence[object]) -> grpc.GenericRpcHandler:
-        """The methods of the `servicers` are called as those of the service: `AddTask` is `add_task`.
+        """The methods of the `servicers` have the names of the service's methods: `AddTask` is `add_task`.
 
-        Each gets the request, or an iterator of requests, and the `Call`; it returns the answer, or is an
-        iterator of answers. A KeyError here: `methods.METHODS` has to name the route of the new method.
+        Each takes the request, or an iterator of requests, and the `Call`; it returns the answer, or yields
+        answers. Raises KeyError for a method without a route in `methods.METHODS`.
         """
         made = {method.name: self._handler(method, servicers) for method in service.methods}
         return grpc.method_handlers_generic_handler(service.full_name, made)
@@ -128,7 +129,10 @@ def _method_of(servicers: Sequence[object], name: str) -> Any:
 
 
 def read(kind: type[Kind], raw: bytes) -> Kind:
-    """The message. Raises `RequestRefused` for bytes that are none: gRPC itself would answer INTERNAL."""
+    """The message.
+
+    Raises `RequestRefused` for malformed bytes, for which gRPC itself would answer INTERNAL.
+    """
     try:
         return kind.FromString(raw)
     except DecodeError as exc:

@@ -16,7 +16,7 @@ Context = ServicerContext[bytes, bytes]
 
 
 class Call(Asker):
-    """`caller` and `change` are set before the handler runs; `change` is where it says what it changes."""
+    """`caller` and `change` are set before the handler runs, which notes in `change` what it changes."""
 
     caller: Caller
     change: Change
@@ -42,7 +42,7 @@ class Call(Asker):
         return is_near_peer(self.peer, [name for name, _ in self._metadata])
 
     async def may_go_on(self) -> bool:
-        """Whether the client is there, and could make the call again."""
+        """Whether the client is still connected, and still allowed to make the call."""
         return not self.context.done() and await self._admission.still_admits(self, self.caller, self._needs)
 
     @property

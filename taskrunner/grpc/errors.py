@@ -36,7 +36,7 @@ _CODES: Mapping[int, grpc.StatusCode] = {
     500: grpc.StatusCode.INTERNAL,
     503: grpc.StatusCode.UNAVAILABLE,
 }
-# Where the code says more than the status of HTTP.
+# Where the gRPC code is more exact than the HTTP status.
 _CODES_OF_PROBLEMS: Mapping[str, grpc.StatusCode] = {
     "idempotency_key_reused": grpc.StatusCode.ALREADY_EXISTS,
     "dedup_key_held": grpc.StatusCode.ALREADY_EXISTS,
@@ -81,7 +81,7 @@ def refusal_message(problem: Problem) -> pb.Refusal:
 
 
 def bad_request(errors: Sequence[FieldError], room_bytes: int) -> BadRequest:
-    """The errors by field, as many as there is room for."""
+    """As many of the errors, by field, as fit."""
     found = BadRequest()
     for error in errors:
         room_bytes -= len(error.field.encode()) + len(error.message.encode()) + 16
@@ -92,7 +92,7 @@ def bad_request(errors: Sequence[FieldError], room_bytes: int) -> BadRequest:
 
 
 def _message(problem: Problem) -> str:
-    """The first finding, as most programs log nothing but the message."""
+    """The first finding, since most programs log only the message."""
     if not problem.errors:
         return problem.detail
     first = problem.errors[0]

@@ -13,7 +13,8 @@ from taskrunner.domain.executor_draft import ExecutorDraft
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.grpc.call import Call
 from taskrunner.grpc.messages import JSON_SUFFIX, fields_of, json_document, view_message
-from taskrunner.producer.executor_admin import ExecutorAdmin, ExecutorCheck, allow
+from taskrunner.producer.change_check import Check, allow
+from taskrunner.producer.executor_admin import ExecutorAdmin
 from taskrunner.v1 import task_executor_pb2 as pb
 
 
@@ -56,7 +57,7 @@ class ExecutorMethods:
 
 
 def _changes(request: pb.UpdateExecutorRequest) -> Mapping[str, Any]:
-    """The merge patch: what is named is changed, and what is named and not given is null."""
+    """The merge patch: fields in the mask are changed, and those of them without a value are removed."""
     given = fields_of(request.executor, ExecutorInvalid)
     del given["name"]
     named = request.update_mask.paths
@@ -70,7 +71,7 @@ def _changes(request: pb.UpdateExecutorRequest) -> Mapping[str, Any]:
     return {path if path in given else path.removesuffix(JSON_SUFFIX): given.get(path) for path in named}
 
 
-def _check(request: pb.UpdateExecutorRequest | pb.DeleteExecutorRequest) -> ExecutorCheck:
+def _check(request: pb.UpdateExecutorRequest | pb.DeleteExecutorRequest) -> Check[Executor]:
     """The condition of the request, to be checked on the version that a change replaces."""
     if not request.HasField("version"):
         return allow

@@ -1,6 +1,6 @@
 """The health service: https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 
-Every service is as the process is for `/readyz`. Anybody may ask.
+Every service has the state of the process on `/readyz`. Anybody may ask.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from taskrunner.monitor.health import Health
 
 Context = ServicerContext[HealthCheckRequest, HealthCheckResponse]
-# Seconds between two looks for whoever watches.
+# Seconds between two checks for watchers.
 _LOOK = 1.0
 
 
 class HealthService(health_pb2_grpc.HealthServicer):
-    """`services` are the names that clients may ask for, beside that of the server, which is empty.
+    """`services` are the names that clients may ask for, in addition to the empty name of the server.
 
     Not the servicer of grpcio-health-checking: there, a watcher that does not read keeps all others waiting.
     """
@@ -31,7 +31,7 @@ class HealthService(health_pb2_grpc.HealthServicer):
         self._stopping = False
 
     def stop(self) -> None:
-        """Tell all who ask that nothing is served any more."""
+        """Answer from now on that nothing is served."""
         self._stopping = True
 
     async def Check(self, request: HealthCheckRequest, context: Context) -> HealthCheckResponse:  # noqa: N802 - the name of the method

@@ -1,4 +1,4 @@
-"""The tasks of a stream, in parts: each has what came while the part before was worked on."""
+"""The tasks of a stream, in parts: each has what arrived while the part before was processed."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -9,7 +9,7 @@ from taskrunner.v1 import task_executor_pb2 as pb
 
 NumberedRequest = tuple[int, pb.AddTaskRequest]
 
-# As many as the HTTP API works on at a time; what follows waits in the connection of the client.
+# As many as the HTTP API processes at a time; further ones wait in the client's connection.
 _PART = 250
 _PART_BYTES = 1024 * 1024
 

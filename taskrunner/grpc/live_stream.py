@@ -1,4 +1,4 @@
-"""The streams of calls: each has a place among the live requests of the API, and ends with them."""
+"""The streams of calls: each counts as one of the API's live requests, and ends with them."""
 
 import asyncio
 from collections import deque
@@ -35,7 +35,7 @@ class LiveStream(Generic[Item]):
         self._wake.set()
 
     def finish(self) -> None:
-        """End after what waits."""
+        """End once all that was offered is sent."""
         self._finished = True
         self._wake.set()
 
@@ -73,4 +73,4 @@ class TaskWatch(LiveStream[TaskNews], TaskFollower):
             self.finish()
 
     def lose(self, place: ChangeId) -> None:
-        """What the task is now follows, which is what a client needs."""
+        """The current state of the task follows, which is all that a client needs."""

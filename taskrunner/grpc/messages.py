@@ -29,17 +29,18 @@ _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def fields_of(message: Message, refusal: type[FieldsInvalid]) -> dict[str, Any]:
-    """The fields that are set, by their names, as JSON can hold them; bytes stay bytes.
+    """The fields that are set, by name, as values for JSON; bytes stay bytes.
 
-    Durations are seconds, times RFC 3339. Raises `refusal` for a time that has no such text.
+    Durations become seconds, times RFC 3339. Raises `refusal` for a time outside the years of RFC 3339.
     """
     return _fields_of(message, refusal, "")
 
 
 def json_document(fields: Mapping[str, Any], refusal: type[FieldsInvalid]) -> bytes:
-    """The JSON object with these fields. Of one called `x_json`, the text is the member `x`, as spelt.
+    """The JSON object with these fields.
 
-    Raises `refusal` for a text that is not one JSON value: it could add members.
+    A field `x_json` becomes the member `x`, byte for byte. Raises `refusal` for a text that is not exactly
+    one JSON value, since it could add members.
     """
     members = {}
     for name, value in fields.items():
@@ -69,7 +70,7 @@ def view_message(kind: type[Kind], view: object) -> Kind:
 
 
 def enum_text(enum: EnumDescriptor, number: int) -> str:
-    """What a value stands for; the number itself for one that this version does not know."""
+    """The text of an enum value; its number for a value that this version does not know."""
     value = enum.values_by_number.get(number)
     return str(number) if value is None else value.name.removeprefix(_prefix(enum)).lower()
 

@@ -1,4 +1,4 @@
-"""The route of the HTTP API that each method stands for, which has its scopes and its name in the audit.
+"""The HTTP route that each method corresponds to: it gives the method its scopes and its name in the audit.
 
 A method that is not in this table cannot be served.
 """

@@ -1,7 +1,7 @@
-"""Calls of the services that are not ours, health and reflection: anybody may make them, without a key.
+"""Calls of the standard services, health and reflection: anybody may make them, without a key.
 
-So they have places of their own, and no stranger takes those of others. gRPC parses their requests itself,
-and answers INTERNAL if it cannot.
+They have a limit of their own, so that strangers take no stream from clients with a key. gRPC parses their
+requests itself, and answers INTERNAL if it cannot.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""The gRPC server: listens, on the event loop of the process, for the services that it is given."""
+"""The gRPC server: serves the services that it is given, on the process's event loop."""
 
 import errno
 import socket
@@ -13,7 +13,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from taskrunner.domain.errors import ConfigInvalid, SetupError
-from taskrunner.domain.events import Events, PortOpened
+from taskrunner.domain.events import Events
+from taskrunner.domain.process_events import PortOpened
 from taskrunner.domain.service_url import shown_place
 from taskrunner.grpc.boundary import Boundary
 from taskrunner.grpc.health import HealthService
@@ -29,7 +30,7 @@ _REFLECTION = reflection.SERVICE_NAME
 
 
 class GrpcServer:
-    """Serves on `host` and `port`; port 0 takes a free one, which is then in `port`."""
+    """Serves on `host` and `port`; for port 0 it takes a free port, and sets `port`."""
 
     def __init__(
         self,
@@ -116,7 +117,7 @@ def _try_to_bind(host: str, port: int) -> None:
 def _channel_options(options: GrpcSettings) -> Sequence[tuple[str, Any]]:
     """https://grpc.github.io/grpc/core/group__grpc__arg__keys.html"""
     return (
-        # Otherwise a second process listens on the same port, and gets half of the calls.
+        # Otherwise a second process could listen on the same port and get half of the calls.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", options.max_message_bytes),
         ("grpc.max_concurrent_streams", options.max_streams_per_connection),
@@ -126,7 +127,7 @@ def _channel_options(options: GrpcSettings) -> Sequence[tuple[str, Any]]:
         ("grpc.server_handshake_timeout_ms", _ms(options.handshake_timeout)),
         ("grpc.keepalive_time_ms", _ms(options.keepalive)),
         ("grpc.keepalive_timeout_ms", _ms(options.keepalive / 3)),
-        # Clients may ask us as often as every ten seconds, also between calls; more is an attack.
+        # Clients may ping every ten seconds, also between calls; more often is taken for an attack.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
@@ -147,7 +148,7 @@ def _credentials(files: CertificateFiles) -> grpc.ServerCredentials:
             try:
                 return _read(files) if certificate.refresh() else None
             except (ConfigInvalid, OSError):
-                # The API, which has the same files, reports it; the certificate before it stays.
+                # The HTTP API has the same files and reports the error; the present certificate stays.
                 return None
 
     # The types of grpcio leave out that nothing new may be answered.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from taskrunner.api.parameters import BAD_CURSOR, CURSOR, LIMIT
+from taskrunner.api.parameters import BAD_CURSOR, LIMIT, TASK_CURSOR
 from taskrunner.domain.errors import FieldError, FilterInvalid
 from taskrunner.domain.task_filter import TaskFilter, TaskOrder, read_filter
 from taskrunner.domain.value import Value
@@ -41,7 +41,7 @@ def read_selection(request: pb.ListTasksRequest, now: datetime) -> TaskSelection
 
 
 def bad_page_token() -> FilterInvalid:
-    """The refusal of a token that is none of ours."""
+    """The refusal of a page token that we did not give out."""
     return FilterInvalid([FieldError(field="page_token", message=BAD_CURSOR)])
 
 
@@ -54,6 +54,6 @@ def _limit(page_size: int) -> int:
 
 def _cursor(page_token: str) -> str | None:
     try:
-        return CURSOR.read(page_token) if page_token else None
+        return TASK_CURSOR.read(page_token) if page_token else None
     except ValueError as exc:
         raise bad_page_token() from exc

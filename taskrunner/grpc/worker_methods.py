@@ -1,4 +1,4 @@
-"""The service TaskExecutor: leases the tasks of remote executors, and hears how they end.
+"""The service TaskExecutor: leases the tasks of remote executors, and records how attempts end.
 
 What workers do is not audited: each attempt names its worker.
 """
@@ -30,7 +30,7 @@ from taskrunner.v1 import task_executor_pb2 as pb
 
 # Heartbeats or ends of one call: a few calls of the store.
 _MOST_UPDATES = 500
-# Of a stream of leases: how long one look for tasks waits, and how soon a full stream looks again.
+# Of a stream of leases: how long one poll for tasks waits, and how soon a full stream polls again.
 _STREAM_WAIT, _FULL_WAIT = 5.0, 0.1
 _NANOS = 1_000_000_000
 

@@ -8,6 +8,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from taskrunner.domain.figures import DURATION_BUCKETS
+from taskrunner.monitor.attempt_counts import AttemptLabels
 from taskrunner.monitor.metrics import COUNTERS, Metrics
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -35,6 +36,7 @@ class _Snapshot(Collector):
         for name, total in self._metrics.totals().items():
             yield CounterMetricFamily(f"taskrunner_{name}", COUNTERS[name], value=total)
         yield self._durations()
+        yield self._attempts()
         workers, queues = self._part("workers"), self._part("queues")
         ready = {name: depth["ready"] for name, depth in queues.items() if isinstance(depth, dict)}
         sizes = {kind: workers[kind] for kind in _WORKERS if workers.get(kind) is not None}
@@ -56,6 +58,13 @@ class _Snapshot(Collector):
 
     def _part(self, name: str) -> Mapping[str, Any]:
         return self._stats.get(name) or {}
+
+    def _attempts(self) -> Metric:
+        text = "Attempts that ended, by outcome, and the status of the task then"
+        family = CounterMetricFamily("taskrunner_attempts", text, labels=AttemptLabels._fields)
+        for labels, total in self._metrics.attempts.totals().items():
+            family.add_metric(labels, total)
+        return family
 
     def _durations(self) -> Metric:
         counts, elapsed = self._metrics.durations()

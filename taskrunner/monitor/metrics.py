@@ -1,16 +1,19 @@
 """Metrics: totals, rates and durations of this process, counted from events.
 
-Counters grow until the process ends. No event is kept, and no value of a task becomes a label.
+Counters grow until the process ends. No event is kept, and no value of a task becomes a label, except for the
+names of its queue and executor: see `attempt_counts`.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from taskrunner.domain import events
+from taskrunner.domain import events, process_events
 from taskrunner.domain.clock import Clock
+from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.figures import DURATION_BUCKETS, Figures, bucket
 from taskrunner.domain.status import Status
+from taskrunner.monitor.attempt_counts import AttemptCounts
 
 # The counters by their names in `/stats` and `/metrics`.
 COUNTERS = {
@@ -25,7 +28,7 @@ COUNTERS = {
     "interrupted": "Attempts ended by a fault of taskrunner, which do not count",
     "settle_refused": "Late outcomes dropped because the attempt no longer ran",
     "dropped": "Stale or duplicate deliveries acknowledged without an attempt",
-    "snoozed": "Deliveries put off because of their host",
+    "snoozed": "Tasks put off by a limit, a paused label, a lack of handlers, or their own handler",
     "circuits_opened": "Circuit breakers that opened",
     "slowdowns": "Requests by hosts to slow down",
     "adopted": "Tasks created from an envelope without a record",
@@ -88,8 +91,9 @@ class Meter:
 class Metrics:
     """A listener of events of these `kinds`. One dictionary look-up and one addition per event."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, executors: ExecutorSource) -> None:
         self._clock = clock
+        self.attempts = AttemptCounts(executors)
         second = int(clock.monotonic())
         self._meters = {name: Meter(second) for name in COUNTERS}
         self._durations = [0] * (len(DURATION_BUCKETS) + 1)
@@ -118,11 +122,11 @@ class Metrics:
             events.LeaseExpired: lambda _: self._add("leases_expired"),
             events.WorkerWrittenOff: lambda _: self._add("written_off"),
             events.WorkerProcessLost: lambda _: self._add("processes_lost"),
-            events.RequestDenied: lambda event: self._add(_DENIED[event.status]),
-            events.AuditLost: lambda _: self._add("audit_lost"),
+            process_events.RequestDenied: lambda event: self._add(_DENIED[event.status]),
+            process_events.AuditLost: lambda _: self._add("audit_lost"),
             events.ServerFault: lambda _: self._add("server_faults"),
             events.LoopFailed: lambda _: self._add("faults"),
-            events.RequestFailed: lambda _: self._add("faults"),
+            process_events.RequestFailed: lambda _: self._add("faults"),
         }
 
         self.kinds = self._rules.keys()
@@ -177,11 +181,14 @@ class Metrics:
     def _settled(self, event: events.TaskSettled) -> None:
         self._durations[bucket(event.elapsed)] += 1
         self._elapsed += event.elapsed
+        self.attempts.add(event)
         verdict = event.verdict
         if verdict.status is Status.SUCCEEDED:
             self._add("succeeded")
         elif verdict.status is Status.FAILED:
             self._add("failed")
+        elif verdict.status is Status.SCHEDULED:
+            self._add("snoozed")
         elif verdict.counted:
             self._add("retried")
         else:

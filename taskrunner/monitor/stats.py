@@ -7,6 +7,7 @@ from typing import Any
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import TaskrunnerError
+from taskrunner.runtime.unread import read_failure
 from taskrunner.version import __version__
 
 # Answers, or returns an awaitable of, anything that `/stats` can show as JSON.
@@ -55,19 +56,13 @@ class Cached:
         if self._asking is None or (stale and self._asking.done()):
             self._asked_at = now
             self._asking = asyncio.create_task(self._ask())
-            self._asking.add_done_callback(_retrieve)
+            self._asking.add_done_callback(read_failure)
         # Shielded: a caller that gives up must not cancel the others.
         return await asyncio.shield(self._asking)
 
     async def _ask(self) -> Any:
         async with asyncio.timeout(PROVIDER_TIMEOUT):
             return await self._provider()
-
-
-def _retrieve(asking: "asyncio.Task[Any]") -> None:
-    """Read a failure that nobody waits for any more; asyncio would log it."""
-    if not asking.cancelled():
-        asking.exception()
 
 
 async def _ask(provider: Provider) -> tuple[Any, str | None]:

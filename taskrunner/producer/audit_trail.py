@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from taskrunner.domain.audit import Actor, AuditEntry, AuditFilter, first_audit_id, new_audit_id
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import CallerError, StoreUnavailable
-from taskrunner.domain.events import AuditLost, Events
+from taskrunner.domain.events import Events
+from taskrunner.domain.process_events import AuditLost
 from taskrunner.stores.base import AuditStore, Page
 
 # Entries of one read, and reads of one call.

@@ -1,7 +1,8 @@
 """Reads the lines of a batch: each a URL or a JSON object with the fields of `POST /tasks`."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Annotated, BinaryIO
 
 from pydantic import StringConstraints
@@ -21,7 +22,8 @@ from taskrunner.domain.submitter import Submitter
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.validation import findings_of
 from taskrunner.domain.value import Value
-from taskrunner.producer.intake import BATCH_KEY_MARK, Intake
+from taskrunner.producer.intake import Intake
+from taskrunner.producer.submit_refusal import BATCH_KEY_MARK
 
 # A task has at most one field of each pair: the field of a line overrules the other one of the command line.
 EXCLUSIVE_FIELDS = {"delay": "run_at", "run_at": "delay", "body": "body_base64", "body_base64": "body"}
@@ -46,12 +48,39 @@ class RefusedLine(Value):
     error: TaskInvalid | StateConflict | OutsideError
 
 
+class UnsureLine(Value):
+    """A line for a disabled executor: refused, unless the store knows its task."""
+
+    number: int
+    task: NewTask
+    error: ExecutorDisabled
+
+
 class ReadLines(Value):
     """Tasks that are ready to be accepted, with their line numbers, and the lines that are no tasks."""
 
     tasks: list[NewTask]
     numbers: list[int]
     refused: list[RefusedLine]
+    unsure: list[UnsureLine]
+
+    def decided(self, known: Sequence[bool]) -> "ReadLines":
+        """Without unsure lines: `known` says for each whether the store knows its task."""
+        if not self.unsure:
+            return self
+        decided = list(zip(self.unsure, known, strict=True))
+        tasks = dict(zip(self.numbers, self.tasks, strict=True))
+        tasks |= {line.number: line.task for line, is_known in decided if is_known}
+        refused = [
+            RefusedLine(number=line.number, error=line.error) for line, is_known in decided if not is_known
+        ]
+        numbers = sorted(tasks)
+        return ReadLines(
+            tasks=[tasks[number] for number in numbers],
+            numbers=numbers,
+            refused=sorted([*self.refused, *refused], key=attrgetter("number")),
+            unsure=[],
+        )
 
 
 class BatchReader:
@@ -84,16 +113,16 @@ class BatchReader:
 
     def read(self, lines: Iterable[NumberedLine]) -> ReadLines:
         """May be called in another thread than that of the event loop."""
-        read = ReadLines(tasks=[], numbers=[], refused=[])
+        read = ReadLines(tasks=[], numbers=[], refused=[], unsure=[])
         for number, line in lines:
             try:
-                read.tasks.append(self._task(number, line))
-                read.numbers.append(number)
+                self._read_line(number, line, read)
             except (TaskInvalid, ExecutorDisabled) as exc:
                 read.refused.append(RefusedLine(number=number, error=exc))
         return read
 
-    def _task(self, number: int, line: bytes) -> NewTask:
+    def _read_line(self, number: int, line: bytes, read: ReadLines) -> None:
+        """Adds to `read`."""
         if self._findings > _MAX_FINDINGS:
             raise _unchecked(self._findings)
         try:
@@ -104,7 +133,14 @@ class BatchReader:
                 draft = draft.model_copy(update={"id": self._make_id(number, line)})
             if key is None and self._key is not None:
                 key = f"{self._key}{BATCH_KEY_MARK}{number}"
-            return self._intake.prepare(draft, idempotency_key=key, submitter=self._submitter)
+            try:
+                read.tasks.append(self._intake.prepare(draft, idempotency_key=key, submitter=self._submitter))
+                read.numbers.append(number)
+            except ExecutorDisabled as exc:
+                new = self._intake.prepare_repeat(draft, idempotency_key=key, submitter=self._submitter)
+                if new is None:
+                    raise
+                read.unsure.append(UnsureLine(number=number, task=new, error=exc))
         except TaskInvalid as exc:
             self._findings += findings_of(exc)
             raise
@@ -129,7 +165,7 @@ class BatchReader:
 
 
 def _with_executor(line: bytes, name: str) -> bytes:
-    """A line that may leave out its executor; one that cannot be read is told by its validation."""
+    """The line with this executor if it names none; an unreadable line is refused later."""
     try:
         given = members(line.decode(), is_shallow=True)
     except ValueError:

@@ -88,15 +88,16 @@ class BatchSubmit:
             read = await asyncio.to_thread(reader.read, batch)
         else:
             read = reader.read(batch)
-        return _answered(read, await self._persist(read.tasks) if read.tasks else [], batch[-1][0])
+        return await self._persist(read, batch[-1][0])
 
-    async def _persist(self, prepared: list[NewTask]) -> list[Submitted]:
+    async def _persist(self, read: ReadLines, lines: int) -> SubmittedBatch:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._patience
         backoff = Backoff()
         while True:
             try:
-                return await self._accept(prepared)
+                read = await _decided(read, self._intake)
+                return _answered(read, await self._accept(read.tasks) if read.tasks else [], lines)
             except StoreUnavailable:
                 if loop.time() >= give_up:
                     raise
@@ -139,7 +140,7 @@ class RequestSubmit:
 
     async def submit_all(self, lines: Sequence[NumberedLine]) -> SubmittedBatch:
         """All or none. Raises `BatchRefused` with the numbers of the lines, and `OutsideError`."""
-        read = await self._read(lines)
+        read = await _decided(await self._read(lines), self._intake)
         refused: list[tuple[int, TaskInvalid | StateConflict]] = [
             (each.number, each.error) for each in read.refused if not isinstance(each.error, OutsideError)
         ]
@@ -170,19 +171,23 @@ class RequestSubmit:
         async with self._reading:
             read = await self._read(part)
         last = part[-1][0]
-        if not read.tasks:
+        if not read.tasks and not read.unsure:
             return _answered(read, [], last)
         try:
             async with self._accepting:
                 if self._outage is not None:
                     raise self._outage
+                read = await _decided(read, self._intake)
+                if not read.tasks:
+                    return _answered(read, [], last)
                 if self._dry_run:
                     return _answered(read, await self._intake.foresee(read.tasks), last)
                 answers = await self._intake.accept(read.tasks)
             return _answered(read, await self._intake.complete(read.tasks, answers), last)
         except OutsideError as exc:
             self._outage = exc
-            lost = [RefusedLine(number=number, error=exc) for number in read.numbers]
+            numbers = [*read.numbers, *(each.number for each in read.unsure)]
+            lost = [RefusedLine(number=number, error=exc) for number in numbers]
             return SubmittedBatch(
                 submitted=[], numbers=[], refused=_in_order(read.refused + lost), lines=last
             )
@@ -199,6 +204,13 @@ class RequestSubmit:
         if len(lines) <= _FEW and sum(len(line) for _, line in lines) <= _LARGE_BYTES:
             return self._reader.read(lines)
         return await asyncio.to_thread(self._reader.read, lines)
+
+
+async def _decided(read: ReadLines, intake: Intake) -> ReadLines:
+    """Raises `StoreUnavailable`."""
+    if not read.unsure:
+        return read
+    return read.decided(await intake.are_known([each.task for each in read.unsure]))
 
 
 def _answered(read: ReadLines, submitted: Sequence[Submitted], lines: int) -> SubmittedBatch:

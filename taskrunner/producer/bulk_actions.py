@@ -55,7 +55,7 @@ class BulkActions:
         await self._delete_letters([letter])
 
     async def _named(self, operation: BulkOperation, size: int) -> Step:
-        """Tasks or dead letters by their ids. The cursor is the number of those that are done."""
+        """Tasks or dead letters by their ids. The cursor counts those that are done."""
         first = int(operation.progress.cursor or 0)
         ids = operation.ids[first : first + size]
         following = str(first + size) if first + size < len(operation.ids) else None

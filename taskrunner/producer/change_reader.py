@@ -1,4 +1,4 @@
-"""The change reader reads the store's log of changes: the next part for all, and again for who comes back.
+"""The change reader reads the store's log of changes: for all watchers, and for a client that comes back.
 
 It asks for the log only while it reads, and the log outlives it, so that a client that comes back finds what
 it has missed.
@@ -17,7 +17,7 @@ from taskrunner.stores.base import Store
 
 # Changes per read.
 PART = 200
-# Seconds between two looks of who waits for the log to come to a place.
+# Seconds between two checks whether the log has come to a place.
 _LOOK = 0.1
 _KEEP_LOG = timedelta(minutes=5)
 _KEEP_INTERVAL = 20.0

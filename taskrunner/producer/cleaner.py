@@ -95,7 +95,7 @@ class Cleaner(Service):
 
     def _follow_ups(self, due: Due, task: Task | None, now: datetime) -> tuple[NewTask, ...]:
         if task is None:
-            return ()  # nobody can read who wants to know
+            return ()  # nobody can read who asked for a report
         end = End(task=task, status=Status.FAILED, attempt=due.attempt, error=_ERROR, outcome=None, now=now)
         return follow_ups(end, self._webhooks.in_force)
 

@@ -1,9 +1,11 @@
-"""Deduplication decides what becomes of new tasks whose dedup key another task holds.
+"""Deduplication decides what happens to new tasks whose dedup key another task holds.
 
 The store finds that out in the step in which it accepts tasks, so that other tasks cost nothing here.
 """
 
+import asyncio
 from collections.abc import Sequence
+from weakref import WeakValueDictionary
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.dedup import DedupMode
@@ -14,7 +16,7 @@ from taskrunner.domain.webhook import WebhookSource
 from taskrunner.producer.cancellation import waiting_ref
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 
-# Each time, another task has taken the key, or the holder has moved on.
+# Each time, another process has given the key to another task, or the holder has moved on.
 _MAX_TRIES = 10
 _ERROR = "replaced by a task with the same dedup key"
 
@@ -35,19 +37,26 @@ class Deduplication:
         self._clock = clock
         self._retention = retention
         self._webhooks = webhooks
+        # Of the keys that somebody replaces the holder of. With twenty at a time, some would lose every try.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def resolve(self, batch: Sequence[NewTask], answers: Sequence[Accepted]) -> Sequence[Accepted]:
         """`answers` of the store, with each task that may replace the holder of its key in its place.
 
-        A task stays `HELD` if others took its key again and again.
+        A task stays `HELD` if other processes took its key again and again.
         """
         if not any(each.answer is AcceptAnswer.HELD for each in answers):
             return answers
         # One after the other, as they stand: a later task of a batch replaces an earlier one.
         return [
-            await self._replace(new, answer) if is_replacing(new, answer) else answer
+            await self._replace_in_turn(new, answer) if is_replacing(new, answer) else answer
             for new, answer in zip(batch, answers, strict=True)
         ]
+
+    async def _replace_in_turn(self, new: NewTask, answer: Accepted) -> Accepted:
+        turn = self._turns.setdefault(new.dedup_key or "", asyncio.Lock())
+        async with turn:
+            return await self._replace(new, answer)
 
     async def _replace(self, new: NewTask, answer: Accepted) -> Accepted:
         keep = self._retention.keep(Status.CANCELLED)

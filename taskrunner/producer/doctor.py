@@ -1,4 +1,4 @@
-"""The doctor compares store and broker, and repairs contradictions if told to.
+"""The doctor compares store and broker, and repairs contradictions on request.
 
 Each repair is an atomic, conditional step of the store, or goes through the relay's fences. So repairs are
 safe beside a running system, and safe to repeat.

@@ -17,12 +17,11 @@ from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.value import replace
 from taskrunner.producer.cancellation import Cancellation
+from taskrunner.producer.change_check import MAX_TRIES, Check, allow
 from taskrunner.producer.executor_watch import INTERVAL, ExecutorWatch
 from taskrunner.producer.search import Search
 from taskrunner.stores.base import ExecutorStore
 
-# Each try failed because another change came between our read and our write.
-_MAX_TRIES = 10
 # Seconds for which a deletion looks for live tasks and cancels them.
 _PATIENCE = 10.0
 _PAGE = 500
@@ -31,13 +30,6 @@ _KNOWN_EVERYWHERE = 2 * INTERVAL
 # Tasks of a disabled executor change their status in this direction only, so that a look at each in turn
 # meets them all: nobody publishes or starts them.
 _STATUSES = (Status.RUNNING, Status.QUEUED, Status.SCHEDULED, Status.RETRYING)
-
-# Raises if the executor (None: there is none) is not to be changed.
-ExecutorCheck = Callable[[Executor | None], None]
-
-
-def allow(_: Executor | None) -> None:
-    """The check of a change without a condition."""
 
 
 class ExecutorAdmin:
@@ -58,7 +50,7 @@ class ExecutorAdmin:
         self._cancellation = cancellation
         self._clock = clock
         self._settings = settings
-        # So that this process knows its own changes at once, unless the store is away by then.
+        # This process reads its own changes at once, unless the store is away by then.
         self._watch = watch
         self._sleep = sleep
 
@@ -87,10 +79,10 @@ class ExecutorAdmin:
         return executor
 
     async def put(
-        self, name: str, draft: ExecutorDraft, *, check: ExecutorCheck = allow
+        self, name: str, draft: ExecutorDraft, *, check: Check[Executor] = allow
     ) -> tuple[Executor, bool]:
         """Create or replace an executor; True if it is new. Unless `draft` enables it, it stays disabled."""
-        for _ in range(_MAX_TRIES):
+        for _ in range(MAX_TRIES):
             known = await self._find(name)
             check(known)
             made = self._made(name, draft)
@@ -105,11 +97,11 @@ class ExecutorAdmin:
                 return made, known is None
         raise _contended(name)
 
-    async def patch(self, name: str, patch: bytes, *, check: ExecutorCheck = allow) -> Executor:
+    async def patch(self, name: str, patch: bytes, *, check: Check[Executor] = allow) -> Executor:
         """Apply a JSON merge patch (RFC 7396). Raises `ExecutorInvalid`.
 
-        To enable or disable an executor does not take it from the code that registered it, and is possible
-        whatever has become of the limits and queues since it was made.
+        Enabling or disabling leaves an executor to the code that registered it, and works even if limits or
+        queues have changed since it was made.
         """
 
         async def changed(known: Executor) -> Executor:
@@ -128,29 +120,47 @@ class ExecutorAdmin:
 
         return await self._change(name, changed, check)
 
-    async def delete(self, name: str, *, cancel: bool, check: ExecutorCheck = allow) -> int:
-        """Answers how many tasks were cancelled. Raises `StateConflict` if there are live ones otherwise.
+    async def delete(self, name: str, *, cancel: bool, check: Check[Executor] = allow) -> int:
+        """Returns how many tasks were cancelled.
 
-        With `cancel`, it is disabled first, and two seconds later every process knows: from then on no task
-        of it is taken or starts. Looks at live tasks for 10 seconds: of more than some 100,000, it leaves
-        the rest to a request that is repeated.
+        Without `cancel`, raises `StateConflict` if it has live tasks.
+
+        It is disabled first, and two seconds later every process knows: from then on no task of it is taken
+        or starts. Looks at live tasks for 10 seconds: of more than some 100,000, it leaves the rest to a
+        request that is repeated.
         """
         known = await self.get(name)
         check(known)
-        cancelled = 0
-        if cancel:
-            if known.enabled:
-                known = await self._change(name, _disabled, check)
+        if not cancel:
+            # Before anything is changed: most of those that are in use have a task now.
+            await self._refuse_live_tasks(name)
+        was_enabled = known.enabled
+        if was_enabled:
+            known = await self._change(name, _disabled, check)
+        try:
             await self._sleep(_KNOWN_EVERYWHERE)
-            cancelled = await self._cancel_all(name)
-        elif await self._has_live_tasks(name):
-            raise StateConflict(
-                f"executor {name!r} has tasks that have not ended; wait for them, or give cancel=true"
-            )
+            if not cancel:
+                await self._refuse_live_tasks(name)
+        except BaseException:  # also if the request is aborted
+            if was_enabled and not cancel:
+                await self._enable_again(known)
+            raise
+        cancelled = await self._cancel_all(name) if cancel else 0
         if not await self._store.delete_executor(known):
             raise _contended(name)
         await self._watch.refresh()
         return cancelled
+
+    async def _enable_again(self, disabled: Executor) -> None:
+        """Unless somebody else has changed it since."""
+        enabled = replace(disabled, enabled=True, updated_at=self._clock.now())
+        await self._save(_following(disabled, enabled), disabled)
+
+    async def _refuse_live_tasks(self, name: str) -> None:
+        if await self._has_live_tasks(name):
+            raise StateConflict(
+                f"executor {name!r} has tasks that have not ended; wait for them, or give cancel=true"
+            )
 
     async def _check_kind(self, known: Executor, changed: Executor) -> None:
         """Raises `StateConflict` where another kind would strand tasks or the handler in the code."""
@@ -208,9 +218,9 @@ class ExecutorAdmin:
                 return
 
     async def _change(
-        self, name: str, change: Callable[[Executor], Awaitable[Executor]], check: ExecutorCheck
+        self, name: str, change: Callable[[Executor], Awaitable[Executor]], check: Check[Executor]
     ) -> Executor:
-        for _ in range(_MAX_TRIES):
+        for _ in range(MAX_TRIES):
             known = await self.get(name)
             check(known)
             executor = _following(known, replace(await change(known), updated_at=self._clock.now()))

@@ -1,4 +1,4 @@
-"""The executor watch reads from the store, in every process that needs executors, which ones there are."""
+"""The executor watch reads the executors from the store, in every process that needs them."""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ _SPACING = 0.1
 
 
 async def _nothing() -> None:
-    """For a process that does nothing with them."""
+    """For a process that does nothing after a read."""
 
 
 class ExecutorWatch(Service):
@@ -45,7 +45,7 @@ class ExecutorWatch(Service):
         return INTERVAL
 
     async def refresh(self) -> None:
-        """What this process has changed is in force from now on."""
+        """Put a change of this process in force at once."""
         await self._reads.refresh()
 
     async def look_again(self) -> bool:

@@ -3,23 +3,23 @@
 import shlex
 from datetime import datetime, timedelta
 
-from taskrunner.brokers.base import Broker, QueueCounts
 from taskrunner.domain.audit import AuditEntry, AuditFilter
 from taskrunner.domain.clock import Clock, to_ms
 from taskrunner.domain.declared_queues import DeclaredQueues
-from taskrunner.domain.errors import OutsideError, TaskUnknown, TopologyConflict
+from taskrunner.domain.errors import BrokerUnavailable, TaskUnknown, TopologyConflict
 from taskrunner.domain.explanation import Pause, QueueFacts, Reason, Situation, explain
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.pauses import ALL, EXECUTOR, Pauses, with_disabled
-from taskrunner.domain.queue import is_remote
+from taskrunner.domain.queue import QueueCounts, is_remote
 from taskrunner.domain.record import Record
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.value import Value, replace
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.host_admin import HostAdmin
+from taskrunner.producer.queue_counter import QueueCounter
 from taskrunner.stores.base import Store
 
-# The rate of a queue is that of its tasks among the newest that ended, this many of each status, lately.
+# The rate of a queue is counted among the newest tasks that ended lately, this many of each status.
 _SAMPLE = 100
 _LATELY = timedelta(seconds=60)
 # A pause is in the audit within this time of its beginning.
@@ -35,19 +35,19 @@ class Explanation(Value):
 
 
 class Explainer:
-    """`broker` is None for a process that does not connect to it."""
+    """Gathers what may hold a task back, and explains it."""
 
     def __init__(
         self,
         store: Store,
-        broker: Broker | None,
+        counter: QueueCounter,
         declared: DeclaredQueues,
         hosts: HostAdmin,
         trail: AuditTrail,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._broker = broker
+        self._counter = counter
         self._declared = declared
         self._hosts = hosts
         self._trail = trail
@@ -85,16 +85,19 @@ class Explainer:
     async def _with_queue(self, situation: Situation) -> Situation:
         name = situation.record.task.queue
         is_declared = name in self._declared.queues or is_remote(name)
-        if self._broker is None or not is_declared:
-            return replace(situation, is_declared=is_declared)
+        if not is_declared:
+            return replace(situation, is_declared=False)
         try:
-            counts = (await self._broker.queue_counts()).get(name, QueueCounts(ready=0, consumers=0))
-        except (OutsideError, TopologyConflict) as exc:
+            known = await self._counter.counts()
+        except (BrokerUnavailable, TopologyConflict) as exc:
             return replace(situation, broker_error=str(exc))
+        if not known:
+            return situation
+        counts = known.get(name, QueueCounts(ready=0, consumers=0))
         is_behind = situation.record.status is Status.QUEUED and counts.ready and counts.consumers
         rate = await self._rate(name, situation.now) if is_behind else None
         queue = QueueFacts(ready=counts.ready, consumers=counts.consumers, rate=rate)
-        return replace(situation, queue=queue, broker_blocked=self._broker.status().blocked)
+        return replace(situation, queue=queue, broker_blocked=self._counter.blocked())
 
     async def _rate(self, queue: str, now: datetime) -> float | None:
         """How many tasks of the queue end in a second, by those that ended lately."""

@@ -3,20 +3,21 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from taskrunner.brokers.base import Broker, QueueCounts
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.declared_queues import DeclaredQueues, QueueOrigin
-from taskrunner.domain.errors import OutsideError, QueueUnknown, TopologyConflict
+from taskrunner.domain.errors import BrokerUnavailable, QueueUnknown, TopologyConflict
 from taskrunner.domain.figures import KEPT, SECOND, Figures, at_once
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.pauses import ALL
+from taskrunner.domain.queue import QueueCounts
 from taskrunner.domain.value import Value
 from taskrunner.domain.worker_report import WorkerReport
 from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.process_reporter import INTERVAL
+from taskrunner.producer.queue_counter import QueueCounter
 from taskrunner.stores.base import Store
 
-# Rates are those of so many seconds, of which every process has reported.
+# Rates are averages over this many seconds that every process has reported.
 _RATE_OVER = 10
 _REPORTED_AFTER = 2 * INTERVAL
 # Queued tasks that are looked at for the oldest of each queue.
@@ -32,7 +33,7 @@ class QueuePause(Value):
 
 
 class QueueState(Value):
-    """A queue. `ready` and `consumers` are None while the broker is away; rates are tasks per second."""
+    """A queue. `ready` and `consumers` are None while nobody can tell; rates are tasks per second."""
 
     name: str
     weight: int
@@ -54,18 +55,18 @@ class Moment(Value):
 
 
 class Fleet:
-    """Raises `StoreUnavailable`. `broker` is None for a process that does not connect to it."""
+    """Raises `StoreUnavailable`."""
 
     def __init__(
         self,
         store: Store,
-        broker: Broker | None,
+        counter: QueueCounter,
         explainer: Explainer,
         declared: DeclaredQueues,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._broker = broker
+        self._counter = counter
         self._explainer = explainer
         self._declared = declared
         self._clock = clock
@@ -119,11 +120,9 @@ class Fleet:
         return [Moment(at=start, figures=at_once(several)) for start, several in sorted(by_start.items())]
 
     async def _counts(self) -> Mapping[str, QueueCounts]:
-        if self._broker is None:
-            return {}
         try:
-            return await self._broker.queue_counts()
-        except (OutsideError, TopologyConflict):
+            return await self._counter.counts()
+        except (BrokerUnavailable, TopologyConflict):
             return {}
 
     async def _pause(self, queue: str, pauses: Mapping[str, datetime]) -> QueuePause | None:

@@ -24,6 +24,7 @@ from taskrunner.domain.host_state import HostState, decode_state, encode_state
 from taskrunner.domain.host_view import HostView, host_view
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import Value, replace
+from taskrunner.producer.change_check import Check, allow
 from taskrunner.stores.base import Page, Snooze, Store
 from taskrunner.stores.host_store import HostEdit, HostEntry
 from taskrunner.stores.values import Place
@@ -44,14 +45,6 @@ class HostLimitEntry(Value):
     pattern: str
     limit: HostLimit
     given: bool
-
-
-# Raises if the limit (None: there is none) is not to be changed.
-HostLimitCheck = Callable[[HostLimitEntry | None], None]
-
-
-def _allow(_: HostLimitEntry | None) -> None:
-    """The check of a change without a condition."""
 
 
 class HostAdmin:
@@ -114,13 +107,15 @@ class HostAdmin:
             raise _unknown(spelt)
         return known
 
-    async def set_limit(self, pattern: str, fields: Any, *, check: HostLimitCheck = _allow) -> HostLimitEntry:
+    async def set_limit(
+        self, pattern: str, fields: Any, *, check: Check[HostLimitEntry] = allow
+    ) -> HostLimitEntry:
         """Set the limit of a pattern; consumers read it within about a second. Raises `HostLimitInvalid`."""
         limit = read_document(fields) if isinstance(fields, bytes) else read_limit(fields)
         return await self._change_limit(pattern, lambda _: limit, check)
 
     async def patch_limit(
-        self, pattern: str, patch: bytes, *, check: HostLimitCheck = _allow
+        self, pattern: str, patch: bytes, *, check: Check[HostLimitEntry] = allow
     ) -> HostLimitEntry:
         """Change what a JSON merge patch (RFC 7396) names in the limit of a pattern, set or configured.
 
@@ -134,7 +129,7 @@ class HostAdmin:
 
         return await self._change_limit(pattern, lambda known: read_document(patch, known), check_known)
 
-    async def remove_limit(self, pattern: str, *, check: HostLimitCheck = _allow) -> None:
+    async def remove_limit(self, pattern: str, *, check: Check[HostLimitEntry] = allow) -> None:
         """Remove the limit that was set; a configured one applies again. Raises `HostLimitUnknown`."""
         spelt = _checked(check_pattern, pattern)
         for _ in range(_MAX_TRIES):
@@ -149,7 +144,7 @@ class HostAdmin:
         raise _contended(spelt)
 
     async def _change_limit(
-        self, pattern: str, change: Callable[[HostLimit | None], HostLimit], check: HostLimitCheck
+        self, pattern: str, change: Callable[[HostLimit | None], HostLimit], check: Check[HostLimitEntry]
     ) -> HostLimitEntry:
         """`check` sees the limit that the change replaces, so that nothing can come between."""
         spelt = _checked(check_pattern, pattern)

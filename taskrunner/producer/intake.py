@@ -8,21 +8,17 @@ from collections.abc import Sequence, Set
 from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.dedup import DedupMode
 from taskrunner.domain.errors import (
     BatchRefused,
-    DedupKeyHeld,
     ExecutorDisabled,
     ExecutorNotKnown,
-    KeyReused,
     StateConflict,
 )
 from taskrunner.domain.events import Events, TasksAccepted
-from taskrunner.domain.fingerprint import fingerprint, is_same_request, own_fields
+from taskrunner.domain.fingerprint import fingerprint, own_fields
 from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.record import Record
 from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.submitter import KEY_MARK, Submitter, stored_dedup_key
+from taskrunner.domain.submitter import Submitter, stored_dedup_key
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_settings import TaskSettings, TaskSettingsSource
@@ -32,12 +28,11 @@ from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.deduplication import Deduplication, is_replacing
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.replication import Replication
+from taskrunner.producer.submit_refusal import submit_refusal
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 
 _BATCH = 500
-# Between the key of a batch and the number of the item: no client can send it.
-BATCH_KEY_MARK = "\n"
 _KNOWN = frozenset({AcceptAnswer.EXISTS, AcceptAnswer.HELD})
 
 
@@ -136,23 +131,29 @@ class Intake:
             if not await self.task_settings.executors.look_again():
                 raise
         except ExecutorDisabled:
-            known = await self._repeated(draft, idempotency_key, submitter)
-            if known is None:
+            repeat = self.prepare_repeat(draft, idempotency_key=idempotency_key, submitter=submitter)
+            if repeat is None or not all(await self.are_known([repeat])):
                 raise
-            return known
+            return repeat
         return self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter)
 
-    async def _repeated(
-        self, draft: TaskDraft, idempotency_key: str | None, submitter: Submitter | None
+    def prepare_repeat(
+        self, draft: TaskDraft, *, idempotency_key: str | None = None, submitter: Submitter | None = None
     ) -> NewTask | None:
-        """The task of a draft whose executor is disabled; None unless its id or its key is known."""
+        """The task of a draft whose executor is disabled, to be accepted only if it is known.
+
+        None if it cannot be: it has neither an id nor a key. Raises `TaskInvalid`.
+        """
         if draft.executor is None or (draft.id is None and idempotency_key is None):
             return None
         settings = self.task_settings
         settings = replace(settings, executors=settings.executors.as_enabled(draft.executor))
-        new = self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter, settings=settings)
-        (answer,) = await self._store.foresee([new])
-        return new if answer.answer in {AcceptAnswer.EXISTS, AcceptAnswer.CONFLICT} else None
+        return self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter, settings=settings)
+
+    async def are_known(self, batch: Sequence[NewTask]) -> list[bool]:
+        """Whether the store has the task, or another one under its id or key. Raises `StoreUnavailable`."""
+        answers = await self._store.foresee(batch)
+        return [answer.answer in {AcceptAnswer.EXISTS, AcceptAnswer.CONFLICT} for answer in answers]
 
     def _due(self, now: datetime) -> datetime:
         return now + self._hold if self._publisher.is_available else now
@@ -291,7 +292,10 @@ class Intake:
         existing = {answer.id: None for answer in answers if answer.answer in _KNOWN}
         known = await self._store.get_many(list(existing)) if existing else {}
         return [
-            _refusal(new, answer, known.get(answer.id)) for new, answer in zip(batch, answers, strict=True)
+            None
+            if answer.answer is AcceptAnswer.CREATED
+            else submit_refusal(new, answer, known.get(answer.id))
+            for new, answer in zip(batch, answers, strict=True)
         ]
 
     async def _check_replicas(self, batch: Sequence[NewTask]) -> None:
@@ -315,34 +319,3 @@ def _is_replicated(batch: Sequence[NewTask]) -> bool:
 
 def _runs_at_once(new: NewTask) -> bool:
     return new.task.run_at is None
-
-
-def _refusal(new: NewTask, accepted: Accepted, known: Record | None) -> StateConflict | None:
-    """`known` is the record of the accepted id, if that existed before."""
-    key = new.idempotency_key
-    if accepted.answer is AcceptAnswer.CREATED:
-        return None
-    if accepted.answer is AcceptAnswer.CONFLICT:
-        if key is None:
-            return StateConflict(f"the id {accepted.id} was that of a task that is deleted; use a new id")
-        shown = key.rpartition(KEY_MARK)[2].partition(BATCH_KEY_MARK)[0]
-        return KeyReused(
-            f"Idempotency-Key {shown!r} was used for another request (task {accepted.id}); use a new key"
-        )
-    if accepted.answer is AcceptAnswer.HELD and (held := _held(new, accepted.id)):
-        return held
-    if known is None and accepted.answer is AcceptAnswer.HELD:
-        return StateConflict(f"task {accepted.id}, which held the dedup key, is gone; submit again")
-    if known is None:
-        return StateConflict.of_deleted(accepted.id)
-    if accepted.id == new.id and not is_same_request(new.task, known.task):
-        return StateConflict(f"the id {new.id} is taken by a task with another content; use a new id")
-    return None
-
-
-def _held(new: NewTask, holder: str) -> DedupKeyHeld | None:
-    dedup = new.task.dedup
-    if dedup is None or dedup.mode is DedupMode.RETURN:
-        return None
-    # Also for a task that is to replace the holder, if one after another took the key meanwhile.
-    return DedupKeyHeld.of(holder, dedup.key)

@@ -12,12 +12,11 @@ from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import FieldError, KeyInvalid, KeyUnknown, StateConflict
 from taskrunner.domain.submitter import namespace_for
 from taskrunner.domain.value import Value, replace
+from taskrunner.producer.change_check import MAX_TRIES, Check, allow
 from taskrunner.producer.shared_read import Refresh, no_refresh
 from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.stores.base import KnownKey, Store
 
-# Each try failed because another change came between our read and our write.
-_MAX_TRIES = 10
 NO_LIMIT = KeyLimit()
 # More tasks than any store has: who asks for the list wants to know how many there are.
 _ALL = 2**62
@@ -28,14 +27,6 @@ class NewKey(Value):
 
     key: ApiKey
     secret: str
-
-
-# Raises if the key is not to be changed.
-KeyCheck = Callable[[KnownKey], None]
-
-
-def _allow(_: KnownKey) -> None:
-    """The check of a change without a condition."""
 
 
 class KeyAdmin:
@@ -124,13 +115,13 @@ class KeyAdmin:
         }
         return [known for _, known in sorted((stored | configured).items())]
 
-    async def revoke(self, name: str, *, check: KeyCheck = _allow) -> KnownKey:
+    async def revoke(self, name: str, *, check: Check[KnownKey] = allow) -> KnownKey:
         """The key is refused everywhere within a second. No effect on one that is revoked."""
         return await self._change(
             name, lambda key: key if key.revoked_at else replace(key, revoked_at=self._clock.now()), check
         )
 
-    async def limit(self, name: str, patch: KeyLimitPatch, *, check: KeyCheck = _allow) -> KnownKey:
+    async def limit(self, name: str, patch: KeyLimitPatch, *, check: Check[KnownKey] = allow) -> KnownKey:
         """Change the limit of the key, everywhere within a second. Raises `KeyInvalid`."""
 
         def change(key: ApiKey) -> ApiKey:
@@ -138,7 +129,7 @@ class KeyAdmin:
 
         return await self._change(name, change, check)
 
-    async def rotate(self, name: str, *, grace: float = 0.0, check: KeyCheck = _allow) -> NewKey:
+    async def rotate(self, name: str, *, grace: float = 0.0, check: Check[KnownKey] = allow) -> NewKey:
         """Give the key another secret; the present one is good for `grace` more seconds."""
         secret, now = new_secret(), self._clock.now()
 
@@ -155,9 +146,11 @@ class KeyAdmin:
 
         return NewKey(key=(await self._change(name, change, check)).key, secret=secret)
 
-    async def _change(self, name: str, change: Callable[[ApiKey], ApiKey], check: KeyCheck) -> KnownKey:
+    async def _change(
+        self, name: str, change: Callable[[ApiKey], ApiKey], check: Check[KnownKey]
+    ) -> KnownKey:
         """`check` sees the key that the change replaces, so that nothing can come between but its use."""
-        for _ in range(_MAX_TRIES):
+        for _ in range(MAX_TRIES):
             known = next((each for each in await self._store.api_keys() if each.key.name == name), None)
             if known is None and name in self._configured:
                 raise StateConflict(f"key {name!r} is one of the configuration (Api.keys); change it there")

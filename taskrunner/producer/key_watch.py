@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from taskrunner.domain.api_key import ApiKey, digest_of
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import ConfigInvalid, FieldError
-from taskrunner.domain.events import Events, KeyNamesClash
+from taskrunner.domain.events import Events
+from taskrunner.domain.process_events import KeyNamesClash
 from taskrunner.producer.last_uses import LastUses
 from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service
@@ -84,7 +85,7 @@ class KeyWatch(Service):
         return key
 
     async def refresh(self) -> None:
-        """What this process has changed is in force from now on."""
+        """Put a change of this process in force at once."""
         await self._reads.refresh()
 
     async def turn(self) -> float:

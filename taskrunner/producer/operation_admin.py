@@ -1,4 +1,4 @@
-"""What operators do with operations: make, list, find and abort them."""
+"""Operation administration: make, list, find and abort operations."""
 
 import asyncio
 from collections.abc import Callable

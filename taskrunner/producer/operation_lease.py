@@ -9,7 +9,7 @@ from datetime import timedelta
 from taskrunner.domain.audit import AuditEntry, audit_id_of
 from taskrunner.domain.bulk_operation import BulkOperation, OperationStatus
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.events import AuditLost
+from taskrunner.domain.process_events import AuditLost
 from taskrunner.domain.value import replace
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.stores.base import OperationStore, StoredOperation
@@ -43,7 +43,7 @@ class OperationLease:
         self.operation = stored.operation
 
     def notice(self, stored: StoredOperation) -> None:
-        """What another process has written: it may have asked for the end."""
+        """Take over what another process has written: it may have asked for the end."""
         found = stored.operation
         if (
             self._unsaved is None

@@ -13,7 +13,8 @@ from taskrunner.domain.bulk_operation import (
 )
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
-from taskrunner.domain.events import AuditLost, Events, LoopFailed
+from taskrunner.domain.events import Events, LoopFailed
+from taskrunner.domain.process_events import AuditLost
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.value import replace
 from taskrunner.producer.audit_trail import AuditTrail
@@ -106,7 +107,7 @@ class OperationRun:
         return min(max(0.0, self._next_at - self._runs.clock.monotonic()), _RENEW)
 
     def notice(self, stored: StoredOperation) -> None:
-        """What another process has written: it may have asked for the end."""
+        """Take over what another process has written: it may have asked for the end."""
         self._lease.notice(stored)
 
     async def release(self) -> None:

@@ -52,9 +52,9 @@ class OperationRunner(Service):
             await self._kept_apart(operation_id, run.release(), None)
 
     async def _look(self) -> float:
-        """Take what is free, and notice what was aborted: a slow operation saves its next step late.
+        """Take operations that nobody runs, and notice aborted ones, whose next step may be saved late.
 
-        Answers the seconds until the next look.
+        Returns the seconds until the next look.
         """
         try:
             live = await self._runs.store.live_operations(limit=MOST_RUNS)
@@ -85,7 +85,10 @@ class OperationRunner(Service):
         return self._runs.clock.monotonic() < self._paused.get(operation_id, 0.0)
 
     async def _kept_apart(self, operation_id: str, call: Coroutine[Any, Any, T], otherwise: T) -> T:
-        """What fails for one operation must not keep others waiting; of an outage the adapter has told."""
+        """A failure of one operation must not hold up the others.
+
+        The adapter has already reported an outage.
+        """
         try:
             return await call
         except OutsideError:

@@ -1,12 +1,13 @@
-"""The pause watch reads from the store, in every process, which pauses are in force."""
+"""The pause watch reads the pauses in force from the store, in every process."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.events import Events, PausesChanged
+from taskrunner.domain.events import Events
 from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.pauses import Pauses, with_disabled
+from taskrunner.domain.process_events import PausesChanged
 from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import OperatorStore
@@ -41,7 +42,7 @@ class PauseWatch(Service):
         return INTERVAL
 
     async def refresh(self) -> None:
-        """What this process has changed is in force from now on."""
+        """Put a change of this process in force at once."""
         await self._reads.refresh()
 
     async def _read(self) -> None:

@@ -28,7 +28,7 @@ class SelfDescribing(Protocol):
     @property
     def threads(self) -> int: ...
 
-    def __call__(self) -> WorkerReport: ...
+    async def __call__(self) -> WorkerReport: ...
 
 
 class ProcessReporter(Service):
@@ -98,7 +98,7 @@ class ProcessReporter(Service):
         now = self._clock.now()
         sent = list(self._seconds)
         minutes = [self._stored(MINUTE, start, figures) for start, figures in self._minutes.items()]
-        report = None if self._workers is None else self._workers()
+        report = None if self._workers is None else await self._workers()
         until = now + timedelta(seconds=VALID)
         await self._store.report(report, [*sent, *minutes], now=now, until=until)
         for _ in sent:

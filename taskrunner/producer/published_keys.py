@@ -20,7 +20,7 @@ class PublishedKeys:
 
 
 def _public_keys(pems: list[str]) -> list[dict[str, Any]]:
-    # Loads the library for tokens, which only those who configure a key need.
+    # Loads the library for tokens, which is needed only where a key is configured.
     from taskrunner.domain.signed_token import TokenKey
 
     by_id = {key.id: key.public for key in map(TokenKey, pems)}

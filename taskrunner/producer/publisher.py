@@ -12,7 +12,7 @@ from typing import TypeVar
 from taskrunner.brokers.base import Broker, Publication, PublishAnswer
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.envelope import encode_envelope
-from taskrunner.domain.errors import BrokerUnavailable, StoreUnavailable
+from taskrunner.domain.errors import BrokerUnavailable, OutsideError
 from taskrunner.domain.events import Events, PublishFailed, TasksPublished
 from taskrunner.domain.new_task import StoredTask
 from taskrunner.runtime.batcher import Batcher
@@ -108,8 +108,8 @@ class Publisher:
 
     async def _mark(self, refs: Sequence[AttemptRef]) -> Sequence[None]:
         now = self._clock.now()
-        # Without the mark the tasks are still due and are published again; the adapter reports the outage.
-        with suppress(StoreUnavailable):
+        # Without the mark the tasks are still due and are published again; the adapter reports why.
+        with suppress(OutsideError):
             await self._store.mark_queued(refs, now=now, due=now + self._forgotten_after)
         return [None] * len(refs)
 

@@ -1,4 +1,4 @@
-"""What operators do with queues: declare, change and delete them."""
+"""Queue administration: declare, change and delete queues."""
 
 import orjson
 
@@ -17,6 +17,7 @@ from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.queue import MAX_QUEUES, check_new_queue
 from taskrunner.domain.queue_draft import QueueDraft
 from taskrunner.domain.schedule import decode_schedule
+from taskrunner.producer.change_check import MAX_TRIES
 from taskrunner.producer.queue_watch import QueueWatch
 from taskrunner.stores.base import Store
 
@@ -46,22 +47,26 @@ class QueueAdmin:
         Raises `QueueInvalid` for the name, `StateConflict` if there are too many or the broker refuses it,
         and `BrokerUnavailable` if the broker is away; then nothing is stored.
         """
-        await self._watch.turn()
-        is_new = name not in self.declared.queues
-        now = self._clock.now()
-        known = next((each for each in self.declared.stored or () if each.name == name), None)
-        created_at = now if known is None else known.created_at
-        stored = StoredQueue(name=name, weight=draft.weight, created_at=created_at, updated_at=now)
+        for _ in range(MAX_TRIES):
+            await self._watch.turn()
+            is_new = name not in self.declared.queues
+            known, now = self._stored(name), self._clock.now()
+            created_at = now if known is None else known.created_at
+            queue = StoredQueue(name=name, weight=draft.weight, created_at=created_at, updated_at=now)
+            if await self._save(queue, known, is_new=is_new):
+                await self._watch.refresh()
+                return DeclaredQueue(name=name, weight=draft.weight, declared_by=QueueOrigin.API), is_new
+        raise _contended(name)
+
+    async def _save(self, queue: StoredQueue, known: StoredQueue | None, *, is_new: bool) -> bool:
         try:
             if is_new:
-                await self._check_new(name)
-            await self._store.save_queue(stored)
+                await self._check_new(queue.name)
+            return await self._store.save_queue(queue, expected=known)
         except (OutsideError, StateConflict):
             # The broker would declare it after the next reconnect, although nothing is stored.
             await self._watch.declare()
             raise
-        await self._watch.refresh()
-        return DeclaredQueue(name=name, weight=draft.weight, declared_by=QueueOrigin.API), is_new
 
     async def delete(self, name: str) -> None:
         """Withdraw a declaration; the queue of a broker stays, with what others may have put into it.
@@ -69,18 +74,25 @@ class QueueAdmin:
         Raises `QueueUnknown`, and `StateConflict` for a queue that the configuration declares or that is in
         use. Where the configuration also declares it, its weight there applies again.
         """
-        await self._watch.turn()
-        found = self.declared.queues.get(name)
-        if found is None:
-            raise QueueUnknown(
-                f"no queue has the name {shown(name)}{did_you_mean(name, self.declared.names)}"
-            )
-        if found.declared_by is QueueOrigin.CONFIGURATION:
-            raise StateConflict(f"the configuration declares the queue {name}; remove it there (Queues)")
-        if name not in self.declared.configured:
-            await self._refuse_used(name)
-        await self._store.delete_queue(name)
-        await self._watch.refresh()
+        for _ in range(MAX_TRIES):
+            await self._watch.turn()
+            known = self._stored(name)
+            if known is None:
+                raise self._not_stored(name)
+            if name not in self.declared.configured:
+                await self._refuse_used(name)
+            if await self._store.delete_queue(known):
+                await self._watch.refresh()
+                return
+        raise _contended(name)
+
+    def _stored(self, name: str) -> StoredQueue | None:
+        return next((each for each in self.declared.stored or () if each.name == name), None)
+
+    def _not_stored(self, name: str) -> QueueUnknown | StateConflict:
+        if name in self.declared.queues:
+            return StateConflict(f"the configuration declares the queue {name}; remove it there (Queues)")
+        return QueueUnknown(f"no queue has the name {shown(name)}{did_you_mean(name, self.declared.names)}")
 
     async def _check_new(self, name: str) -> None:
         try:
@@ -132,3 +144,7 @@ class QueueAdmin:
             return (await self._broker.depths()).get(name, 0)
         except (OutsideError, TopologyConflict):
             return 0
+
+
+def _contended(name: str) -> StateConflict:
+    return StateConflict(f"the queue {name} is being changed by others; try again")

@@ -1,4 +1,4 @@
-"""The queue watch reads from the store, in every process, which queues are declared, and declares them."""
+"""The queue watch reads the declared queues from the store, and declares them in the broker."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -7,9 +7,10 @@ from contextlib import suppress
 from taskrunner.brokers.base import Broker
 from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.errors import OutsideError
-from taskrunner.domain.events import Events, QueuesChanged
+from taskrunner.domain.events import Events
 from taskrunner.domain.executor import ExecutorKind
 from taskrunner.domain.executor_source import ExecutorSource
+from taskrunner.domain.process_events import QueuesChanged
 from taskrunner.domain.remote_lease import queue_of
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.runtime.service import Service
@@ -63,20 +64,21 @@ class QueueWatch(Service):
         self.wake()
 
     async def declare(self) -> None:
-        """Have the broker know the queues before it connects, and the task settings before the first task."""
+        """Pass the queues to the broker before it connects, and to the task settings."""
         async with self._lock:
             await self._apply()
 
     async def declare_for_executors(self) -> None:
-        """Have the broker know the queues of new remote executors, before the first task."""
+        """Declare the queues of new remote executors in the broker, before their first task."""
         async with self._lock:
             if self._remote_now() != self._remote:
                 await self._apply()
 
     async def declare_new(self, name: str) -> str | None:
-        """Have the broker know a queue before it is stored; the broker's reason if it refuses.
+        """Declare a queue in the broker before it is stored; returns the broker's reason if it refuses.
 
-        Raises `BrokerUnavailable`. Where the queue is not stored then, `declare` has the broker forget it.
+        Raises `BrokerUnavailable`. If the queue is not stored afterwards, `declare` makes the broker
+        forget it.
         """
         if self._broker is None:
             return None
@@ -85,7 +87,7 @@ class QueueWatch(Service):
             return self._broker.refused_queues.get(name)
 
     async def turn(self) -> float:
-        # Two turns at once could end with what the first of them read.
+        # Two turns at the same time could end with what the first of them read.
         async with self._lock:
             self._turns += 1
             stored = tuple(await self._store.queues())
@@ -98,7 +100,7 @@ class QueueWatch(Service):
         return INTERVAL
 
     async def refresh(self) -> None:
-        """What this process has changed is in force from now on. Where that fails, the next turn finds it."""
+        """Put a change of this process in force at once. If the read fails, the next turn finds it."""
         with suppress(OutsideError):
             await self.turn()
 

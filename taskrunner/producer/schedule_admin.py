@@ -23,18 +23,9 @@ from taskrunner.domain.submitter import without_namespace
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.value import replace
+from taskrunner.producer.change_check import MAX_TRIES, Check, allow
 from taskrunner.producer.intake import Intake, Submitted
 from taskrunner.stores.base import Page, ScheduleStore, StoredSchedule
-
-# Each try failed because another change came between our read and our write.
-_MAX_TRIES = 10
-
-# Raises if the schedule (None: there is none) is not to be changed.
-ScheduleCheck = Callable[[Schedule | None], None]
-
-
-def _allow(_: Schedule | None) -> None:
-    """The check of a change without a condition."""
 
 
 class ScheduleAdmin:
@@ -66,7 +57,7 @@ class ScheduleAdmin:
         draft: ScheduleDraft,
         *,
         created_by: str | None = None,
-        check: ScheduleCheck = _allow,
+        check: Check[Schedule] = allow,
     ) -> tuple[Schedule, bool]:
         """Create or change a schedule; True if it is new. Its history and its pause stay."""
         self._check_executor(draft)
@@ -77,7 +68,7 @@ class ScheduleAdmin:
                 return schedule, True
         return await self._change(name, lambda known: self._changed(known, draft), check), False
 
-    async def patch(self, name: str, patch: bytes, *, check: ScheduleCheck = _allow) -> Schedule:
+    async def patch(self, name: str, patch: bytes, *, check: Check[Schedule] = allow) -> Schedule:
         """Apply a JSON merge patch (RFC 7396). Raises `ScheduleInvalid`."""
         limits = self._intake.task_settings.limits
         return await self._change(
@@ -130,9 +121,9 @@ class ScheduleAdmin:
             cursor=own[limit - 1].name.removeprefix(namespace) if len(own) > limit else None,
         )
 
-    async def delete(self, name: str, *, check: ScheduleCheck = _allow) -> None:
+    async def delete(self, name: str, *, check: Check[Schedule] = allow) -> None:
         """The tasks of the schedule stay. `check` sees the version that is removed."""
-        for _ in range(_MAX_TRIES):
+        for _ in range(MAX_TRIES):
             found = await self._store.schedule(name)
             if found is None:
                 raise ScheduleUnknown(f"no schedule has the name {name!r}")
@@ -141,11 +132,11 @@ class ScheduleAdmin:
                 return
         raise StateConflict(f"schedule {name!r} is being changed by others; try again")
 
-    async def pause(self, name: str, *, check: ScheduleCheck = _allow) -> Schedule:
+    async def pause(self, name: str, *, check: Check[Schedule] = allow) -> Schedule:
         """No slot runs until `resume`; slots that pass meanwhile never run."""
         return await self._change(name, lambda known: replace(known, paused=True, next_at=None), check)
 
-    async def resume(self, name: str, *, check: ScheduleCheck = _allow) -> Schedule:
+    async def resume(self, name: str, *, check: Check[Schedule] = allow) -> Schedule:
         """Continue with the next slot. No effect on a schedule that is not paused."""
         return await self._change(
             name, lambda known: known.resumed(self._clock.now()) if known.paused else known, check
@@ -165,10 +156,10 @@ class ScheduleAdmin:
         return submitted
 
     async def _change(
-        self, name: str, change: Callable[[Schedule], Schedule], check: ScheduleCheck
+        self, name: str, change: Callable[[Schedule], Schedule], check: Check[Schedule]
     ) -> Schedule:
         """`check` sees the version that the change replaces, so that nothing can come between."""
-        for _ in range(_MAX_TRIES):
+        for _ in range(MAX_TRIES):
             found = await self._store.schedule(name)
             if found is None:
                 raise ScheduleUnknown(f"no schedule has the name {name!r}")

@@ -1,4 +1,4 @@
-"""A shared read: something of the store that is read at intervals, and again for whoever misses something."""
+"""A shared read: reads something from the store at intervals, and again when somebody misses something."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from contextlib import suppress
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError, StoreUnavailable
 
-# Reads for those who miss something are at least this many seconds apart: whoever guesses waits.
+# Reads out of turn are at least this many seconds apart, so that clients that guess names have to wait.
 _LOOK_AGAIN = 0.2
 
 # Called after a change that this process has made.
@@ -19,7 +19,7 @@ async def no_refresh() -> None:
 
 
 class SharedRead:
-    """One read at a time: of two, the older might end last, and bring back what the newer has seen go."""
+    """One read at a time: an older one that ended last would bring back what a newer one saw removed."""
 
     def __init__(self, what: str, read: Callable[[], Awaitable[None]], clock: Clock) -> None:
         self._what = what
@@ -36,12 +36,12 @@ class SharedRead:
             await self._run()
 
     async def refresh(self) -> None:
-        """Read what this process has just changed. Where that fails, the next read finds it."""
+        """Read a change of this process. If that fails, the next read finds it."""
         with suppress(OutsideError):
             await self.run()
 
     async def run_again(self) -> None:
-        """A read that begins after this call, be it one for others. Raises `StoreUnavailable`."""
+        """Wait for a read that begins after this call, for us or for others. Raises `StoreUnavailable`."""
         asked_at = self._clock.monotonic()
         async with self._reading:
             if self._read_at <= asked_at:

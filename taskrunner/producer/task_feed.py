@@ -169,7 +169,7 @@ class TaskFeed(Service):
         *,
         lost: bool,
     ) -> list[Callable[[], None]]:
-        """The calls that tell the news to whoever watches now."""
+        """The calls that tell the news to the present watchers."""
         of_task: dict[str, list[TaskNews]] = {}
         for each in news:
             if each.change.task_id in self._watchers:

@@ -1,4 +1,4 @@
-"""The task reader reads the records of tasks, and what they have fetched, for the faces that show them."""
+"""The task reader reads the records of tasks, and what they have fetched, for the APIs that show them."""
 
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.outcome import Response
@@ -51,5 +51,5 @@ class TaskReader:
 
 
 def without_results(record: Record) -> Record:
-    """What a key that may not read sees of a task that it submits again."""
+    """The record as a key that may not read sees it when it submits the task again."""
     return replace(record, attempts=(), result=None, error=None, reason=None)

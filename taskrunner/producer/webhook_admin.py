@@ -3,30 +3,20 @@
 Each change is conditional on the webhook that it was made from.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StateConflict, WebhookUnknown
-from taskrunner.domain.schedule_draft import NAME_PATTERN
+from taskrunner.domain.resource_name import NAME_PATTERN
 from taskrunner.domain.submitter import Submitter, without_namespace
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.domain.value import replace
 from taskrunner.domain.webhook import MAX_WEBHOOKS, Webhook
 from taskrunner.domain.webhook_draft import WebhookDraft
+from taskrunner.producer.change_check import MAX_TRIES, Check, allow
 from taskrunner.producer.shared_read import Refresh, no_refresh
 from taskrunner.stores.base import WebhookStore
-
-# Each try failed because another change came between our read and our write.
-_MAX_TRIES = 10
-
-
-# Raises if the webhook (None: there is none) is not to be changed.
-WebhookCheck = Callable[[Webhook | None], None]
-
-
-def _allow(_: Webhook | None) -> None:
-    """The check of a change without a condition."""
 
 
 class WebhookAdmin:
@@ -75,10 +65,10 @@ class WebhookAdmin:
         draft: WebhookDraft,
         submitter: Submitter | None,
         *,
-        check: WebhookCheck = _allow,
+        check: Check[Webhook] = allow,
     ) -> tuple[Webhook, bool]:
         """Create or change a webhook; True if it is new. Raises `StateConflict`."""
-        for _ in range(_MAX_TRIES):
+        for _ in range(MAX_TRIES):
             known = await self._find(name)
             check(known)
             if known is None:
@@ -90,9 +80,9 @@ class WebhookAdmin:
                 return webhook, known is None
         raise _contended(name)
 
-    async def patch(self, name: str, patch: bytes, *, check: WebhookCheck = _allow) -> Webhook:
+    async def patch(self, name: str, patch: bytes, *, check: Check[Webhook] = allow) -> Webhook:
         """Apply a JSON merge patch (RFC 7396). Raises `WebhookInvalid`, `WebhookUnknown`, `StateConflict`."""
-        for _ in range(_MAX_TRIES):
+        for _ in range(MAX_TRIES):
             known = await self.get(name)
             check(known)
             webhook = self._changed(known, WebhookDraft.patched(known, patch, self.limits))
@@ -101,12 +91,12 @@ class WebhookAdmin:
                 return webhook
         raise _contended(name)
 
-    async def delete(self, name: str, *, check: WebhookCheck = _allow) -> None:
+    async def delete(self, name: str, *, check: Check[Webhook] = allow) -> None:
         """Reports that are on their way go on. `check` sees the webhook that is removed.
 
         Raises `WebhookUnknown`, `StateConflict`.
         """
-        for _ in range(_MAX_TRIES):
+        for _ in range(MAX_TRIES):
             known = await self.get(name)
             check(known)
             if await self._store.delete_webhook(known):
@@ -115,7 +105,7 @@ class WebhookAdmin:
         raise _contended(name)
 
     def _changed(self, known: Webhook, draft: WebhookDraft) -> Webhook:
-        """It stays that of its maker, whose tasks it is about."""
+        """It still belongs to the submitter that made it, whose tasks it is about."""
         changed = self._made(known.name, draft, None)
         kept = replace(changed.task_filter, namespace=known.task_filter.namespace)
         return replace(changed, task_filter=kept, created_by=known.created_by, created_at=known.created_at)

@@ -1,4 +1,4 @@
-"""The webhook watch reads from the store, in every process that ends tasks, which webhooks are in force."""
+"""The webhook watch reads the webhooks in force from the store, in every process that ends tasks."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ class WebhookWatch(Service):
         return INTERVAL
 
     async def refresh(self) -> None:
-        """What this process has changed is in force from now on."""
+        """Put a change of this process in force at once."""
         await self._reads.refresh()
 
     async def _read(self) -> None:

@@ -16,11 +16,14 @@ class Signals:
     wherever it is, as in a crash, which every command survives without loss.
 
     A terminal that closes sends SIGHUP, often twice, which counts once. Under `nohup` SIGHUP stays ignored.
-    Until `on_hangup` is set, every SIGHUP asks for a shutdown.
+    In a process that `reloads`, one that comes during the start is remembered until `reload_with`. In others,
+    it asks for a shutdown.
     """
 
-    def __init__(self, *, abort_within: float) -> None:
-        self.on_hangup: Callable[[], None] | None = None
+    def __init__(self, *, abort_within: float, reloads: bool = False) -> None:
+        self._reloads = reloads
+        self._reload: Callable[[], None] | None = None
+        self._reload_asked = False
         self._had_terminal = _has_terminal()
         self.first = asyncio.Event()
         self.second = asyncio.Event()
@@ -31,6 +34,12 @@ class Signals:
             if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
                 continue
             self._loop.add_signal_handler(number, self._on_signal, number)
+
+    def reload_with(self, reload: Callable[[], None]) -> None:
+        """Call `reload` at each SIGHUP from now on, and at once if there was one."""
+        self._reload = reload
+        if self._reload_asked:
+            reload()
 
     @property
     def exit_code(self) -> int:
@@ -44,8 +53,10 @@ class Signals:
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
-            if self.on_hangup is not None and _has_terminal() == self._had_terminal:
-                self.on_hangup()
+            if self._reloads and _has_terminal() == self._had_terminal:
+                self._reload_asked = True
+                if self._reload is not None:
+                    self._reload()
                 return
             if self._last == signal.SIGHUP:
                 return

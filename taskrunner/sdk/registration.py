@@ -1,4 +1,4 @@
-"""How a module registers its handlers: decorators and calls, which note what they are given.
+"""How a module registers its handlers: decorators and calls that record what they are given.
 
 They check nothing: `taskrunner executors check`, the consumer and `taskrunner.sdk.testing` do.
 """
@@ -22,7 +22,7 @@ Opened = TypeVar("Opened")
 
 
 class _Decorator(Protocol[Data]):
-    """Takes a function of one task, sync or async, and returns it as it is."""
+    """Takes a function of one task, sync or async, and returns it unchanged."""
 
     def __call__(self, function: Callable[[Task[Data]], Result], /) -> Callable[[Task[Data]], Result]: ...
 
@@ -83,7 +83,7 @@ def register(name: str, instance: Handler[Any], **options: Unpack[Options]) -> N
 def dependency(
     make: Callable[[], AbstractContextManager[Opened] | AbstractAsyncContextManager[Opened]],
 ) -> Dependency[Opened]:
-    """Have something opened once per worker process: put it above `@contextmanager` or its async form.
+    """Open something once per worker process: put this above `@contextmanager` or `@asynccontextmanager`.
 
     `get()` of what this returns is the opened object.
     """

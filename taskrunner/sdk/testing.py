@@ -1,4 +1,4 @@
-"""Runs a handler in a test, without servers: as a worker would, up to what becomes of the task.
+"""Runs a handler in a test, without servers, as a worker would, and tells what happens to the task.
 
 def test_a_photo_is_resized() -> None:
     ended = run(resize_image, {"url": "https://example.com/a.jpg", "width": 100})
@@ -35,7 +35,7 @@ from taskrunner.handlers.python.runtime import PythonRuntime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerRun:
-    """What became of the task. `status` is its next one: succeeded, failed, retrying or cancelled.
+    """What happens to the task. `status` is its next status: succeeded, failed, retrying or cancelled.
 
     `result` is what the handler returned, read back from the JSON that is stored. `delay` is the seconds
     until the next attempt, None if there is none. `counted` is False for an attempt that was put off.
@@ -114,7 +114,7 @@ def _find(handler: object) -> HandlerDefinition:
 
 
 def _refused(definition: HandlerDefinition, data: str | None) -> Outcome | None:
-    """The failure that stands for a submit that is refused: it holds data against the JSON Schema alone."""
+    """The failure that stands for a refused submit, which checks data only against the JSON Schema."""
     schema = definition.handler_schema.json_schema
     findings = [] if schema is None else DataSchema(encode(schema).decode()).findings(data)
     if not findings:

@@ -13,16 +13,19 @@ class QueueStore(ABC):
     """Keeps queues by name. They are few: each read is of all."""
 
     @abstractmethod
-    async def save_queue(self, queue: StoredQueue) -> None:
-        """Write a queue, in place of another of its name. Of two at once, the later one stays."""
+    async def save_queue(self, queue: StoredQueue, *, expected: StoredQueue | None) -> bool:
+        """Write a queue in place of `expected` (None: there is none of this name).
+
+        False, and nothing written, if another stands there.
+        """
 
     @abstractmethod
     async def queues(self) -> Sequence[StoredQueue]:
         """All stored queues, by name."""
 
     @abstractmethod
-    async def delete_queue(self, name: str) -> bool:
-        """Remove a queue; its tasks stay. False when there is none of this name."""
+    async def delete_queue(self, expected: StoredQueue) -> bool:
+        """Remove a queue; its tasks stay. False if another has its name; True if it is gone already."""
 
     @abstractmethod
     async def live_task_in(self, queue: str) -> str | None:

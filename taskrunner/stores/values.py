@@ -15,8 +15,10 @@ from taskrunner.domain.value import Value
 
 Item = TypeVar("Item")
 
-_TASK_PLACE = re.compile(r"(-?\d{1,15}):()(.*)", re.DOTALL)
-_LETTER_PLACE = re.compile(r"(-?\d{1,15}):([tm]):(.*)", re.DOTALL)
+# How the cursors of lists of tasks and of dead letters begin; an id follows.
+TASK_PLACE, LETTER_PLACE = "(-?[0-9]{1,15}):()", "(-?[0-9]{1,15}):([tm]):"
+_TASK_CURSOR = re.compile(f"{TASK_PLACE}(.*)", re.DOTALL)
+_LETTER_CURSOR = re.compile(f"{LETTER_PLACE}(.*)", re.DOTALL)
 
 
 class AttemptRef(Value):
@@ -65,7 +67,7 @@ class Place(Value):
 
         In the list of a namespace every cursor leads to a place of that namespace, wherever it came from.
         """
-        found = (_LETTER_PLACE if letters else _TASK_PLACE).fullmatch(cursor)
+        found = (_LETTER_CURSOR if letters else _TASK_CURSOR).fullmatch(cursor)
         if found is None:
             raise CursorInvalid(f"no cursor of a list: {cursor!r}")
         return cls(ms=int(found[1]), kind=found[2], id=namespace + found[3])

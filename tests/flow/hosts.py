@@ -5,10 +5,7 @@ from datetime import timedelta
 
 from taskrunner.consumer.consumer import Consumer
 from taskrunner.domain.circuit_breaker import BreakerSettings
-from taskrunner.domain.events import (
-    TaskSettled,
-    TasksSnoozed,
-)
+from taskrunner.domain.events import TaskSettled, TasksSnoozed
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import HostState, encode_state

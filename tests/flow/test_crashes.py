@@ -5,12 +5,7 @@ from contextlib import suppress
 import pytest
 
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.events import (
-    DeliveryDropped,
-    LeaseExpired,
-    SettleRefused,
-    TaskSettled,
-)
+from taskrunner.domain.events import DeliveryDropped, LeaseExpired, SettleRefused, TaskSettled
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.status import Status
 from taskrunner.domain.task_draft import TaskDraft

@@ -16,7 +16,6 @@ from taskrunner.domain.events import (
 )
 from taskrunner.domain.executor import ExecutorKind, ManagedBy
 from taskrunner.domain.executor_draft import ExecutorDraft
-from taskrunner.domain.new_task import NewTask
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.status import Status
@@ -24,7 +23,7 @@ from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_filter import TaskFilter
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.producer.executor_admin import ExecutorAdmin
-from taskrunner.producer.executor_watch import INTERVAL, ExecutorWatch
+from taskrunner.producer.executor_watch import ExecutorWatch
 from taskrunner.producer.intake import Submitted
 from taskrunner.producer.search import Search
 from tests.flow.local_runner import HOLD, OK, LocalRunner, http_error
@@ -273,30 +272,10 @@ async def test_a_change_is_no_failure_because_nobody_can_read_it(runner: LocalRu
     settings = runner.task_settings
     watch = ExecutorWatch(store, runner.events, runner.clock, settings.current.executors)
     search = Search(runner.store)
-    admin = ExecutorAdmin(runner.store, search, runner.cancellation, runner.clock, settings, watch)
+    admin = ExecutorAdmin(runner.store, search, runner.cancellation, runner.clock, settings, watch, at_once)
     line.sever()
     await make(admin)
     await admin.patch("resize_image", b'{"enabled": false}')
     await admin.delete("resize_image", cancel=False)
     assert line.refused == ["executors"] * 3
     assert await admin.list() == []
-
-
-async def test_no_task_outlives_its_executor(runner: LocalRunner, admin: ExecutorAdmin) -> None:
-    """Another process knows of the change a second later, and takes a task until then."""
-    await make(admin)
-    settings = runner.task_settings
-    elsewhere = with_executors(*await admin.list(), settings=settings.current)
-
-    async def sleep(seconds: float) -> None:
-        assert seconds > INTERVAL
-        draft = TaskDraft.from_fields({"executor": "resize_image"}, elsewhere.limits)
-        now = runner.clock.now()
-        await runner.store.accept([NewTask.of(draft.to_task(elsewhere, task_id="late", now=now), due=now)])
-
-    watch = ExecutorWatch(runner.store, runner.events, runner.clock, settings.current.executors)
-    search = Search(runner.store)
-    deleting = ExecutorAdmin(runner.store, search, runner.cancellation, runner.clock, settings, watch, sleep)
-    early = await submit(runner)
-    assert await deleting.delete("resize_image", cancel=True) == 2
-    assert {await runner.status(each) for each in (early.id, "late")} == {Status.CANCELLED}

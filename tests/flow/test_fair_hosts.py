@@ -1,4 +1,4 @@
-"""Without any limit, tasks of other hosts get through behind those of a slow one, which loses little by it."""
+"""Without any limit, tasks of other hosts get through behind those of a slow one, which loses little."""
 
 import threading
 from collections import Counter

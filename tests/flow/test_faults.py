@@ -5,13 +5,7 @@ import asyncio
 import pytest
 
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.events import (
-    DeliveryDropped,
-    LeaseExpired,
-    LoopFailed,
-    PublishFailed,
-    TaskSettled,
-)
+from taskrunner.domain.events import DeliveryDropped, LeaseExpired, LoopFailed, PublishFailed, TaskSettled
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.status import Status
 from tests.flow.local_runner import HOLD, LEASE, OK, LocalRunner, http_error

@@ -6,10 +6,7 @@ import json
 import pytest
 
 from taskrunner.domain.errors import StateConflict, TaskUnknown
-from taskrunner.domain.events import (
-    HostSlowedDown,
-    TaskSettled,
-)
+from taskrunner.domain.events import HostSlowedDown, TaskSettled
 from taskrunner.domain.outcome import Outcome, OutcomeKind
 from taskrunner.domain.record import DeadLetterKind
 from taskrunner.domain.status import Status

@@ -5,13 +5,11 @@ from itertools import pairwise
 
 import pytest
 
-from taskrunner.domain.events import (
-    HostLimitsChanged,
-    TaskSettled,
-)
+from taskrunner.domain.events import TaskSettled
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import HeldSlots, decode_state
+from taskrunner.domain.process_events import HostLimitsChanged
 from taskrunner.domain.status import Status
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.stores.host_store import HostEdit, HostEntry

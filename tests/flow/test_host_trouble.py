@@ -6,12 +6,7 @@ import pytest
 
 from taskrunner.domain.back_pressure import BackPressure
 from taskrunner.domain.circuit_breaker import CircuitBreaker
-from taskrunner.domain.events import (
-    CircuitClosed,
-    CircuitOpened,
-    HostSlowedDown,
-    TaskSettled,
-)
+from taskrunner.domain.events import CircuitClosed, CircuitOpened, HostSlowedDown, TaskSettled
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_view import HostCondition
 from taskrunner.domain.outcome import Outcome, OutcomeKind

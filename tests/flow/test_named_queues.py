@@ -6,7 +6,8 @@ import pytest
 
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError, QueueUnknown, StateConflict, TaskInvalid
-from taskrunner.domain.events import QueuesChanged, TaskSettled
+from taskrunner.domain.events import TaskSettled
+from taskrunner.domain.process_events import QueuesChanged
 from taskrunner.domain.queue_draft import QueueDraft
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.status import Status
@@ -27,7 +28,8 @@ async def declare(runner: LocalRunner, name: str, weight: int = 1) -> None:
 
 async def withdraw_elsewhere(runner: LocalRunner, name: str) -> None:
     """As another process would that has not seen the last submits."""
-    await runner.store.delete_queue(name)
+    (stored,) = [each for each in await runner.store.queues() if each.name == name]
+    assert await runner.store.delete_queue(stored)
     await runner.queues.turn()
 
 

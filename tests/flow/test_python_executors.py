@@ -1,6 +1,7 @@
 """Tasks of Python handlers: they wait for their handler, have results, and tell their progress."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -16,6 +17,8 @@ from taskrunner.handlers.python.result import outcome_of
 from tests.flow.local_runner import DEADLINE, OK, LocalRunner
 from tests.tools.executors import executor, with_executors
 from tests.tools.waiting import eventually, last_look
+
+PUT_OFF = "The handler put the task off for 60 s: sold out"
 
 
 async def test_a_task_waits_for_a_consumer_with_its_handler(runner: LocalRunner) -> None:
@@ -75,6 +78,26 @@ async def test_a_handler_can_cancel_its_task(runner: LocalRunner) -> None:
     await runner.heard(TaskSettled)
     record = await runner.record(submitted.id)
     assert (record.status, record.error, record.due) == (Status.CANCELLED, "not wanted", None)
+
+
+async def test_a_handler_can_put_its_task_off(runner: LocalRunner) -> None:
+    """Until then it is scheduled and says why; then it runs, with all of its attempts left."""
+    runner.task_settings.current = with_executors(executor())
+    ends = iter([Outcome(kind=OutcomeKind.SNOOZED, counted=False, due_in=60, error=PUT_OFF), OK])
+    runner.target.answer = lambda context: next(ends)
+    await runner.consumer()
+    raw = '{"executor": "resize_image"}'
+    submitted = await runner.intake.submit(TaskDraft.from_json(raw, runner.task_settings.current.limits))
+    await runner.heard(TaskSettled)
+    waits = await runner.record(submitted.id)
+    assert (waits.status, waits.snoozes, waits.attempts[0].counted) == (Status.SCHEDULED, 1, False)
+    assert waits.due == runner.clock.now() + timedelta(seconds=60)
+    assert waits.waits_for == waits.attempts[0].error == PUT_OFF
+    await runner.later(61)
+    await runner.heard(TaskSettled, 2)
+    record = await runner.record(submitted.id)
+    assert (record.status, record.snoozes, record.waits_for) == (Status.SUCCEEDED, 1, None)
+    assert (record.error, record.attempt_limit) == (None, waits.attempt_limit)
 
 
 async def test_what_an_attempt_says_of_its_progress_shows_while_it_runs(runner: LocalRunner) -> None:

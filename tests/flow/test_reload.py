@@ -15,7 +15,8 @@ from taskrunner.app.services import make_scheduler, refuse_undeclared_queues, wa
 from taskrunner.config import load
 from taskrunner.domain.api_key import Scope, configured_key, new_secret
 from taskrunner.domain.errors import ConfigInvalid, StateConflict
-from taskrunner.domain.events import ConfigRefused, ConfigReloaded, Event
+from taskrunner.domain.events import Event
+from taskrunner.domain.process_events import ConfigRefused, ConfigReloaded
 from taskrunner.domain.queue_draft import QueueDraft
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task_limits import TaskLimits

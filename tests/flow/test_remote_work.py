@@ -144,7 +144,7 @@ async def test_only_the_token_ends_an_attempt(runner: LocalRunner, remote: Remot
         (outcomes.failed("no", final=False, retry_after=None), Status.RETRYING, True),
         (outcomes.failed("no", final=False, retry_after=60), Status.RETRYING, True),
         (outcomes.failed("no", final=True, retry_after=None), Status.FAILED, True),
-        (outcomes.snoozed(60, "not yet"), Status.RETRYING, False),
+        (outcomes.snoozed(60, "not yet"), Status.SCHEDULED, False),
         (outcomes.cancelled("not wanted"), Status.CANCELLED, True),
     ],
 )

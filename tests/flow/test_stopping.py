@@ -2,9 +2,7 @@
 
 import asyncio
 
-from taskrunner.domain.events import (
-    TaskSettled,
-)
+from taskrunner.domain.events import TaskSettled
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.status import Status
 from tests.flow.local_runner import DEADLINE, LocalRunner

@@ -1,5 +1,6 @@
 """The embedded mode as processes: nothing to set up, and clear refusals. `test_kills` kills it."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -90,6 +91,15 @@ def test_a_configured_key_is_the_only_one(start: Start, tmp_path: Path, settings
     assert not (tmp_path / "taskrunner.key").exists()
 
 
+def test_what_is_written_down_counts(start: Start, settings: dict[str, object]) -> None:
+    """`dev` is open to this machine, unless the configuration says otherwise."""
+    settings["API__AUTH"] = "keys"
+    dev = start()
+    wait_for(lambda: "every request needs it" in dev.logged(), "the welcome")
+    with Client(dev.port) as client:
+        assert client.request("GET", "/tasks").status == 401
+
+
 def test_a_second_process_on_the_file_is_refused(
     start: Start, tmp_path: Path, settings: dict[str, object]
 ) -> None:
@@ -110,6 +120,24 @@ def test_produce_hands_over_to_the_running_process(
     done = run(tmp_path, settings, "produce", "--url", target.url("/handed-over"), "--wait")
     assert (done.returncode, done.stderr) == (0, "")
     assert " succeeded 200 " in done.stdout
+
+
+def test_queues_shows_those_of_the_running_process(
+    start: Start, tmp_path: Path, settings: dict[str, object]
+) -> None:
+    """They are in its memory; it reports them every two seconds."""
+    dev = start()
+    with Client(dev.port) as client:
+        assert client.post("/pause?queue=low", {}).status == 200
+        wait_for(lambda: "pauses_changed" in dev.logged(), "the pause")
+        for _ in range(3):
+            assert client.post("/tasks", {"url": "http://127.0.0.1:9/", "priority": "low"}).status == 202
+
+    def told() -> dict[str, tuple[int | None, int | None]]:
+        rows = map(json.loads, run(tmp_path, settings, "queues", "--json").stdout.splitlines())
+        return {row["name"]: (row["ready"], row["consumers"]) for row in rows}
+
+    wait_for(lambda: told() == {"high": (0, 1), "medium": (0, 1), "low": (3, 0)}, "the counts")
 
 
 def test_a_missing_schema_names_the_command(tmp_path: Path) -> None:

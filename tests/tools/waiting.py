@@ -37,6 +37,19 @@ def last_look(look: Callable[[], Found], *, within: float, interval: float = _IN
     return found
 
 
+def in_more_time(
+    attempt: Callable[[float], Found], is_meant: Callable[[Found], bool], *, first: float
+) -> Found:
+    """What `attempt` answers with a time limit of `first` seconds, or of twice as many, until `is_meant`.
+
+    For limits that a test wants to run out: on a busy machine, a short one runs out before the case begins.
+    """
+    limit = first
+    while not is_meant(found := attempt(limit)) and limit < PATIENCE:
+        limit *= 2
+    return found
+
+
 async def eventually(look: Callable[[], Any], *, within: float = PATIENCE) -> None:
     """Poll until `look`, a function or coroutine function, answers something true."""
     deadline = time.monotonic() + within

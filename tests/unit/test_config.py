@@ -216,6 +216,17 @@ def test_flags_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
     assert Key(section="Rabbit", name="exchange") not in reading.sources
 
 
+def test_defaults_of_a_command_count_where_nothing_is_given(tmp_path: Path) -> None:
+    """As those of `dev`."""
+    path = tmp_path / "config.yaml"
+    path.write_text("Fetch: {allow_loopback: false}\n")
+    given = {"Fetch.allow_loopback": True, "Api.auth": "loopback", "Api.port": 1, "Api.max_wait": 5}
+    environ = {"TASKRUNNER_API__AUTH": "keys"}
+    config = load(path, environ=environ, flags={"Api.port": 2}, defaults=given)
+    assert (config.fetch.allow_loopback, config.api.auth, config.api.port) == (False, "keys", 2)
+    assert config.api.max_wait == 5
+
+
 def test_a_flag_takes_a_sequence(tmp_path: Path) -> None:
     """A command may have parsed the value already."""
     config = load(flags={"Workers.queues": ("low",)}, environ={}, folder=tmp_path)

@@ -28,6 +28,8 @@ def loaded(folder: Path, *, file: Any = None, environ: dict[str, str] | None = N
         (f"{KEY} submit read", {"default": (KEY, SOME)}),
         (f"web={KEY} submit read,ops={OTHER}", {"web": (KEY, SOME), "ops": (OTHER, ALL)}),
         (f" web = {KEY} \n\n ops={OTHER}\tadmin\n", {"web": (KEY, ALL), "ops": (OTHER, ALL)}),
+        (f"# of the shop, web\r\nweb={KEY}\r\n  # {OTHER}\r\n", {"web": (KEY, ALL)}),
+        (f"# the only one\n{KEY} submit read", {"default": (KEY, SOME)}),
     ],
 )
 @pytest.mark.parametrize("way", ["environment", "file of the environment", "text", "file of the file"])
@@ -43,6 +45,14 @@ def test_a_text_of_keys(tmp_path: Path, way: str, text: str, expected: dict[str,
     }[way]()
     found = {key.name: (key.digest, key.scopes) for key in config.api_keys()}
     assert found == {name: (digest_of(secret), scopes) for name, (secret, scopes) in expected.items()}
+
+
+def test_a_byte_order_mark_of_the_file_is_none_of_the_key(tmp_path: Path) -> None:
+    """As editors of Windows write it."""
+    path = tmp_path / "keys"
+    path.write_text(f"web={KEY}", encoding="utf-8-sig")
+    (key,) = loaded(tmp_path, file={"keys_file": str(path)}).api_keys()
+    assert (key.name, key.digest) == ("web", digest_of(KEY))
 
 
 @pytest.mark.parametrize("words", [f"{KEY} submit read", [KEY, "submit", "read"]])
@@ -62,9 +72,16 @@ def test_keys_by_name_in_the_file(tmp_path: Path, words: Any) -> None:
         (f"web={KEY} {OTHER}", "web: after the key, there may be scopes: submit, read, operate"),
         (f"web={KEY} submit;{OTHER}", "web: after the key, there may be scopes"),
         (f"web={KEY} write", "web: after the key, there may be scopes"),
-        (f"web={KEY},web={OTHER}", "web is given twice"),
-        (f"{KEY},{OTHER}", "default is given twice"),
+        (f"web={KEY},web={OTHER}", "line 1: web is given twice"),
+        (f"{KEY},{OTHER}", "line 1: each key needs a name"),
+        (f"web={KEY}\n\n{OTHER}", "line 3: each key needs a name"),
+        (
+            f"web={KEY} submit,read",
+            "line 1: each key needs a name, NAME=tr_…, and scopes with blanks between",
+        ),
+        (f"# web\nweb={KEY}\nWeb={OTHER}", "line 3: a key's name must be"),
         (f"web={KEY},ops={KEY} read", "web and ops are the same key"),
+        (f"# web={KEY}", "has no key"),
         (f"{KEY}=web", "not begin with tr_"),
         (f"{KEY}=web,{KEY}=web", "not begin with tr_"),
         (f"Web={KEY}", "a key's name must be 1 to 63 lower-case"),

@@ -8,8 +8,16 @@ import pytest
 
 from taskrunner.domain.codec import encode
 from taskrunner.domain.envelope import decode_envelope, encode_envelope
-from taskrunner.domain.errors import EnvelopeUnreadable, ExecutorDisabled, StoreUnavailable, TaskInvalid
+from taskrunner.domain.errors import (
+    EnvelopeUnreadable,
+    ExecutorDisabled,
+    ScheduleInvalid,
+    StoreUnavailable,
+    TaskInvalid,
+)
+from taskrunner.domain.executor_draft import ExecutorDraft
 from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.task import Task
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.task_limits import TaskLimits
@@ -57,6 +65,21 @@ def test_data_stays_as_it_was_spelt(data: str) -> None:
     assert decode_envelope(encode_envelope(encode(task), 1), TaskLimits()) is not None
 
 
+@pytest.mark.parametrize("name", ["data", r"d\u0061ta", r"\u0064\u0061\u0074\u0061"])
+@pytest.mark.parametrize("data", ['{"a": 1.10}', "[ ]", '":"', '"x"', "1e2", "true"])
+def test_the_name_of_data_may_be_spelt_with_escapes(name: str, data: str) -> None:
+    assert task_of(f'{{"executor":"resize_image","{name}":{data}}}').body == data
+    assert task_of(f'{{"{name}":{data},"executor":"resize_image"}}').body == data
+    (finding,) = findings(f'{{"url":"http://a.example/","{name}":{data}}}')
+    assert "data is for an executor" in str(finding)
+
+
+@pytest.mark.parametrize("name", ["schema", r"sch\u0065ma"])
+def test_the_name_of_a_schema_may_be_spelt_with_escapes(name: str) -> None:
+    draft = ExecutorDraft.from_json(f'{{"kind":"python","{name}":{{"maximum": 1.0}}}}', TaskLimits())
+    assert draft.data_schema == '{"maximum": 1.0}'
+
+
 @pytest.mark.parametrize("raw", ['{"executor":"resize_image"}', '{"executor":"resize_image","data":null}'])
 def test_no_data_and_null_are_the_same(raw: str) -> None:
     assert task_of(raw).body is None
@@ -67,6 +90,18 @@ def test_an_object_may_have_a_member_of_any_name_twice_only_in_its_data() -> Non
     assert task_of('{"executor":"resize_image","data":{"a":1,"a":2}}').body == '{"a":1,"a":2}'
     assert findings('{"executor":"resize_image","data":1,"data":2}')
     assert findings('{"executor":"resize_image","executor":"b","data":{}}')
+
+
+def test_a_schedule_takes_what_a_submit_takes() -> None:
+    """Its task's data, as it was spelt; a member of ours counts once."""
+    for data in ('{"a":1,"a":2}', '":"', "1e2"):
+        task = f'{{"executor":"resize_image","d\\u0061ta":{data}}}'
+        draft = ScheduleDraft.from_json(f'{{"cron":"* * * * *","task":{task}}}', TaskLimits())
+        assert task_of(draft.task).body == data
+    for twice in ('"data":1,"data":1', '"retry":{"base":1,"base":2}', '"executor":"b"'):
+        task = f'{{"executor":"resize_image",{twice}}}'
+        with pytest.raises(ScheduleInvalid, match="more than once"):
+            ScheduleDraft.from_json(f'{{"cron":"* * * * *","task":{task}}}', TaskLimits())
 
 
 def test_policies_of_the_executor_are_the_defaults_of_its_tasks() -> None:

@@ -17,6 +17,7 @@ from taskrunner.domain.host_admission import (
     THROTTLED,
     wait_reason,
 )
+from taskrunner.domain.host_limit import AppliedLimit, HostLimit
 from taskrunner.domain.host_view import HostCondition, HostView
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import BY_BROKER, Attempt, Record
@@ -60,6 +61,12 @@ def host(condition: HostCondition, until: datetime | None) -> HostView:
         attempt_time=None,
         applied=None,
     )
+
+
+def limited(in_flight: int) -> HostView:
+    """A host that takes two attempts at a time."""
+    applied = AppliedLimit(pattern=HOST, limit=HostLimit(concurrency=2))
+    return replace(host(HostCondition.OK, None), in_flight=in_flight, applied=applied)
 
 
 def reasons(of: Record, **changes: Any) -> tuple[Reason, ...]:
@@ -219,6 +226,8 @@ def test_every_reason_has_a_case() -> None:
         (QUEUED, {"host": host(HostCondition.SLOWED, SOON)}, ["host_slowed", "delivered"]),
         (QUEUED, {"host": host(HostCondition.SLOWED, None)}, ["delivered"]),
         (QUEUED, {"host": host(HostCondition.LIMITED, None)}, ["delivered"]),
+        (QUEUED, {"host": limited(1)}, ["delivered"]),
+        (QUEUED, {"host": limited(2)}, ["concurrency_limit", "delivered"]),
         (record(Status.SCHEDULED, due=LATER), {}, ["publishing"]),
         (record(Status.SCHEDULED, due=BEFORE, run_at=BEFORE), {}, ["publishing"]),
         (replace(RETRYING, due=BEFORE), {"broker_error": "refused"}, ["broker_away"]),
@@ -273,6 +282,18 @@ def test_who_sees_only_its_own_learns_nothing_of_others() -> None:
     assert (paused.by, "ops" in paused.text) == (None, False)
     (away,) = reasons(QUEUED, broker_error="10.0.0.7:5672", **mine)
     assert "10.0.0.7" not in away.text
+
+
+def test_a_handler_that_put_its_task_off_is_named() -> None:
+    """Unless a consumer has put it off since, for a reason of its own."""
+    said = "The handler put the task off for 30 s: sold out"
+    snoozed = replace(LAST, finished_at=NOW, outcome=OutcomeKind.SNOOZED, error=said, counted=False)
+    waits = record(Status.SCHEDULED, due=SOON, waits_for=said, attempts=(snoozed,), attempt=1)
+    (reason,) = reasons(waits)
+    assert (reason.code, reason.until) == (ReasonCode.PUT_OFF, SOON)
+    assert reason.text == f"{said}; attempt 2 starts at 2026-01-01T12:00:30Z."
+    (reason,) = reasons(replace(waits, waits_for="paused"))
+    assert reason.text.startswith("A consumer put it off (paused)")
 
 
 @given(

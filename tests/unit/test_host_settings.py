@@ -24,6 +24,7 @@ KINDS = {
     OutcomeKind.BLOCKED: HostSignal.NOTHING,
     OutcomeKind.CANCELLED: HostSignal.NOTHING,
     OutcomeKind.INTERRUPTED: HostSignal.NOTHING,
+    OutcomeKind.SNOOZED: HostSignal.NOTHING,
     OutcomeKind.HANDLER_ERROR: HostSignal.NOTHING,
 }
 

@@ -12,8 +12,10 @@ from taskrunner.domain.json_text import (
     JsonUnfit,
     elements,
     join,
+    may_name,
     members,
     merge,
+    set_any_aside,
     set_aside,
 )
 
@@ -62,6 +64,57 @@ def test_the_body_is_set_aside(fields: dict[str, object], body: object, ascii_on
         assert json.loads(rest) == {**document, "body": text}
     else:
         assert rest == raw
+
+
+NAMES = ["data", r"d\u0061ta", r"\u0064\u0061\u0074\u0061"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("blank", ["", " "])
+@pytest.mark.parametrize("spelling", [*SPELLINGS, '":"', '","', '"data"', '"\\u0064ata"', "null", "[]", "1"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{{{}}}",
+        '{{"a":1,{}}}',
+        '{{{},"a":":"}}',
+        '{{"x":[{{"data":1}}],{},"y":"data"}}',
+        '{{"a":"\\"data\\":",{}}}',
+    ],
+)
+def test_a_member_is_set_aside_however_it_is_spelt(
+    name: str, blank: str, spelling: str, document: str
+) -> None:
+    """Its name may be spelt with escapes; its value becomes a string with its text."""
+    raw = document.format(f'"{name}"{blank}:{blank}{spelling}').encode()
+    assert may_name(raw, "data")
+    rest = json.loads(set_any_aside(raw, "data"))
+    assert rest.pop("data") == spelling
+    expected = json.loads(document.format('"data":null'))
+    del expected["data"]
+    assert rest == expected
+
+
+@given(st.dictionaries(st.text(max_size=5) | st.just("data"), values, max_size=4), values, st.booleans())
+def test_any_member_is_set_aside(fields: dict[str, object], data: object, ascii_only: bool) -> None:
+    document = {**fields, "data": data}
+    for separators in ((",", ":"), (", ", ": ")):
+        raw = json.dumps(document, ensure_ascii=ascii_only, separators=separators).encode()
+        rest = json.loads(set_any_aside(raw, "data"))
+        text = json.dumps(data, ensure_ascii=ascii_only, separators=separators)
+        assert rest == {**document, "data": text}
+
+
+def test_a_name_that_is_given_in_two_spellings_is_given_twice() -> None:
+    for first, second in (NAMES[:2], NAMES[1:], NAMES[:1] * 2):
+        with pytest.raises(JsonUnfit, match="more than once"):
+            set_any_aside(f'{{"{first}":1,"{second}":1}}'.encode(), "data")
+
+
+@pytest.mark.parametrize("raw", [b'{"url":"a"}', b'{"url":"data"}', rb'{"url":"\n"}', b'{"a":{"datum":1}}'])
+def test_most_texts_have_no_member_to_be_set_aside(raw: bytes) -> None:
+    assert set_any_aside(raw, "data") == raw
+    assert may_name(raw, "data") is (b'"data"' in raw)
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

@@ -9,7 +9,8 @@ import pytest
 from taskrunner.domain.api_key import ApiKey, Scope, configured_key, new_secret
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError, StoreRefused, StoreUnavailable
-from taskrunner.domain.events import Event, Events, KeyNamesClash
+from taskrunner.domain.events import Event, Events
+from taskrunner.domain.process_events import KeyNamesClash
 from taskrunner.domain.value import replace
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.stores.base import ApiKeyStore, KnownKey

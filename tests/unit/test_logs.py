@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 import structlog
 
-from taskrunner.domain import events
+from taskrunner.domain import events, process_events
 from taskrunner.domain.events import (
     DeliveryDropped,
     Event,
     Events,
     LoopFailed,
     PublishFailed,
-    RequestFailed,
     ServiceLost,
     ServiceRestored,
     TaskExpired,
@@ -28,12 +27,14 @@ from taskrunner.domain.events import (
     WorkersScaled,
 )
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.process_events import RequestFailed
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import replace
-from taskrunner.monitor.logs import LINES, EventLog, configure
+from taskrunner.monitor.event_log import LINES, EventLog
+from taskrunner.monitor.logs import configure
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SECRET = "hunter2"
@@ -170,7 +171,7 @@ def test_every_event_has_a_level_and_a_line() -> None:
     """A new event that nobody thought of here fails this test."""
     kinds = {
         kind
-        for kind in vars(events).values()
+        for kind in (*vars(events).values(), *vars(process_events).values())
         if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
     }
     assert kinds == set(LINES)

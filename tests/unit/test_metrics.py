@@ -7,23 +7,26 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from taskrunner.domain.audit import AuditEntry, AuditSource
 from taskrunner.domain.events import (
-    AuditLost,
     Event,
     Events,
     LoopFailed,
-    RequestDenied,
     TasksAccepted,
     TaskSettled,
     TasksPublished,
     TaskStarted,
 )
+from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.process_events import AuditLost, RequestDenied
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.retry_policy import RetryPolicy
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
+from taskrunner.domain.value import replace
+from taskrunner.monitor.attempt_counts import MAX_PAIRS, OTHERS, AttemptLabels
 from taskrunner.monitor.exposition import render
 from taskrunner.monitor.metrics import COUNTERS, Meter, Metrics
+from tests.tools.executors import executor
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 TASK = Task(id="t", url="http://a/", timeout=1, max_attempts=1, retry=RetryPolicy(), created_at=NOW)
@@ -62,6 +65,7 @@ def settled(status: Status, *, counted: bool = True, elapsed: float = 0.1) -> Ta
         (settled(Status.FAILED), {"failed": 1}),
         (settled(Status.RETRYING), {"retried": 1}),
         (settled(Status.RETRYING, counted=False), {"interrupted": 1}),
+        (settled(Status.SCHEDULED, counted=False), {"snoozed": 1}),
         (LoopFailed(service="relay", error=ValueError()), {"faults": 1}),
         (RequestDenied(status=401), {"unauthenticated": 1}),
         (RequestDenied(status=403), {"forbidden": 1}),
@@ -71,7 +75,7 @@ def settled(status: Status, *, counted: bool = True, elapsed: float = 0.1) -> Ta
     ],
 )
 def test_an_event_counts_where_it_belongs(event: Event, counted: dict[str, int]) -> None:
-    metrics, events = Metrics(FakeClock()), Events()
+    metrics, events = Metrics(FakeClock(), ExecutorSource()), Events()
     events.subscribe(metrics, metrics.kinds)
     events.emit(event)
     assert {name: total for name, total in metrics.totals().items() if total} == counted
@@ -79,7 +83,7 @@ def test_an_event_counts_where_it_belongs(event: Event, counted: dict[str, int])
 
 def test_rates_are_of_complete_seconds() -> None:
     clock = FakeClock()
-    metrics = Metrics(clock)
+    metrics = Metrics(clock, ExecutorSource())
     for _ in range(20):
         metrics(TasksAccepted(count=5))
         clock.seconds += 1
@@ -103,7 +107,7 @@ def test_a_slot_is_used_again_after_a_minute() -> None:
 
 
 def test_the_exposition_has_a_cumulative_histogram_and_escapes_labels() -> None:
-    metrics = Metrics(FakeClock())
+    metrics = Metrics(FakeClock(), ExecutorSource())
     metrics(TasksAccepted(count=3))
     for elapsed in (0.001, 0.2, 5000.0):
         metrics(settled(Status.SUCCEEDED, elapsed=elapsed))
@@ -134,8 +138,71 @@ def test_the_exposition_has_a_cumulative_histogram_and_escapes_labels() -> None:
 
 def test_the_exposition_is_read_back_by_the_library() -> None:
     """Each family is there once, and nothing of this process is added."""
-    names = [
-        family.name for family in text_string_to_metric_families(render(Metrics(FakeClock()), {}).decode())
-    ]
-    assert len(names) == len(set(names)) == len(COUNTERS) + 2
+    text = render(Metrics(FakeClock(), ExecutorSource()), {}).decode()
+    names = [family.name for family in text_string_to_metric_families(text)]
+    assert len(names) == len(set(names)) == len(COUNTERS) + 3
     assert all(name.startswith("taskrunner_") for name in names)
+
+
+def ended(
+    queue: str = "medium", name: str | None = None, *, status: Status, kind: OutcomeKind
+) -> TaskSettled:
+    task = replace(TASK, queue=queue, executor=name)
+    verdict = Verdict(status=status, reason="")
+    return TaskSettled(task=task, attempt=1, outcome=Outcome(kind=kind), verdict=verdict, elapsed=0.1)
+
+
+def attempts_told(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    """By the values of their labels, as a scraper reads them."""
+    families = {each.name: each for each in text_string_to_metric_families(render(metrics, {}).decode())}
+    samples = families["taskrunner_attempts"].samples
+    return {tuple(each.labels[name] for name in AttemptLabels._fields): each.value for each in samples}
+
+
+def test_attempts_are_counted_by_queue_executor_and_outcome() -> None:
+    """A task without an executor, or with one that nobody has declared, is the built-in one's."""
+    metrics = Metrics(FakeClock(), ExecutorSource([executor("resize_image"), executor("ship")]))
+    for event in (
+        ended("high", "resize_image", status=Status.SUCCEEDED, kind=OutcomeKind.OK),
+        ended("high", "resize_image", status=Status.SUCCEEDED, kind=OutcomeKind.OK),
+        ended("high", "resize_image", status=Status.RETRYING, kind=OutcomeKind.TIMEOUT),
+        ended("remote.ship", "ship", status=Status.SCHEDULED, kind=OutcomeKind.SNOOZED),
+        ended(status=Status.FAILED, kind=OutcomeKind.HTTP_ERROR),
+        ended("low", "nobodys", status=Status.FAILED, kind=OutcomeKind.DNS_ERROR),
+    ):
+        metrics(event)
+    assert attempts_told(metrics) == {
+        ("high", "resize_image", "ok", "succeeded"): 2,
+        ("high", "resize_image", "timeout", "retrying"): 1,
+        ("remote.ship", "ship", "snoozed", "scheduled"): 1,
+        ("medium", "http", "http_error", "failed"): 1,
+        ("low", "http", "dns_error", "failed"): 1,
+    }
+
+
+def test_an_executor_that_is_made_later_has_a_count_of_its_own() -> None:
+    source = ExecutorSource()
+    metrics = Metrics(FakeClock(), source)
+    event = ended(name="later", status=Status.SUCCEEDED, kind=OutcomeKind.OK)
+    metrics(event)
+    source.set([executor("later")])
+    metrics(event)
+    source.set([])
+    metrics(event)
+    told = attempts_told(metrics)
+    assert {labels[1]: count for labels, count in told.items()} == {"http": 2, "later": 1}
+
+
+def test_the_labels_of_attempts_are_bounded() -> None:
+    """Whatever messages say, and however often executors and queues come and go."""
+    source = ExecutorSource()
+    metrics = Metrics(FakeClock(), source)
+    for number in range(2 * MAX_PAIRS):
+        source.set([executor(f"e{number}")])
+        metrics(ended(f"q{number}", f"e{number}", status=Status.SUCCEEDED, kind=OutcomeKind.OK))
+        metrics(ended("medium", f"forged{number}", status=Status.FAILED, kind=OutcomeKind.DNS_ERROR))
+    told = attempts_told(metrics)
+    assert len(told) == MAX_PAIRS + 1
+    assert told[("medium", "http", "dns_error", "failed")] == 2 * MAX_PAIRS
+    assert told[(OTHERS, OTHERS, "ok", "succeeded")] == MAX_PAIRS + 1
+    assert sum(told.values()) == 4 * MAX_PAIRS

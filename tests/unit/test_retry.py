@@ -1,4 +1,4 @@
-"""The retry policy and the verdict: how long to wait, and when to give up."""
+"""The verdict on an attempt: whether the task has ended, and when the next attempt may start."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,25 +16,17 @@ from taskrunner.domain.retry import (
     decide,
     is_retryable,
 )
-from taskrunner.domain.retry_policy import MAX_DELAY, RetryPolicy, Strategy
+from taskrunner.domain.retry_policy import MAX_DELAY, RetryPolicy
 from taskrunner.domain.rules import Rule, RuleAction, RulesUnreadable, When
 from taskrunner.domain.status import FOLLOWERS, LIVE, Status
 from taskrunner.domain.task import Task
 from taskrunner.domain.value import replace
+from tests.tools.retries import fractions, retry_policies
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TASK = Task(id="t", url="http://h/", timeout=30, max_attempts=5, retry=RetryPolicy(jitter=0), created_at=NOW)
 POST = replace(TASK, method="POST")
 
-randoms = st.floats(0, 1, exclude_max=True)
-policies = st.builds(
-    RetryPolicy,
-    strategy=st.sampled_from(Strategy),
-    base=st.floats(0, 86_400),
-    cap=st.floats(0, 30 * 86_400),
-    jitter=st.floats(0, 1),
-    delays=st.lists(st.floats(0, 30 * 86_400), max_size=4).map(tuple),
-)
 outcomes = st.builds(
     Outcome,
     kind=st.sampled_from(OutcomeKind),
@@ -54,7 +46,7 @@ tasks = st.builds(
     method=st.sampled_from(["GET", "POST"]),
     timeout=st.just(30),
     max_attempts=st.integers(1, 50),
-    retry=policies,
+    retry=retry_policies,
     retry_on=st.lists(st.integers(200, 599), max_size=3).map(tuple),
     fail_on=st.lists(st.integers(200, 599), max_size=3).map(tuple),
     retry_unsafe=st.booleans(),
@@ -68,50 +60,6 @@ tasks = st.builds(
 
 def http_error(status: int, retry_after: float | None = None) -> Outcome:
     return Outcome(kind=OutcomeKind.HTTP_ERROR, response=Response(status=status), retry_after=retry_after)
-
-
-@pytest.mark.parametrize(
-    ("strategy", "delays"),
-    [
-        (Strategy.CONSTANT, [2, 2, 2, 2, 2]),
-        (Strategy.LINEAR, [2, 4, 6, 8, 10]),
-        (Strategy.EXPONENTIAL, [2, 4, 8, 10, 10]),
-    ],
-)
-def test_each_strategy_grows_up_to_the_cap(strategy: Strategy, delays: list[float]) -> None:
-    """The delay after the first, second, … failed attempt."""
-    policy = RetryPolicy(strategy=strategy, base=2, cap=10, jitter=0)
-    assert [policy.delay(failed, 0.5) for failed in range(1, 6)] == delays
-
-
-def test_a_list_of_delays_is_used_as_it_is() -> None:
-    """In order, the last one repeats, and no cap cuts what somebody chose."""
-    policy = RetryPolicy(delays=(1, 600, 3600), cap=300, jitter=0)
-    assert [policy.delay(failed, 0) for failed in range(1, 6)] == [1, 600, 3600, 3600, 3600]
-
-
-@given(policies, st.integers(1, 10_000), randoms)
-def test_a_delay_is_never_negative_nor_above_its_bound(
-    policy: RetryPolicy, failed: int, random: float
-) -> None:
-    """Whatever the policy and however many attempts failed."""
-    bound = max(policy.delays) if policy.delays else policy.cap
-    assert 0 <= policy.delay(failed, random) <= bound
-
-
-@given(policies, st.integers(1, 100), randoms)
-def test_jitter_only_shortens_and_by_no_more_than_its_share(
-    policy: RetryPolicy, failed: int, random: float
-) -> None:
-    """A random share of the delay is taken off."""
-    full = policy.delay(failed, 0)
-    assert full * (1 - policy.jitter) <= policy.delay(failed, random) <= full
-
-
-@given(policies.filter(lambda policy: not policy.delays), st.integers(1, 100))
-def test_a_strategy_never_shrinks(policy: RetryPolicy, failed: int) -> None:
-    """One more failure means at least the same wait."""
-    assert policy.delay(failed + 1, 0) >= policy.delay(failed, 0)
 
 
 def test_success_is_success() -> None:
@@ -196,7 +144,16 @@ def test_an_attempt_that_does_not_count_is_repeated_at_once() -> None:
     assert (verdict.status, verdict.due, verdict.counted) == (Status.RETRYING, NOW, False)
 
 
-@given(tasks, outcomes, st.integers(1, 50), st.integers(1, 50), randoms)
+@pytest.mark.parametrize(("limit", "counted"), [(5, False), (5 + MAX_UNCOUNTED, True)])
+def test_a_task_that_its_handler_puts_off_is_scheduled(limit: int, counted: bool) -> None:
+    """Also once there were so many snoozes that further ones count."""
+    outcome = Outcome(kind=OutcomeKind.SNOOZED, counted=False, due_in=60)
+    verdict = decide(TASK, outcome, attempt=4, attempt_limit=limit, now=NOW, random=0)
+    due = NOW + timedelta(seconds=60)
+    assert (verdict.status, verdict.due, verdict.counted) == (Status.SCHEDULED, due, counted)
+
+
+@given(tasks, outcomes, st.integers(1, 50), st.integers(1, 50), fractions)
 def test_every_verdict_fits_the_status_table(
     task: Task, outcome: Outcome, attempt: int, attempt_limit: int, random: float
 ) -> None:
@@ -217,7 +174,7 @@ def ok(status: int = 200) -> Outcome:
     return Outcome(kind=OutcomeKind.OK, response=Response(status=status))
 
 
-NO_REQUEST = {OutcomeKind.INTERRUPTED, OutcomeKind.HANDLER_ERROR}
+NO_REQUEST = {OutcomeKind.INTERRUPTED, OutcomeKind.SNOOZED, OutcomeKind.HANDLER_ERROR}
 WITHOUT_ANSWER = sorted(RETRYABLE_KINDS - NO_REQUEST - {OutcomeKind.DECODE_ERROR})
 
 

@@ -12,9 +12,11 @@ from taskrunner.domain.errors import HostLimitInvalid
 from taskrunner.domain.host_limit import RATE_PATTERN, read_limit
 from taskrunner.domain.host_name import check_host_name, check_pattern
 from taskrunner.domain.rules import PATH_PATTERN, parse_path
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.timetable import check_cron, cron_pattern
 from taskrunner.domain.trace import TRACEPARENT_PATTERN, read_traceparent
 from taskrunner.domain.url import HOST_PATTERN, PORT_PATTERN, URL_PATTERN, parse_url
+from taskrunner.domain.url_template import TEMPLATE_PATTERN, check_template
 from tests.tools.examples import share
 
 HOST = rf"^{HOST_PATTERN}{PORT_PATTERN}$"
@@ -56,6 +58,7 @@ RULES: dict[str, tuple[str, Callable[[str], object]]] = {
     "path": (PATH_PATTERN, parse_path),
     "rate": (RATE_PATTERN, check_rate),
     "traceparent": (TRACEPARENT_PATTERN, check_traceparent),
+    "template": (TEMPLATE_PATTERN, lambda text: check_template(text, TaskLimits())),
     "url": (URL_PATTERN, parse_url),
 }
 
@@ -66,16 +69,30 @@ RULES: dict[str, tuple[str, Callable[[str], object]]] = {
         *(("cron", text) for text in ("* * * * *", "*/5 0-6,12 1 JAN-mar 1-5", "0 0 L * *", "0 0 LW * *")),
         *(
             ("cron", text)
-            for text in ("0 0 * * 5L", "0 0 * * fri#2", " 07  7 01 1 7 ", "@Daily", "5/10 * * * *")
+            for text in (
+                "0 0 * * 5L",
+                "0 0 * * fri#2",
+                " 07  7 01 1 7 ",
+                "@Daily",
+                "5/10 * * * *",
+                "*/59 */23 */30 */11 0-7/7",
+            )
         ),
         *(("duration", text) for text in ("90", "1h30m", "1.5h", " 5m ", "250ms", "1e3", "2w1d", "+5", "5.")),
         *(("host", text) for text in ("example.com", "a_b.-c-:8443", "3com.2x", "bücher.example", "中.test")),
-        *(("host", text) for text in ("192.0.2.1", "[2001:db8::1]:80", "example.com.", "localhost")),
+        *(
+            ("host", text)
+            for text in ("192.0.2.1", "192.0.2.1.:80", "[2001:db8::1]:80", "example.com.", "localhost")
+        ),
         *(("host", f"[{address}]:65535") for address in ADDRESSES),
         *(("path", text) for text in ("$", "$.a_1[0]['b c'][-1]", '$["x"].中', "$[''].ü9", "$" + ".a" * 16)),
         *(("rate", text) for text in ("1", "0.000001/h", " 90/m ", "100000", "6000000.0/m", "360000000/h")),
         *(("traceparent", f"{version}-{'1' * 32}-{'a' * 16}-{rest}") for version, rest in VERSIONS),
         *(("limit", text) for text in ("*", "*:80", "*.example.com", "*.com:8443", "[::1]")),
+        *(
+            ("template", f"http://a{text}")
+            for text in ("", "/{a}/{b-1.c}?x={_d}#e", "?{a}?", "?", "#?", "/?#")
+        ),
         *(("url", text) for text in ("http://a", "HTTPS://EXAMPLE.com:443/?x#y", "https://bücher.example./")),
         *(
             ("url", text)
@@ -98,7 +115,16 @@ def test_what_is_accepted_matches(kind: str, text: str) -> None:
         ),
         *(
             ("cron", text)
-            for text in ("* * * * 8", "a * * * *", "*-5 * * * *", "* * * * MON#6", "* * * * * *")
+            for text in (
+                "* * * * 8",
+                "*/0 * * * *",
+                "*/60 * * * *",
+                "* * * */12 *",
+                "a * * * *",
+                "*-5 * * * *",
+                "* * * * MON#6",
+                "* * * * * *",
+            )
         ),
         *(
             ("duration", text)
@@ -127,6 +153,12 @@ def test_what_is_accepted_matches(kind: str, text: str) -> None:
         ("traceparent", f"00-{'A' * 32}-{'a' * 16}-01"),
         *(("limit", text) for text in ("", "0", "*.*", "a.*", "*.", "**")),
         *(("url", text) for text in ("", "ftp://a/", "http:///", "http://a b/", "http://u@a/", "http://a/ü")),
+        *(("url", f"http://{text}") for text in ("192.0.2.1.", "a??b", "a??")),
+        *(
+            ("template", f"http://a{text}")
+            for text in ("/{", "/}", "/{}", "/{1}", "{a}", "#{a}", "??", "/{a.}")
+        ),
+        *(("template", text) for text in ("", "a", "{a}", "http://{a}/", "{a}://b/", "http://{a}.b/")),
         *(("url", text) for text in ("http://0/", "http://a:0/", "http://a\\b", "//a/", "http://a/ ", "a")),
     ],
 )

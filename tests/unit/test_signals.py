@@ -8,7 +8,8 @@ import pytest
 
 from taskrunner.app.stop_report import stop_reported
 from taskrunner.domain.clock import SystemClock
-from taskrunner.domain.events import Event, Events, ServiceLost, ServiceRestored, ServiceStillLost, StopWaits
+from taskrunner.domain.events import Event, Events, ServiceLost, ServiceRestored, ServiceStillLost
+from taskrunner.domain.process_events import StopWaits
 from taskrunner.monitor.outage_reminder import OutageReminder
 
 CHILD = """
@@ -55,6 +56,33 @@ def test_nohup_stays_in_force() -> None:
     """`nohup taskrunner …` goes on when its terminal closes."""
     child = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n{CHILD.format(names=['SIGHUP'])}"
     assert run_child(child) == "False False 0"
+
+
+RELOADING = """
+import asyncio, os, signal
+from taskrunner.runtime.signals import Signals
+
+async def main():
+    signals = Signals(abort_within=5, reloads=True)
+    for number in range({before}):
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.01)
+    reloads = []
+    signals.reload_with(lambda: reloads.append(1))
+    for number in range({after}):
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.01)
+    print(len(reloads), signals.first.is_set(), flush=True)
+    os._exit(0)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("before", "after", "reloads"), [(0, 0, 0), (0, 2, 2), (2, 0, 1), (1, 1, 2)])
+def test_a_reload_during_the_start_is_remembered(before: int, after: int, reloads: int) -> None:
+    """It neither stops the process nor gets lost."""
+    assert run_child(RELOADING.format(before=before, after=after)) == f"{reloads} False"
 
 
 async def test_a_long_stop_says_what_it_waits_for() -> None:

@@ -1,4 +1,4 @@
-"""The views of leases, and of what becomes of them."""
+"""The views of leases, heartbeats and ends of attempts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Self

@@ -1,9 +1,10 @@
-"""The view of a session of the console."""
+"""The views of a session of the console, and of who asks."""
 
 from collections.abc import Sequence
 from typing import Self
 
 from taskrunner.api.views.view import View
+from taskrunner.domain.api_key import Scope
 from taskrunner.domain.task import AwareDatetime
 from taskrunner.stores.base import KnownSession
 
@@ -33,3 +34,11 @@ class SessionList(View):
     """The sessions of the key of the request, the oldest first; those of all keys for the scope `admin`."""
 
     sessions: Sequence[SessionView]
+
+
+class AccessView(View):
+    """Who asks: the API key, null where none is needed, and the id of the session, if there is one."""
+
+    key: str | None
+    scopes: Sequence[Scope]
+    session: str | None

@@ -182,9 +182,9 @@ class TaskView(View):
     """A task and all that is known of it. Headers that may be secret are masked.
 
     `reason` is set when a task ended for more than its last attempt's outcome: `unknown` (whether the target
-    acted is not known), `rule`, `fail_on`, `expired`, … `snoozes` counts how often the next attempt was put
-    off; meanwhile `waits_for` has the reason and `due_at` the end of the wait. `data` is for the `executor`;
-    it is null if it is longer than 16,384 characters.
+    acted is not known), `rule`, `fail_on`, `expired`, … `snoozes` counts how often the task was put off, by a
+    limit, a pause or its handler; meanwhile `waits_for` has the reason and `due_at` the end of the wait.
+    `data` is for the `executor`; it is null if it is longer than 16,384 characters.
     """
 
     id: str
@@ -307,7 +307,7 @@ class DeduplicatedView(TaskView):
 
 
 class DedupHolderView(View):
-    """What a key without the scope `read` is told of that task: which one it is, as in a batch."""
+    """The task as a key without the scope `read` sees it: its id, as in a batch."""
 
     id: str
     deduplicated: Literal[True]

@@ -9,6 +9,7 @@ from taskrunner.brokers.rabbitmq.channel import Channel
 from taskrunner.brokers.rabbitmq.declaration import redeclare
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable
+from taskrunner.runtime.unread import read_failure
 
 
 class CountQuery:
@@ -25,6 +26,7 @@ class CountQuery:
         """The counts of each queue. Raises `BrokerUnavailable`, `TopologyConflict`."""
         if self._query is None or self._query.done():
             self._query = asyncio.create_task(self._run(), name="rabbitmq queue counts")
+            self._query.add_done_callback(read_failure)
         await asyncio.wait((self._query,), timeout=self._timeout)
         if not self._query.done():
             raise BrokerUnavailable(f"RabbitMQ reported no counts of queues within {self._timeout:g} s")

@@ -51,10 +51,10 @@ class ApiSection(Section):
         "keys_file",
     )
     session_idle_timeout: Annotated[Seconds, Field(ge=60)] = Field(
-        _SESSION.session_idle_timeout, description="a session of the console ends when it is not used so long"
+        _SESSION.session_idle_timeout, description="a session of the console ends after this long without use"
     )
     session_lifetime: Annotated[Duration, Field(ge=60, le=90 * DAY)] = Field(
-        _SESSION.session_lifetime, description="a session of the console ends so long after its login"
+        _SESSION.session_lifetime, description="a session of the console ends this long after its login"
     )
     hosts: HostPatterns = Field(
         _SERVER.hosts,
@@ -137,7 +137,7 @@ class GrpcSection(Section):
     port: Port = Field(50051, description='the port, also as ":50051"; 0 means any free one')
     keepalive: Annotated[Seconds, Field(ge=10)] = Field(
         _GRPC.keepalive,
-        description="a connection that was silent for so long is asked whether it still lives",
+        description="a connection that was silent for this long is checked with a ping",
     )
     max_streams_per_connection: int = Field(
         _GRPC.max_streams_per_connection, ge=1, le=100_000, description="calls at a time on one connection"

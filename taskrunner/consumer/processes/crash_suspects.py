@@ -11,7 +11,7 @@ from taskrunner.domain.outcome import Outcome, OutcomeKind
 
 # Sidekiq's super_fetch also gives up on a job that was rescued three times.
 COUNTED_FROM = 3
-# Seconds over which the suspects of a second death are spread.
+# Seconds over which the retries of the suspects of a second crash are spread.
 SPREAD = 30.0
 # Deaths are rare and each leaves a hundred ids at most; the oldest are forgotten first.
 _MAX_SUSPECTS = 10_000

@@ -10,7 +10,7 @@ _MAX_UNSENT = 1000
 
 
 class ParentLog(logging.Handler):
-    """`send` gets the name of the logger, the level and the text; `unsent` tells how many texts wait.
+    """`send` gets the name of the logger, the level and the text; `unsent` is the number of texts that wait.
 
     A handler may log anything, faster than anybody can write: texts are masked and cut, and dropped while too
     many wait.

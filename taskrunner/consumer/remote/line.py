@@ -1,4 +1,4 @@
-"""The line of one remote executor: its queue is consumed while programs ask for tasks, and a moment after.
+"""The line of one remote executor: consumes its queue while workers ask for tasks, and a moment longer.
 
 A delivery is acknowledged once its lease is in the store: the due index then holds the task.
 """
@@ -22,7 +22,7 @@ from taskrunner.stores.base import AttemptRef, ClaimAnswer, Claimed, Store
 
 # Seconds.
 _GATHER = 0.005
-# How long a new subscription has to bring what waits: a few round trips to the broker.
+# How long a new subscription has to deliver waiting tasks: a few round trips to the broker.
 _FIRST_DELIVERIES = 1.0
 GiveBack = Callable[[Sequence[RemoteLease]], Awaitable[None]]
 
@@ -95,17 +95,17 @@ class Line:
             self.idle_since = self._clock.monotonic()
 
     def wake(self) -> None:
-        """Have all who wait look again."""
+        """Make all waiting calls look again."""
         self._changed.set()
 
     def close(self) -> None:
-        """Consume no more, and give back what nobody has leased. All who wait get nothing."""
+        """Stop consuming, and give back what nobody has leased. Waiting calls get nothing."""
         self._closed = True
         self.pause()
         self.wake()
 
     def pause(self) -> None:
-        """Consume no more until somebody asks, and give back what nobody has leased."""
+        """Stop consuming until somebody asks again, and give back what nobody has leased."""
         if self._is_subscribed:
             self._is_subscribed = False
             self._broker.cancel_consume([self._queue])
@@ -205,7 +205,7 @@ class Line:
         answers = list(await claim(batch))
         lost = [at for at, each in enumerate(answers) if each.answer is ClaimAnswer.UNKNOWN]
         if lost:
-            # Make the records that the store has lost from the envelopes, then claim again.
+            # Make the records that the store has lost again from their envelopes, then claim once more.
             some = [batch[at] for at in lost]
             await self._store.accept([each.new_task(now=now, hold=self._hold) for each in some])
             for at, answer in zip(lost, await claim(some), strict=True):

@@ -14,7 +14,7 @@ _NO_SECRETS: frozenset[str] = frozenset()
 
 
 def completed(result: str | None, *, field: str, max_bytes: int) -> Outcome:
-    """A success with a result, a text of JSON. Raises `LeaseInvalid` for one that is none, or too long."""
+    """A success with its result, as JSON text. Raises `LeaseInvalid` if that is not JSON, or too long."""
     if not result or result.strip() == "null":
         return Outcome(kind=OutcomeKind.OK)
     body = result.encode("utf-8", "surrogatepass")
@@ -40,7 +40,7 @@ def completed(result: str | None, *, field: str, max_bytes: int) -> Outcome:
 
 
 def failed(error: str, *, final: bool, retry_after: float | None) -> Outcome:
-    """A failure; the retry policy decides on another attempt unless the worker does."""
+    """A failure; the retry policy decides whether to retry, unless the worker does."""
     return Outcome(
         kind=OutcomeKind.HANDLER_ERROR,
         error=_text(error) or "The worker reported a failure.",
@@ -53,7 +53,7 @@ def snoozed(delay: float, reason: str) -> Outcome:
     """Not yet: the attempt does not count."""
     seconds = _delay(delay, "delay")
     error = f"The worker put the task off for {seconds:.15g} s{_because(reason)}"
-    return Outcome(kind=OutcomeKind.INTERRUPTED, counted=False, due_in=seconds, error=error)
+    return Outcome(kind=OutcomeKind.SNOOZED, counted=False, due_in=seconds, error=error)
 
 
 def cancelled(reason: str) -> Outcome:

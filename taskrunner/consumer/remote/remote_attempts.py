@@ -1,6 +1,6 @@
-"""Remote attempts: what their workers say of them, by the token of each lease.
+"""Remote attempts: heartbeats and ends that workers report, each by the token of its lease.
 
-All state is in the store, so that a worker may say it to any process.
+All state is in the store, so a worker may report to any process.
 """
 
 import random
@@ -31,7 +31,7 @@ from taskrunner.stores.base import AttemptRef, ClaimAnswer, Store
 
 
 class Heartbeat(Value):
-    """A worker says that it still runs an attempt, and how far it is."""
+    """A worker reports that it still runs an attempt, and its progress."""
 
     id: str
     token: str
@@ -47,7 +47,7 @@ class HeartbeatAnswer(Value):
 
 
 class AttemptEnd(Value):
-    """A worker says how an attempt has ended."""
+    """A worker reports how an attempt ended."""
 
     id: str
     token: str
@@ -55,9 +55,9 @@ class AttemptEnd(Value):
 
 
 class Ended(Value):
-    """The answer, and the status of the task now; None for a task that is gone.
+    """The answer, and the current status of the task; None for a deleted task.
 
-    `lease` says of an end that was late what has become of its lease.
+    After a late report, `lease` tells what happened to its lease.
     """
 
     answer: UpdateAnswer
@@ -86,7 +86,7 @@ class RemoteAttempts:
         self._lease = timedelta(seconds=lease)
 
     async def heartbeat(self, beats: Sequence[Heartbeat]) -> list[HeartbeatAnswer]:
-        """Extend the leases, and keep the progress. Raises `ValueError` for a fraction that is none."""
+        """Extend the leases and record the progress. Raises `ValueError` for a fraction outside 0 to 1."""
         now = self._clock.now()
         records = await self._store.get_many([each.id for each in beats])
         refs: dict[int, AttemptRef] = {}
@@ -111,7 +111,7 @@ class RemoteAttempts:
         return answers
 
     async def end(self, ends: Sequence[AttemptEnd]) -> list[Ended]:
-        """End attempts. One whose lease was lost changes nothing; nor does one that was ended before."""
+        """End attempts. An end changes nothing if its lease was lost or the attempt has already ended."""
         now = self._clock.now()
         records = await self._store.get_many([each.id for each in ends])
         answers: list[Ended] = []
@@ -142,7 +142,7 @@ class RemoteAttempts:
         return answers
 
     async def give_back(self, leases: Sequence[RemoteLease]) -> None:
-        """End leases of a worker that has gone before it heard of them: they do not count."""
+        """End leases of a worker that disconnected before it received them; these attempts do not count."""
         outcome = Outcome(
             kind=OutcomeKind.INTERRUPTED,
             counted=False,
@@ -151,7 +151,7 @@ class RemoteAttempts:
         await self.end([AttemptEnd(id=each.task.id, token=each.token, outcome=outcome) for each in leases])
 
     async def end_waiting(self, task_id: str, outcome: Outcome, *, by: str) -> Record:
-        """End a task that waits, as an operator. Raises `TaskUnknown`, `StateConflict`."""
+        """End a waiting task on behalf of an operator. Raises `TaskUnknown`, `StateConflict`."""
         record = await self._store.get(task_id)
         if record is None:
             raise TaskUnknown.of(task_id)
@@ -226,19 +226,15 @@ def _state(record: Record | None, token: LeaseToken | None, now: datetime) -> Le
 
 
 def _was_ended(attempt: Attempt) -> bool:
-    """Whether a worker ended it: the interruption of one whose lease ran out counts, and no other does."""
+    """Whether a worker ended it. An interruption counts only when a lease ran out."""
     is_lost = attempt.outcome is OutcomeKind.INTERRUPTED and attempt.counted
     return attempt.finished_at is not None and not is_lost
 
 
 def _has_ended_so(record: Record | None, token: LeaseToken | None, outcome: Outcome) -> bool:
-    """Whether the attempt has ended in this way: the lease of a lost one ends in another."""
+    """Whether the attempt has ended with this outcome; an attempt with a lost lease ends with another."""
     attempt = None if record is None or token is None else token.attempt_of(record)
-    return (
-        attempt is not None
-        and attempt.finished_at is not None
-        and (attempt.outcome, attempt.counted) == (outcome.kind, outcome.counted)
-    )
+    return attempt is not None and attempt.finished_at is not None and attempt.outcome is outcome.kind
 
 
 def _what_is_allowed(status: Status) -> str:

@@ -1,4 +1,4 @@
-"""Remote work: leases the tasks of remote executors to whoever asks this process."""
+"""Remote work: leases the tasks of remote executors to workers that ask this process."""
 
 from taskrunner.brokers.base import Broker
 from taskrunner.consumer.remote.line import GiveBack, Line
@@ -14,15 +14,15 @@ from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import Store
 
-# Seconds after the last call until its queue is left to other processes.
+# Seconds after the last call until a queue is left to other processes.
 _LINGER = 2.0
 _LOOK = 0.5
 
 
 class RemoteWork(Service):
-    """`lease` is how long a worker may be silent, in seconds.
+    """`lease` is how many seconds a worker may be silent.
 
-    `give_back` ends leases of a client that has gone before it heard of them.
+    `give_back` ends leases of a client that disconnected before it received them.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class RemoteWork(Service):
         self._broker.release([each.delivery for each in self._snoozer.withdraw()])
 
     def close(self) -> None:
-        """Lease nothing more: all who wait get nothing. Safe to call twice."""
+        """Lease nothing more; waiting calls get nothing. Safe to call twice."""
         self._closed = True
         lines, self._lines = self._lines, {}
         for line in lines.values():
             line.close()
 
     def apply_pauses(self, pauses: Pauses) -> None:
-        """From now on, no task that these cover is leased."""
+        """From now on, lease no task that these pauses cover."""
         self._snoozer.pauses = pauses
 
     async def check(self, name: str) -> None:

@@ -66,7 +66,7 @@ class AttemptWatch:
             raise
 
     def watch(self, context: AttemptContext, ends: float, stop: Callable[[], None]) -> Callable[[], None]:
-        """Have `stop` called at `ends` or when the attempt is cancelled; returns what ends the watch."""
+        """Call `stop` at `ends` or when the attempt is cancelled; returns a function that ends the watch."""
         watched = _Watched(context, ends, stop, heeds_cancel=True)
         self._watched[id(watched)] = watched
         return lambda: self._leave(id(watched), watched)
@@ -76,7 +76,7 @@ class AttemptWatch:
             watched.running = False
         self._watched.pop(key, None)
         if watched.stopped and not watched.heeds_cancel:
-            # It may be on its way; from here on it would hit our own code.
+            # The exception may already be on its way; from here on it would hit our own code.
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(key), None)
 
     def _run(self) -> None:

@@ -60,7 +60,7 @@ class Dependency(Generic[Value]):
             await asyncio.to_thread(manager.__exit__, None, None, None)
 
     def forget(self) -> None:
-        """Have it opened again without closing it: its loop is blocked."""
+        """Open it again next time, without closing it: its loop is blocked."""
         self._manager, self._value = None, _CLOSED
 
     def replace(self, value: Value) -> None:

@@ -1,6 +1,6 @@
-"""Endings: what a handler raises to decide itself what becomes of its task.
+"""Endings: exceptions by which a handler decides what happens to its task.
 
-Any other exception means another attempt, as the retry policy has it.
+Any other exception is a failed attempt, and the retry policy decides.
 """
 
 from taskrunner.domain.retry_policy import MAX_DELAY

@@ -1,4 +1,4 @@
-"""What is told of an exception that a handler raised, and of what it logs: masked and bounded."""
+"""The shown text of an exception that a handler raised, and of its log lines: masked and bounded."""
 
 import json
 import os

@@ -26,7 +26,7 @@ from taskrunner.handlers.python.task import Task
 _log = logging.getLogger(TASK_LOGGER)
 # A coroutine that is cancelled at its deadline gets this long to end; less than an overdue worker gets.
 _GRACE = 1.0
-# What is told of an exception whose class breaks when it is read.
+# The text for an exception that raises another one when it is read.
 UNREADABLE = (
     "The handler raised an exception that cannot be read: have its class call super().__init__(), and leave "
     "error and delay as they are."
@@ -198,7 +198,7 @@ def _outcome_of_ending(ending: Ending, reason: str | None) -> Outcome:
             return Outcome(kind=OutcomeKind.HANDLER_ERROR, retryable=False, error=error)
         case Snooze() if delay is not None:
             error = f"{put_off(delay)}{_because(reason)}"
-            return Outcome(kind=OutcomeKind.INTERRUPTED, counted=False, due_in=delay, error=error)
+            return Outcome(kind=OutcomeKind.SNOOZED, counted=False, due_in=delay, error=error)
         case Cancel():
             error = f"{CANCELLED_THE_TASK}{_because(reason)}"
             return Outcome(kind=OutcomeKind.CANCELLED, error=error)

@@ -28,13 +28,13 @@ class HandlerLoop:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def answers(self, within: float) -> bool:
-        """Whether the loop comes to its next step: a handler that blocks holds up all others."""
+        """Whether the loop still makes steps: a handler that blocks it holds up all others."""
         answered = threading.Event()
         self._loop.call_soon_threadsafe(answered.set)
         return answered.wait(within)
 
     def close(self, within: float) -> None:
-        """Let what runs be: it ends with the process."""
+        """Leave running coroutines alone: they end with the process."""
         self._closed = True
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(within)

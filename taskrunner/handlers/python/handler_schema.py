@@ -19,7 +19,7 @@ class DataUnfit(Exception):
 
 
 class SchemaUnusable(Exception):
-    """What was given as a schema is none."""
+    """The value given as a schema cannot be used as one."""
 
 
 class HandlerSchema:

@@ -1,7 +1,7 @@
 """The manifest: which handlers the modules of the user register, read without importing them here.
 
-They are imported by a process of its own, since importing runs code: the event loop must neither hang nor
-exit with it, nor hold its memory.
+A separate process imports them, since importing runs code: the event loop must not hang or exit because of
+that code, nor hold its memory.
 """
 
 import os

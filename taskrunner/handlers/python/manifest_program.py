@@ -59,7 +59,7 @@ def main(folder: str, modules: Sequence[str]) -> None:
         manifest = manifest_of(REGISTRY, modules)
     with os.fdopen(answer, "wb") as out:
         out.write(encode(manifest))
-    # Threads that a module has started must not keep us.
+    # Threads that a module has started must not keep this process alive.
     os._exit(0)
 
 

@@ -12,7 +12,7 @@ from taskrunner.handlers.python.middleware import Middleware
 
 
 class Registry:
-    """Keeps what was declared, in order; `findings_of` tells whether it is sound."""
+    """Keeps what was declared, in order; `findings_of` checks it."""
 
     def __init__(self) -> None:
         self.definitions: list[HandlerDefinition] = []

@@ -17,7 +17,7 @@ _MAX_WHY_CHARS = 200
 def outcome_of(result: object, *, max_bytes: int) -> Outcome:
     """Success with the result, or a failure if it is not JSON or larger than `max_bytes`.
 
-    Another attempt would do the handler's work again and return the like, so there is none.
+    There is no retry: another attempt would do the work again and return a similar result.
     """
     if result is None:
         return _NOTHING

@@ -12,7 +12,7 @@ from taskrunner.handlers.python.handler_loop import HandlerLoop
 from taskrunner.handlers.python.registry import Registry
 
 _log = logging.getLogger(__name__)
-# Seconds: that an attempt waits for the dependencies, that one may take to open, between two trials.
+# Seconds: how long an attempt waits for the dependencies, how long one may take to open, and between tries.
 OPEN_WAIT = 5.0
 OPEN_PATIENCE = 60.0
 OPEN_AGAIN = 5.0
@@ -42,9 +42,9 @@ class PythonRuntime:
         self.loop.start()
 
     def open_dependencies(self, within: float) -> str | None:
-        """Open what is not open yet; returns why the attempt cannot begin. Called before each.
+        """Open the dependencies that are not open yet; returns why the attempt cannot begin.
 
-        They are opened once for all attempts that wait here, and go on being opened if these give up.
+        Called before each attempt. Waiting attempts share one opening, which goes on when they give up.
         """
         if self._is_open:
             return None
@@ -58,7 +58,7 @@ class PythonRuntime:
             return "The dependencies of the handlers are still being opened."
 
     def renew_blocked_loop(self) -> bool:
-        """Take another loop if a handler blocks this one; whatever runs there may still end."""
+        """Make another loop if a handler blocks this one; what runs on the old loop may still end."""
         with self._lock:
             if self.loop.answers(_LOOP_WAIT):
                 return False

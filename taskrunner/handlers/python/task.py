@@ -80,8 +80,9 @@ class Task(Generic[Data]):
         return _TaskLog(logging.getLogger(TASK_LOGGER), names)
 
     def progress(self, fraction: float, message: str = "") -> None:
-        """Tell how far the attempt is: `fraction` from 0 to 1. Cheap: what is told last is written, about
-        once a second.
+        """Report the progress of the attempt: `fraction` from 0 to 1.
+
+        Cheap: the last report is written, about once a second.
 
         Raises `ValueError`.
         """

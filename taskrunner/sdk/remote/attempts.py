@@ -24,11 +24,11 @@ from taskrunner.sdk.remote.slots import Slots
 from taskrunner.v1 import task_executor_pb2 as pb
 
 _log = logging.getLogger(__name__)
-# Seconds. How often new progress is told; how long after its deadline a thread is written off.
+# Seconds. How often new progress is sent; how long after its deadline a thread is written off.
 _PROGRESS_INTERVAL, _OVERDUE = 1.0, 2.0
 # Of one call.
 _MOST_BEATS = 500
-# The states of a lease whose attempt is to stop.
+# The states of a lease that tell its attempt to stop.
 _OVER = (pb.LEASE_STATE_CANCELLED, pb.LEASE_STATE_LOST, pb.LEASE_STATE_ENDED)
 
 
@@ -65,10 +65,10 @@ class Attempts:
             await asyncio.wait([*self._running])
 
     async def give_back_all(self, within: float) -> None:
-        """Tell all handlers to stop, and have their tasks start again elsewhere; these attempts do not count.
+        """Tell all handlers to stop, and give their tasks back to run elsewhere; these attempts do not count.
 
-        Whatever a handler still returns is not passed on. `within` seconds are for handlers that heed it, so
-        that they do not run in two places.
+        Results of these handlers are dropped. Handlers that stop get `within` seconds to do so, so that no
+        task runs in two places.
         """
         left = [*self._running.values()]
         for each in left:
@@ -80,7 +80,7 @@ class Attempts:
             self._ends.add(given_back(each.leased))
 
     async def close(self) -> None:
-        """Wait for no thread any more."""
+        """Stop waiting for threads."""
         for task in [*self._running]:
             task.cancel()
         await self.all_ended()
@@ -132,7 +132,7 @@ class Attempts:
             return
         for each, found, state in zip(beats, progress, answer.leases, strict=True):
             each.beat_at, each.told = now, found
-            # An attempt that has timed out is ended by its own deadline, and says so.
+            # An attempt that has timed out is ended, and reported, by its own deadline.
             if state.state in _OVER:
                 each.context.cancelled = True
 

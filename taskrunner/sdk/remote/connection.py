@@ -1,4 +1,4 @@
-"""Connection: the channel to a server, and how a call of the worker is made and repeated."""
+"""Connection: the channel to a server; makes the calls of a worker, and repeats them."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ import grpc
 from taskrunner.v1.task_executor_pb2_grpc import TaskExecutorStub
 
 _log = logging.getLogger(__name__)
-# Seconds. The pauses between the trials of a call double, up to the longest.
+# Seconds. The pause before a call is repeated doubles, up to the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
 _CALL_TIMEOUT = 30.0
 # https://grpc.github.io/grpc/core/group__grpc__arg__keys.html. A server that vanished is noticed within a
@@ -24,7 +24,7 @@ _OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 10_000),
 )
-# What no other trial mends: somebody has to change something first.
+# Errors that repeating the call cannot cure: somebody has to change something first.
 REFUSALS = frozenset(
     {
         grpc.StatusCode.INVALID_ARGUMENT,
@@ -59,7 +59,7 @@ class Tls:
 
 
 class Backoff:
-    """The pauses between trials, until one succeeds."""
+    """The pauses before a call is repeated, until it succeeds."""
 
     def __init__(self) -> None:
         self._pause = _FIRST_PAUSE

@@ -1,4 +1,4 @@
-"""Ends: tells the server how attempts ended, many in one call, until it has heard."""
+"""Ends: reports to the server how attempts ended, many in one call, until each report is answered."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ _MOST_UPDATES, _MOST_BYTES = 500, 256 * 1024
 
 
 class Ends:
-    """Keeps what is to be told in the order in which attempts ended; there is at most one per lease."""
+    """Keeps the reports in the order in which attempts ended; there is at most one per lease."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -31,11 +31,11 @@ class Ends:
         self._added.set()
 
     async def all_told(self) -> None:
-        """Wait until the server has heard of each."""
+        """Wait until every report is answered."""
         await self._told.wait()
 
     async def run(self) -> None:
-        """Tell, until it is cancelled."""
+        """Send reports, until cancelled."""
         while True:
             await self._added.wait()
             self._added.clear()
@@ -70,7 +70,7 @@ class Ends:
                 )
 
     async def _after_refusal(self, batch: Sequence[pb.TaskUpdate], exc: grpc.aio.AioRpcError) -> None:
-        """One update in a batch must not keep the others from being heard, nor its task from ending."""
+        """One refused update must not hold up the others of its batch, nor keep its own task from ending."""
         if len(batch) > 1:
             for each in batch:
                 await self._tell([each])

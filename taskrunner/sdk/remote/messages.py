@@ -1,4 +1,4 @@
-"""Between the messages of the protocol and what a handler gets and how it ended."""
+"""Converts between messages of the protocol and the task and outcome of a handler."""
 
 from datetime import UTC
 
@@ -14,7 +14,7 @@ _NANOS = 1_000_000_000
 
 
 def task_of(leased: pb.LeasedTask, executor: str) -> Task:
-    """The task of an attempt, with what its handler can see."""
+    """The task of an attempt, as its handler sees it."""
     return Task(
         id=leased.id,
         executor=executor,
@@ -30,7 +30,7 @@ def task_of(leased: pb.LeasedTask, executor: str) -> Task:
 
 
 def update_of(leased: pb.LeasedTask, outcome: Outcome) -> pb.TaskUpdate:
-    """How the attempt ended, for the server, which decides what becomes of the task."""
+    """How the attempt ended; the server decides what happens to the task."""
     update = pb.TaskUpdate(id=leased.id, token=leased.token)
     error = outcome.error or ""
     if outcome.kind is OutcomeKind.OK:
@@ -44,7 +44,7 @@ def update_of(leased: pb.LeasedTask, outcome: Outcome) -> pb.TaskUpdate:
         update.cancelled.reason = _reason(error, CANCELLED_THE_TASK)
     else:
         update.failed.error = error
-        # The server has no kind for a result that is too large, and would try again.
+        # The protocol has no outcome for a result that is too large, and the server would retry the task.
         update.failed.final = outcome.retryable is False or outcome.kind is OutcomeKind.TOO_LARGE
         if outcome.due_in is not None:
             update.failed.retry_after.CopyFrom(duration(outcome.due_in))
@@ -70,5 +70,5 @@ def duration(given: float) -> Duration:
 
 
 def _reason(error: str, beginning: str) -> str:
-    """What follows the beginning, which the server puts before it again in its own words."""
+    """The reason without its beginning, which the server adds again in its own words."""
     return error.removeprefix(beginning).removeprefix(".").removeprefix(": ")

@@ -1,4 +1,4 @@
-"""Slots: how many more tasks of an executor may run here."""
+"""Slots: how many further tasks of an executor may run here."""
 
 import asyncio
 

@@ -21,6 +21,7 @@ from taskrunner.handlers.python.handler import PythonHandler
 from taskrunner.handlers.python.handler_schema import Schema
 from taskrunner.handlers.python.registry import REGISTRY
 from taskrunner.handlers.python.runtime import PythonRuntime
+from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.sdk.registration import Options, add, place_of_caller
 from taskrunner.sdk.remote.attempts import Attempts
 from taskrunner.sdk.remote.connection import Backoff, Connection, Tls, told
@@ -33,23 +34,23 @@ _log = logging.getLogger(__name__)
 # Seconds. A poll may take a little longer than the server waits. Handlers that are told to stop get a moment,
 # and then the server a moment to hear of the last ends.
 _LONGEST_POLL, _POLL_MARGIN, _LAST_MOMENT, _LAST_CALL = 30.0, 10.0, 1.0, 5.0
-# An answer without tasks that comes sooner was not waited for.
+# When an answer without tasks comes sooner than this, the server did not wait for tasks.
 _SHORT_POLL = 1.0
-# A busy worker waits so long for more slots to be free: batches cost a server much less than single tasks.
+# How long a busy worker waits for more free slots: batches cost a server much less than single tasks.
 _GATHER = 0.005
 # A result, as JSON; a server takes messages of 512 KiB unless it is told otherwise.
 MAX_RESULT_BYTES = 400 * 1024
 
 
 class WorkerRefused(SetupError):
-    """The server does not take this worker: the key, the executor or the name is wrong."""
+    """The server refuses this worker: the key, the executor or the name is wrong."""
 
 
 class RemoteWorker:
     """Serves every handler that was registered in this process, as `@handler` or by `register`.
 
     `concurrency` tasks of each handler run at a time, each in a thread; `async def` functions run on one
-    loop. When it stops, tasks that run have `grace` seconds; those left then are given back, uncounted.
+    loop. When it stops, running tasks have `grace` seconds; the others are given back, and do not count.
     `key` is an API key with the scopes `operate` and `read:all`. Without `tls`, nothing is encrypted.
     """
 
@@ -178,7 +179,7 @@ class RemoteWorker:
                 continue
             backoff.reset()
             if not answer.tasks and time.monotonic() - asked < _SHORT_POLL:
-                # The server lets nobody wait, since too many do.
+                # The server did not let us wait, since too many clients wait already.
                 await asyncio.sleep(_SHORT_POLL)
             for leased in answer.tasks:
                 slots.take()
@@ -206,9 +207,7 @@ async def _running(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[list
     try:
         yield tasks
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await cancel_and_wait(*tasks)
 
 
 async def _first_of(*waits: Awaitable[Any], within: float | None = None) -> None:

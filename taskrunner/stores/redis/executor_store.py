@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from taskrunner.domain.codec import encode
 from taskrunner.domain.executor import Executor
 from taskrunner.stores.executor_store import ExecutorStore, decode_executor
 from taskrunner.stores.redis.named_values import RedisNamedValues
@@ -12,11 +11,10 @@ _KEPT_IN = "executors"
 
 class RedisExecutorStore(RedisNamedValues, ExecutorStore):
     async def save_executor(self, executor: Executor, *, expected: Executor | None) -> bool:
-        before = b"" if expected is None else encode(expected)
-        return await self._save_named(_KEPT_IN, executor.name, encode(executor), before)
+        return await self._save_named(_KEPT_IN, executor, expected)
 
     async def executors(self) -> Sequence[Executor]:
-        return [decode_executor(each) for each in await self._all_named(_KEPT_IN)]
+        return await self._all_named(_KEPT_IN, decode_executor)
 
     async def delete_executor(self, expected: Executor) -> bool:
-        return await self._save_named(_KEPT_IN, expected.name, b"", encode(expected))
+        return await self._delete_named(_KEPT_IN, expected)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from taskrunner.domain.codec import encode
 from taskrunner.domain.declared_queues import StoredQueue
 from taskrunner.domain.status import Status
 from taskrunner.stores.queue_store import QueueStore, decode_queue
@@ -24,14 +23,14 @@ _STATUSES = (
 
 
 class RedisQueueStore(RedisNamedValues, QueueStore):
-    async def save_queue(self, queue: StoredQueue) -> None:
-        await self._connection.call("HSET", f"{self._prefix}{_KEPT_IN}", queue.name, encode(queue))
+    async def save_queue(self, queue: StoredQueue, *, expected: StoredQueue | None) -> bool:
+        return await self._save_named(_KEPT_IN, queue, expected)
 
     async def queues(self) -> Sequence[StoredQueue]:
-        return [decode_queue(each) for each in await self._all_named(_KEPT_IN)]
+        return await self._all_named(_KEPT_IN, decode_queue)
 
-    async def delete_queue(self, name: str) -> bool:
-        return bool(await self._connection.call("HDEL", f"{self._prefix}{_KEPT_IN}", name))
+    async def delete_queue(self, expected: StoredQueue) -> bool:
+        return await self._delete_named(_KEPT_IN, expected)
 
     async def live_task_in(self, queue: str) -> str | None:
         for status in _STATUSES:

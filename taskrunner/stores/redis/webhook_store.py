@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from taskrunner.domain.codec import encode
 from taskrunner.domain.webhook import Webhook
 from taskrunner.stores.redis.named_values import RedisNamedValues
 from taskrunner.stores.webhook_store import WebhookStore, decode_webhook
@@ -12,11 +11,10 @@ _KEPT_IN = "webhooks"
 
 class RedisWebhookStore(RedisNamedValues, WebhookStore):
     async def save_webhook(self, webhook: Webhook, *, expected: Webhook | None) -> bool:
-        before = b"" if expected is None else encode(expected)
-        return await self._save_named(_KEPT_IN, webhook.name, encode(webhook), before)
+        return await self._save_named(_KEPT_IN, webhook, expected)
 
     async def webhooks(self) -> Sequence[Webhook]:
-        return [decode_webhook(each) for each in await self._all_named(_KEPT_IN)]
+        return await self._all_named(_KEPT_IN, decode_webhook)
 
     async def delete_webhook(self, expected: Webhook) -> bool:
-        return await self._save_named(_KEPT_IN, expected.name, b"", encode(expected))
+        return await self._delete_named(_KEPT_IN, expected)

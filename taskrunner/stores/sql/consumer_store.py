@@ -263,6 +263,7 @@ def settle_attempts(rows: IncomingRows) -> Executable:
         updated_ms=parameter("now"),
         attempts=tasks.c.attempts + v.c.attempts,
         attempt_limit=tasks.c.attempt_limit + v.c.more_attempts,
+        snoozes=tasks.c.snoozes + case((v.c.status == Status.SCHEDULED.value, 1), else_=0),
         started_ms=null(),
         consumer=null(),
     )

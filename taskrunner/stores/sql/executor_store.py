@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from taskrunner.domain.codec import encode
 from taskrunner.domain.executor import Executor
 from taskrunner.stores.executor_store import ExecutorStore, decode_executor
 from taskrunner.stores.sql.named_values import NamedValues
@@ -14,11 +13,10 @@ _KEPT = NamedValues(executors)
 
 class SqlExecutorStore(SqlPart, ExecutorStore):
     async def save_executor(self, executor: Executor, *, expected: Executor | None) -> bool:
-        before = None if expected is None else encode(expected)
-        return await _KEPT.save(self._connection, executor.name, encode(executor), before)
+        return await _KEPT.save(self._connection, executor, expected)
 
     async def executors(self) -> Sequence[Executor]:
-        return [decode_executor(each) for each in await _KEPT.all(self._connection)]
+        return await _KEPT.all(self._connection, decode_executor)
 
     async def delete_executor(self, expected: Executor) -> bool:
-        return await _KEPT.delete(self._connection, expected.name, encode(expected))
+        return await _KEPT.delete(self._connection, expected)

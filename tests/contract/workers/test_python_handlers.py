@@ -154,7 +154,8 @@ async def test_the_process_survives_what_stays_in_its_thread(workers: Workers) -
     for name in ("refuse", "refuse_with_exception"):
         assert (await workers.run(name)).error == "no"
     assert (await workers.run("big")).kind is OutcomeKind.TOO_LARGE
-    assert (await workers.run("snooze")).due_in == 60
+    snoozed = await workers.run("snooze")
+    assert (snoozed.kind, snoozed.due_in, snoozed.counted) == (OutcomeKind.SNOOZED, 60, False)
     done = {
         "exit_later": '"still here"',
         "threads": "20",

@@ -28,6 +28,7 @@ from taskrunner.consumer.remote.remote_work import RemoteWork
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.events import Event, Events
+from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.masking import Masking
@@ -61,6 +62,7 @@ from taskrunner.producer.pause_watch import PauseWatch
 from taskrunner.producer.published_keys import PublishedKeys
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.queue_admin import QueueAdmin
+from taskrunner.producer.queue_counter import QueueCounter
 from taskrunner.producer.queue_watch import QueueWatch
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.schedule_admin import ScheduleAdmin
@@ -143,7 +145,7 @@ async def api(
 ) -> AsyncIterator[Api]:
     """An API whose dependencies are up."""
     clock, events, seen = SystemClock(), Events(), list[Event]()
-    metrics, health = Metrics(clock), Health(clock)
+    metrics, health = Metrics(clock, ExecutorSource()), Health(clock)
     for listener in (metrics, health):
         events.subscribe(listener, listener.kinds)
     events.subscribe(seen.append)
@@ -201,7 +203,8 @@ async def api(
         lease=30.0,
         hold=10.0,
     )
-    explainer = Explainer(store, broker, watch.declared, hosts, trail, clock)
+    counter = QueueCounter(broker, store, clock)
+    explainer = Explainer(store, counter, watch.declared, hosts, trail, clock)
     bulk_actions = BulkActions(store, Search(store), cancellation, requeue)
     runner = OperationRunner(OperationRuns(store, bulk_actions, trail, events, clock, name="api"))
     app = build_api(
@@ -214,7 +217,7 @@ async def api(
         hosts=hosts,
         feed=feed,
         explainer=explainer,
-        fleet=Fleet(store, broker, explainer, watch.declared, clock),
+        fleet=Fleet(store, counter, explainer, watch.declared, clock),
         queues=QueueAdmin(store, broker, watch, clock),
         schedules=ScheduleAdmin(store, intake, clock),
         store=store,

@@ -8,7 +8,7 @@ from taskrunner.api.audited import UNAUDITED, action_of, is_audited
 from taskrunner.api.scopes import ROUTES
 from taskrunner.domain.api_key import Scope
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.events import AuditLost, RequestDenied
+from taskrunner.domain.process_events import AuditLost, RequestDenied
 from taskrunner.domain.schedule_draft import ScheduleDraft
 from taskrunner.domain.status import Status
 from taskrunner.producer.schedule_admin import ScheduleAdmin

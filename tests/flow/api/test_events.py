@@ -331,7 +331,7 @@ async def test_the_document_describes_events(api: Api) -> None:
     document = (await api.get("/openapi.json")).json
     for path in ("/events", "/tasks/{id}/events"):
         content = document["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"]
-        data = content["x-itemSchema"]["properties"]["data"]
+        data = content["schema"]["anyOf"][0]["properties"]["data"]
         assert data["contentSchema"] == {"$ref": "#/components/schemas/TaskEventView"}
     assert set(document["components"]["schemas"]["TaskEventView"]["required"]) == {
         "task_id",

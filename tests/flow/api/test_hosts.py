@@ -49,8 +49,6 @@ async def test_a_limit_is_set_changed_and_removed(api: Api) -> None:
         ("a.test", {"concurrency": 0}, "concurrency"),
         ("a.test", {"burst": 3, "concurrency": 1}, ""),
         ("a.test", {"speed": 3}, "speed"),
-        ("a*.test", {"rate": 1}, "host"),
-        ("a..test", {"rate": 1}, "host"),
     ],
 )
 async def test_what_is_no_limit_is_refused(api: Api, path: str, body: object, field: str) -> None:
@@ -172,7 +170,23 @@ async def test_trouble_is_shown_and_reset(api: Api) -> None:
     for spelling in ("OPEN.test:443", "open.test.:80", "open.test."):
         assert (await api.get(f"/hosts/{spelling}")).json["host"] == "open.test"
     assert (await api.ask("POST", "/hosts/never.test/reset")).json["state"] == "ok"
-    await api.refusal(422, "host_limit_invalid", "POST", "/hosts/*/reset")
+
+
+@pytest.mark.parametrize("name", ["a*.test", "a..test", "xn--a.test", "*.[::1]", "%FF", "256.1.1.1"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/hosts/{}"),
+        ("POST", "/hosts/{}/reset"),
+        *((method, "/hosts/{}/limit") for method in ("GET", "PUT", "PATCH", "DELETE")),
+    ],
+)
+async def test_a_name_that_no_host_can_have_is_unknown(api: Api, method: str, path: str, name: str) -> None:
+    """As the names of other resources are: the path leads nowhere."""
+    body = {"json": {"rate": 1}} if method in {"PUT", "PATCH"} else {}
+    await api.refusal(404, "host_name_unknown", method, path.format(name), **body)
+    if "limit" not in path:
+        await api.refusal(404, "host_name_unknown", method, path.format("*.test"))
 
 
 async def test_patches_at_a_time_all_count(api: Api) -> None:

@@ -13,7 +13,7 @@ import fakeredis
 import pytest
 
 from taskrunner.domain.api_key import Scope
-from taskrunner.domain.events import RequestFailed
+from taskrunner.domain.process_events import RequestFailed
 from tests.contract.stores.harness import NOW, entry, make_task
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer

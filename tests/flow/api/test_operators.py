@@ -11,6 +11,7 @@ from taskrunner.api.app import build_monitor_app
 from taskrunner.api.server import WebServer
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Events
+from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.domain.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.status import Status
 from taskrunner.monitor.health import Health
@@ -170,7 +171,7 @@ async def test_a_consumer_answers_operators_and_nobody_else() -> None:
     app = build_monitor_app(
         health=Health(clock),
         stats=Stats({"workers": workers}, clock),
-        metrics=Metrics(clock),
+        metrics=Metrics(clock, ExecutorSource()),
         access=open_access(),
         trail=unused_trail(),
     )

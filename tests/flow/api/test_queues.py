@@ -146,7 +146,8 @@ async def test_why_a_task_waits_in_its_queue(api: Api) -> None:
     (reason,) = (await api.get(f"/tasks/{task_id}/explain")).json["reasons"]
     assert reason["code"] == "no_consumer"
     assert "No consumer serves the queue reports" in reason["text"]
-    await api.store.delete_queue("reports")
+    (stored,) = await api.store.queues()
+    assert await api.store.delete_queue(stored)
     await put(api, "other")
     (reason,) = (await api.get(f"/tasks/{task_id}/explain")).json["reasons"]
     assert reason["code"] == "queue_undeclared"

@@ -13,6 +13,7 @@ from taskrunner.brokers.base import BrokerStatus
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Events
+from taskrunner.domain.executor_source import ExecutorSource
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
@@ -22,16 +23,16 @@ VERDICT = "queue low has ready messages, but none came for 60 s, 2 times in a ro
 
 
 class Stalling(MemoryBroker):
-    """A broker of which a test says how it stands, as the watchdog's verdict does."""
+    """A broker of which a test says what its status is, as the watchdog's verdict does."""
 
-    standing: dict[str, Any]
+    status_fields: dict[str, Any]
 
     def status(self) -> BrokerStatus:
-        return replace(super().status(), **self.standing)
+        return replace(super().status(), **self.status_fields)
 
 
 @pytest.mark.parametrize(
-    ("standing", "status", "reason"),
+    ("status_fields", "status", "reason"),
     [
         ({"consuming": True}, 200, None),
         ({"consuming": False, "error": VERDICT}, 503, VERDICT),
@@ -42,12 +43,12 @@ class Stalling(MemoryBroker):
     ],
 )
 async def test_a_stall_that_a_new_connection_did_not_heal(
-    standing: dict[str, Any], status: int, reason: str | None
+    status_fields: dict[str, Any], status: int, reason: str | None
 ) -> None:
     """From the second stall in a row on, until a delivery comes."""
     clock, events = SystemClock(), Events()
     broker = Stalling(events)
-    broker.standing = standing
+    broker.status_fields = status_fields
     await broker.start()
     health = Health(clock)
     health.add("rabbitmq", broker_check(broker, consuming=True), needed=True)
@@ -55,7 +56,7 @@ async def test_a_stall_that_a_new_connection_did_not_heal(
     app = build_monitor_app(
         health=health,
         stats=Stats({}, clock),
-        metrics=Metrics(clock),
+        metrics=Metrics(clock, ExecutorSource()),
         access=open_access(),
         trail=unused_trail(),
     )

@@ -66,7 +66,7 @@ async def test_a_worker_leases_beats_and_completes(remote: Api) -> None:
         ({"status": "failed", "error": "no"}, "retrying"),
         ({"status": "failed", "error": "no", "final": True}, "failed"),
         ({"status": "failed", "retry_after": "1h"}, "retrying"),
-        ({"status": "snoozed", "delay": 60, "reason": "busy"}, "retrying"),
+        ({"status": "snoozed", "delay": 60, "reason": "busy"}, "scheduled"),
         ({"status": "cancelled"}, "cancelled"),
         ({"status": "completed"}, "succeeded"),
     ],
@@ -76,6 +76,15 @@ async def test_a_worker_ends_an_attempt(remote: Api, end: dict[str, Any], status
     (task,) = (await lease(remote)).json["tasks"]
     path, body = f"/tasks/{task['id']}/status", {"token": task["token"], **end}
     assert (await remote.ask("PUT", path, json=body)).json["status"] == status
+
+
+async def test_the_name_of_a_result_may_be_spelt_with_escapes(remote: Api) -> None:
+    await submit(remote)
+    (task,) = (await lease(remote)).json["tasks"]
+    end = rb'{"status": "completed", "token": "%b", "r\u0065sult": ":"}' % task["token"].encode()
+    headers = {"Content-Type": "application/json"}
+    await remote.ask("PUT", f"/tasks/{task['id']}/status", data=end, headers=headers)
+    assert (await remote.get(f"/tasks/{task['id']}/body")).content == b'":"'
 
 
 async def test_a_lost_lease_is_a_conflict(remote: Api) -> None:

@@ -36,6 +36,27 @@ async def test_an_unknown_query_parameter_is_refused_on_every_route(api: Api, me
     assert members["errors"][0] == {"field": "no_such", "message": "unknown parameter"}
 
 
+async def test_a_body_where_none_is_taken_changes_nothing(api: Api) -> None:
+    """What says nothing is no harm: some clients send `{}` with each request."""
+    task_id = (await api.submit(delay=60)).json["id"]
+    path = f"/tasks/{task_id}"
+    wrong = (b'{"dry_run": true}', b"null", b"[]", b"x=1", b" " * 65, b"{" * 100_000)
+    for body in wrong:
+        for method, target in (
+            ("POST", f"{path}/cancel"),
+            ("DELETE", path),
+            ("GET", "/tasks"),
+            ("POST", "/pause?all=true"),
+        ):
+            await api.refusal(400, "bad_request", method, target, data=body)
+    assert (await api.ask("GET", path, data=b"")).json["status"] == "scheduled"
+    assert (await api.ask("GET", "/pauses")).json["pauses"] == []
+    for body in (b"", b"{}", b" {}\r\n"):
+        task_id = (await api.submit(delay=60)).json["id"]
+        cancelled = await api.ask("POST", f"/tasks/{task_id}/cancel", data=body)
+        assert (cancelled.status, cancelled.json["status"]) == (200, "cancelled")
+
+
 async def test_a_dry_run_that_is_not_known_deletes_nothing(api: Api) -> None:
     await api.submit(id="kept")
     await api.refusal(400, "bad_query", "DELETE", "/tasks/kept?dry_run=true")

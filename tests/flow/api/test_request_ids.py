@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.api_key import Scope
-from taskrunner.domain.events import RequestFailed
-from taskrunner.monitor.logs import LINES
+from taskrunner.domain.process_events import RequestFailed
+from taskrunner.monitor.event_log import LINES
 from tests.flow.api.harness import HEAD, Api, hasty
 from tests.flow.api.test_access import bearer
 

@@ -6,13 +6,18 @@ its reason, in `tests/tools/schemathesis_hooks.py`.
 
 import asyncio
 import os
+import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
 
 from taskrunner.api.access_settings import AccessSettings, Auth
-from taskrunner.domain.api_key import Scope
+from taskrunner.api.event_stream import EventStream
+from taskrunner.domain.api_key import Scope, configured_key, new_secret
+from taskrunner.domain.events import RequestFailed
 from tests.flow.api.harness import Api
 from tests.tools.waiting import in_time
 
@@ -28,6 +33,8 @@ SHORT = {
 }
 # Where nobody has to show a key, nothing ignores one.
 OPEN = ("--exclude-checks", "ignored_auth")
+# Seconds that a wait or a stream of events takes here at most.
+PATIENCE = 0.02
 
 
 @pytest.fixture
@@ -35,17 +42,38 @@ def access_settings(with_key: bool) -> AccessSettings:
     return AccessSettings(auth=Auth.KEYS if with_key else Auth.LOOPBACK)
 
 
+@pytest.fixture
+def api_options() -> dict[str, Any]:
+    return {"max_wait": PATIENCE}
+
+
+@pytest.fixture
+def streams_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the server stopped soon after each has begun: schemathesis reads an answer to its end."""
+    run = EventStream.run
+
+    async def run_for_a_while(stream: EventStream) -> web.StreamResponse:
+        asyncio.get_running_loop().call_later(PATIENCE, stream.end)
+        return await run(stream)
+
+    monkeypatch.setattr(EventStream, "run", run_for_a_while)
+
+
+@pytest.mark.usefixtures("streams_end")
 @pytest.mark.parametrize("with_key", [False, True], ids=["open", "key"])
 async def test_answers_are_as_the_document_says(api: Api, with_key: bool, tmp_path: Path) -> None:
     """All checks, in all phases, the stateful one included."""
     words = OPEN
     if with_key:
-        words = ("--header", f"Authorization: Bearer {await api.make_key('fuzz', *Scope)}")
+        # One of the configuration: a key of the store would revoke itself.
+        api.keys.configure([configured_key("fuzz", secret := new_secret(), tuple(Scope))])
+        words = ("--header", f"Authorization: Bearer {secret}")
     command = (
         *(str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(CONFIG)),
         *("run", f"http://127.0.0.1:{api.server.port}/openapi.json"),
         *(SHORT[with_key] if CASES == FEW else ()),
         *("--max-examples", str(CASES), "--generation-database", "none", "--no-color", *words),
+        *shlex.split(os.environ.get("FUZZ_ARGS", "")),
     )
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -61,3 +89,4 @@ async def test_answers_are_as_the_document_says(api: Api, with_key: bool, tmp_pa
         if process.returncode is None:
             process.kill()
     assert process.returncode == 0, output.decode(errors="replace")
+    assert not [event for event in api.events if isinstance(event, RequestFailed)]

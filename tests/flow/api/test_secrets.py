@@ -13,7 +13,6 @@ from taskrunner.domain.events import (
     Event,
     LoopFailed,
     PublishFailed,
-    RequestFailed,
     ServerFault,
     ServiceLost,
     TaskExpired,
@@ -21,10 +20,12 @@ from taskrunner.domain.events import (
     TaskStarted,
 )
 from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.process_events import RequestFailed
 from taskrunner.domain.retry import Verdict
 from taskrunner.domain.status import Status
 from taskrunner.domain.task import Task
-from taskrunner.monitor.logs import EventLog, configure
+from taskrunner.monitor.event_log import EventLog
+from taskrunner.monitor.logs import configure
 from tests.flow.api.harness import Api
 from tests.tools.waiting import in_time
 

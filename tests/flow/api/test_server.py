@@ -9,7 +9,8 @@ from aiohttp import web
 
 from taskrunner.api.server import WebServer
 from taskrunner.domain.errors import SetupError
-from taskrunner.domain.events import Event, Events, PortOpened, RequestFailed
+from taskrunner.domain.events import Event, Events
+from taskrunner.domain.process_events import PortOpened, RequestFailed
 from taskrunner.domain.task_fields import RESERVED_IDS
 from tests.flow.api.harness import HEAD, Api, hasty, problem
 

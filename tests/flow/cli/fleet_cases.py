@@ -1,16 +1,18 @@
 """What the commands show of queues and consumers."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from taskrunner.app.platform import Platform
 from taskrunner.config import load
 from taskrunner.domain.duration import duration_text
+from taskrunner.domain.queue import QueueCounts
 from taskrunner.domain.worker_report import RunningAttempt, WorkerReport
 from tests.flow.cli.harness import Case, Cli, lines
 
 
-async def _report(cli: Cli) -> None:
+async def _report(cli: Cli, in_memory: Mapping[str, QueueCounts]) -> None:
     platform = Platform(load(environ=cli.environment), publishes=False)
     now = datetime.now(UTC)
     attempt = RunningAttempt(
@@ -34,15 +36,20 @@ async def _report(cli: Cli) -> None:
         in_flight=1,
         processes=(),
         running=(attempt,),
+        in_memory=in_memory,
     )
     async with platform.running(need_store=True):
         await platform.store.report(report, [], now=now, until=now + timedelta(hours=1))
 
 
 def queues(cli: Cli) -> None:
-    """Without a broker, what only the broker knows is unknown."""
+    """What only the broker of another process knows, that process reports."""
     cli.ok("pause", "--queue", "low")
-    asyncio.run(_report(cli))
+    asyncio.run(_report(cli, {"low": QueueCounts(ready=7, consumers=0)}))
+    low = {each["name"]: each for each in lines(cli.ok("queues", "--json"))}["low"]
+    assert (low["ready"], low["consumers"]) == (7, 0)
+    assert cli.ok("queues").splitlines()[-1].split()[1:7] == ["1", "7", "-", "0.0", "0.0", "0"]
+    asyncio.run(_report(cli, {}))
     low = {each["name"]: each for each in lines(cli.ok("queues", "--json"))}["low"]
     assert (low["ready"], low["served_by"], low["paused"]["scope"]) == (None, ["c-1"], "queue:low")
     header, *rows = cli.ok("queues").splitlines()
@@ -72,7 +79,7 @@ def declaring(cli: Cli) -> None:
 
 def workers(cli: Cli) -> None:
     assert cli.ok("workers").split() == ["ID", "HOST", "UP", "BUSY", "TARGET", "QUEUES", "LONGEST"]
-    asyncio.run(_report(cli))
+    asyncio.run(_report(cli, {}))
     (worker,) = lines(cli.ok("workers", "--json"))
     assert (worker["id"], worker["running"][0]["task_id"]) == ("c-1", "red")
     (_, row) = cli.ok("workers").splitlines()

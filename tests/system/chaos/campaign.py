@@ -106,7 +106,8 @@ class Campaign:
             stage.heal()
             evidence.usage = _given_back(stage, before)
 
-        settings = dataclasses.replace(self._settings, recovers_within=fault.recovers_within)
+        most = max(self._settings.recovers_within, fault.recovers_within)
+        settings = dataclasses.replace(self._settings, recovers_within=most)
         if fault.wipes:  # a record that is gone does not come back, however long one waits
             shorter = min(settings.ends_within, _WIPED_ENDS_WITHIN)
             settings = dataclasses.replace(settings, ends_within=shorter)

@@ -17,7 +17,7 @@ SEED = 20
 SELECTION = ["F04", "F24b", "F38", "F70", "F71"]
 # Submits a second; `make chaos` makes 250. Fewer tasks are enough to be under way when a fault begins.
 RATE = 100.0
-SHORT = Settings(tasks=400, lead=100, ends_within=PATIENCE)
+SHORT = Settings(tasks=400, lead=100, ends_within=PATIENCE, recovers_within=PATIENCE)
 # What is lost is lost at once; there is no need to wait for it for long.
 HASTY = Settings(tasks=400, lead=100, ends_within=8.0)
 

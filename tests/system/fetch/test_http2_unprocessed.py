@@ -24,6 +24,7 @@ from tests.tools.http2 import (
     frame,
     literal,
 )
+from tests.tools.waiting import PATIENCE
 
 # Those of RFC 9113 section 7, and some of nobody.
 CODES = (*range(14), 14, 99, 2**32 - 1)
@@ -88,7 +89,7 @@ def check(hostile: Hostile, fetch: Fetcher, tls_http2: ssl.SSLContext) -> Check:
 
     def check(behaviour: Behaviour, sent: bool, method: str = "POST", body: str = "x") -> Outcome:
         url = hostile.url(behaviour, tls=tls_http2)
-        context = fetch.context(url, method=method, body=body, timeout=1.0)
+        context = fetch.context(url, method=method, body=body, timeout=PATIENCE)
         outcome = fetch.handler.run(context)
         assert outcome.sent is sent, outcome
         assert is_unknown(context.task, outcome) is sent

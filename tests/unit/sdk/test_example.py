@@ -48,7 +48,7 @@ def test_an_invoice_is_the_result(shop: ModuleType) -> None:
         ("look_at_stock", {"article": "tea"}, 1, "succeeded", None),
         ("look_at_stock", {"article": "milk"}, 1, "failed", None),
         ("look_at_stock", {"article": "coffee"}, 1, "retrying", 60.0),
-        ("look_at_stock", {"article": "coffee"}, 2, "retrying", 3600.0),
+        ("look_at_stock", {"article": "coffee"}, 2, "scheduled", 3600.0),
     ],
 )
 def test_each_way_out_of_a_handler(

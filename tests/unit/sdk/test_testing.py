@@ -193,12 +193,12 @@ def _raise(exc: BaseException) -> object:
         (Fail("no such image"), "failed", None, True, "no such image"),
         (Retry(after=7), "retrying", 7.0, True, "The handler asked for another attempt."),
         (Retry("busy"), "retrying", 3.0, True, "busy"),
-        (Snooze(60, "at night"), "retrying", 60.0, False, "The handler put the task off for 60 s: at night"),
+        (Snooze(60, "at night"), "scheduled", 60.0, False, "The handler put the task off for 60 s: at night"),
         (Fail(ValueError("gone")), "failed", None, True, "gone"),
         (BareFail(), "failed", None, True, "The handler failed the task."),
         (BareSnooze(), "retrying", 3.0, True, "The handler asked for another attempt."),
         (OwnDelay(), "retrying", 3.0, True, UNREADABLE),
-        (Snooze(20 * 86_400), "retrying", 20 * 86_400.0, False, None),
+        (Snooze(20 * 86_400), "scheduled", 20 * 86_400.0, False, None),
         (Cancel("not wanted"), "cancelled", None, True, "The handler cancelled the task: not wanted"),
         (ValueError("bad"), "retrying", 3.0, True, "ValueError: bad"),
         (KeyboardInterrupt(), "retrying", 3.0, True, "KeyboardInterrupt"),
@@ -232,7 +232,7 @@ def test_the_last_attempt_fails_the_task() -> None:
     handler("later", retry=Linear(attempts=2))(lambda task: _raise(Snooze(1)))
     assert run("raise", attempt=1).delay == 4
     assert run("raise", attempt=2).status == "failed"
-    assert run("later", attempt=2).status == "retrying"
+    assert run("later", attempt=2).status == "scheduled"
 
 
 def test_an_ending_that_is_returned_counts_as_raised() -> None:

@@ -44,6 +44,10 @@ for i = 4, last, SETTLEMENT.size do
     set('reason', given('reason'))
     set('result', given('result'))
     set('body', given('body'))
+    if status == 'scheduled' then -- its handler put it off
+      set('waits_for', given('waits_for'))
+      set('snoozes', (tonumber(call('HGET', task, 'snoozes')) or 0) + 1)
+    end
     if given('not_counted') == '1' then
       set('attempt_limit', tonumber(state[3]) + 1)
     end

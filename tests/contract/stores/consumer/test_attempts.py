@@ -10,8 +10,10 @@ from taskrunner.domain.record import Attempt
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import ClaimAnswer, Claimed, Store
+from tests.contract.stores.changes import snooze_until
 from tests.contract.stores.harness import (
     CONSUMER,
+    DAY,
     KEEP,
     NOW,
     RESPONSE,
@@ -97,6 +99,25 @@ async def test_an_attempt_that_does_not_count_moves_the_limit(store: Store) -> N
     attempt = ended(1, outcome=OutcomeKind.INTERRUPTED, counted=False)
     await settle(store, settling(task_id, 1, Status.RETRYING, attempt=attempt))
     assert (await fetch(store, task_id)).attempt_limit == 4
+
+
+async def test_an_attempt_whose_handler_puts_the_task_off_is_a_snooze(store: Store) -> None:
+    """It is counted once, says why, and nothing of it is left once the task has moved on."""
+    task_id = await bring(store, Status.QUEUED)
+    await store.snooze([snooze_until(task_id, 1, NOW, "a.test: rate limit")], now=NOW)
+    for number, why in ((1, "sold out"), (2, "still sold out")):
+        await claim(store, [ref(task_id, number)])
+        attempt = ended(number, outcome=OutcomeKind.SNOOZED, counted=False)
+        end = settling(task_id, number, Status.SCHEDULED, attempt=attempt, waits_for=why)
+        assert await store.settle([end, end], now=NOW) == [True, False]
+        record = await fetch(store, task_id)
+        assert (record.status, record.snoozes, record.waits_for) == (Status.SCHEDULED, 1 + number, why)
+        assert (record.due, record.attempt_limit) == (end.due, 3 + number)
+    (due,) = await store.take_due(now=NOW + DAY, limit=9, hold=5)
+    assert (due.id, due.status, due.attempt, due.snoozes) == (task_id, Status.SCHEDULED, 2, 3)
+    await store.mark_queued([replace(ref(task_id, 3), snoozes=3)], now=NOW, due=NOW + DAY)
+    record = await fetch(store, task_id)
+    assert (record.status, record.snoozes, record.waits_for) == (Status.QUEUED, 3, None)
 
 
 async def test_a_result_can_be_read_with_its_body_apart(store: Store) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.figures import Figures
-from taskrunner.domain.queue import DEFAULT_QUEUES
+from taskrunner.domain.queue import DEFAULT_QUEUES, QueueCounts
 from taskrunner.domain.value import replace
 from taskrunner.domain.worker_report import RunningAttempt, WorkerProcessReport, WorkerReport
 from taskrunner.stores.base import AttemptRef, Store, StoredFigures
@@ -35,6 +35,7 @@ def report(name: str = "c-1", **changes: Any) -> WorkerReport:
         backlog=3,
         in_flight=2,
         processes=(WorkerProcessReport(pid=None, losses=1, last_loss="killed by signal 9"),),
+        in_memory={"low": QueueCounts(ready=3, consumers=1)},
         running=(RunningAttempt(task_id="k~a", attempt=2, queue="low", host="a.test", since=NOW),),
     )
     return replace(made, **changes)

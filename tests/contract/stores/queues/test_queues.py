@@ -18,20 +18,25 @@ def queue(name: str = "reports", weight: int = 3) -> StoredQueue:
 async def test_what_is_saved_can_be_read(store: Store) -> None:
     """In the order of the names, which sort by their bytes."""
     for name in ("b", "A", "a-1"):
-        await store.save_queue(queue(name))
+        assert await store.save_queue(queue(name), expected=None)
     assert list(await store.queues()) == [queue("A"), queue("a-1"), queue("b")]
 
 
-async def test_a_queue_is_replaced(store: Store) -> None:
-    await store.save_queue(queue())
+async def test_a_change_needs_the_queue_it_was_made_from(store: Store) -> None:
+    """Of two that read the same one, the second is refused, unless both write the same."""
+    assert await store.save_queue(queue(), expected=None)
     later = replace(queue(weight=9), updated_at=NOW + timedelta(seconds=1))
-    await store.save_queue(later)
+    for _ in range(2):
+        assert await store.save_queue(later, expected=queue())
+    assert not await store.save_queue(queue(weight=5), expected=queue())
+    assert not await store.save_queue(queue(weight=5), expected=None)
     assert list(await store.queues()) == [later]
 
 
-async def test_a_queue_is_deleted_once(store: Store) -> None:
-    await store.save_queue(queue())
-    assert [await store.delete_queue("reports"), await store.delete_queue("reports")] == [True, False]
+async def test_a_queue_is_deleted_unless_another_has_its_name(store: Store) -> None:
+    await store.save_queue(queue(), expected=None)
+    assert not await store.delete_queue(queue(weight=9))
+    assert [await store.delete_queue(queue()), await store.delete_queue(queue())] == [True, True]
     assert list(await store.queues()) == []
 
 

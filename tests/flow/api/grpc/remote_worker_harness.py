@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -36,13 +36,22 @@ async def submit(rpc: GrpcApi, data: str = "1", **task: Any) -> str:
 
 async def record_of(rpc: GrpcApi, task_id: str, *statuses: Status) -> Record:
     """Once the task has one of these."""
+    return await _record_when(rpc, task_id, lambda record: record.status in statuses)
+
+
+async def record_after_attempt(rpc: GrpcApi, task_id: str) -> Record:
+    """Once the first attempt of the task has ended."""
+    return await _record_when(rpc, task_id, lambda record: any(each.finished_at for each in record.attempts))
+
+
+async def _record_when(rpc: GrpcApi, task_id: str, condition: Callable[[Record], bool]) -> Record:
     found: list[Record] = []
 
     async def look() -> bool:
         record = await rpc.api.store.get(task_id)
         assert record is not None
         found[:] = [record]
-        return record.status in statuses
+        return condition(record)
 
     await eventually(look)
     return found[0]

@@ -9,7 +9,7 @@ from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.scopes import ROUTES
 from taskrunner.domain.api_key import Scope
 from taskrunner.domain.api_key_draft import KeyLimit
-from taskrunner.domain.events import RequestDenied
+from taskrunner.domain.process_events import RequestDenied
 from taskrunner.domain.status import Status
 from taskrunner.grpc.methods import METHODS
 from taskrunner.producer.key_admin import KeyAdmin

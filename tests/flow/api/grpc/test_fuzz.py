@@ -11,7 +11,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from taskrunner.domain.events import RequestFailed
+from taskrunner.domain.process_events import RequestFailed
 from tests.flow.api.grpc.harness import MANAGER, URL, WORKER, GrpcApi
 from tests.tools.waiting import in_time
 

@@ -13,6 +13,7 @@ from tests.flow.api.grpc.remote_worker_harness import (
     Gate,
     at_once,
     later,
+    record_after_attempt,
     record_of,
     result_of,
     submit,
@@ -51,8 +52,8 @@ def _raise(exc: BaseException) -> Callable[[Task[Any]], object]:
     [
         (_raise(Fail("no such image")), Status.FAILED, "no such image", True),
         (_raise(Retry("busy", after=60)), Status.RETRYING, "busy", True),
-        (_raise(Snooze(60, "not yet")), Status.RETRYING, "put the task off for 60 s: not yet", False),
-        (_raise(Snooze(60)), Status.RETRYING, "put the task off for 60 s.", False),
+        (_raise(Snooze(60, "not yet")), Status.SCHEDULED, "put the task off for 60 s: not yet", False),
+        (_raise(Snooze(60)), Status.SCHEDULED, "put the task off for 60 s.", False),
         (_raise(Cancel("sold out")), Status.CANCELLED, "cancelled the task: sold out", True),
         (_raise(Cancel()), Status.CANCELLED, "cancelled the task.", True),
         (_raise(KeyError("password=hunter2")), Status.RETRYING, "KeyError: 'password=", True),
@@ -66,8 +67,9 @@ async def test_each_ending_is_that_of_a_handler_in_a_consumer(
 ) -> None:
     handler("resize")(run)
     async with working(remote):
-        record = await record_of(remote, await submit(remote), status)
+        record = await record_after_attempt(remote, await submit(remote))
     (attempt,) = record.attempts
+    assert record.status is status
     assert error in (attempt.error or "")
     assert "hunter2" not in (attempt.error or "")
     assert "The handler put" not in (attempt.error or "")

@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 
 from taskrunner.api.access_settings import AccessSettings
 from taskrunner.domain.errors import ConfigInvalid, SetupError
-from taskrunner.domain.events import PortOpened, RequestFailed
+from taskrunner.domain.process_events import PortOpened, RequestFailed
 from taskrunner.grpc.settings import GrpcSettings
 from taskrunner.runtime.server_certificate import CertificateFiles
 from taskrunner.stores.redis.store import RedisStore

@@ -1,4 +1,4 @@
-"""The faces of a process: the servers that clients ask, HTTP and, unless it is turned off, gRPC."""
+"""The servers of a process: the HTTP API and, unless it is turned off, the gRPC API."""
 
 import asyncio
 import os
@@ -15,6 +15,7 @@ from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.remote import Remote
+from taskrunner.config import Config
 from taskrunner.grpc.settings import GrpcSettings
 from taskrunner.producer.task_feed import TaskFeed
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from taskrunner.grpc.server import GrpcServer
 
 
-class Faces:
+class ApiServers:
     """The servers while they listen."""
 
     def __init__(self, http: WebServer, grpc: "GrpcServer | None", remote: Remote) -> None:
@@ -107,15 +108,6 @@ def _make_server(
     admission = Admission(
         platform.keys, config.access_settings(config.grpc.addr), platform.key_limiter, platform.quotas
     )
-    settings = config.grpc.settings(
-        GrpcSettings,
-        max_message_bytes=config.api.max_request_bytes,
-        max_calls=config.api.max_connections,
-        max_connections=config.api.max_connections,
-        handshake_timeout=config.api.request_timeout,
-        shutdown_grace=config.api.shutdown_grace,
-        certificate=config.api.settings(ServerSettings).certificate,
-    )
     return GrpcServer(
         {
             services["TaskExecutorManager"]: (tasks, ExecutorMethods(platform.executor_admin, options)),
@@ -126,5 +118,19 @@ def _make_server(
         config.grpc.addr,
         config.grpc.port,
         events=platform.events,
-        options=settings,
+        options=_settings(config),
+    )
+
+
+def _settings(config: Config) -> GrpcSettings:
+    """Those of `Grpc`, and those of `Api` that hold for both."""
+    api = config.api
+    return config.grpc.settings(
+        GrpcSettings,
+        max_message_bytes=api.max_request_bytes,
+        max_calls=api.max_connections,
+        max_connections=api.max_connections,
+        handshake_timeout=api.request_timeout,
+        shutdown_grace=api.shutdown_grace,
+        certificate=api.settings(ServerSettings).certificate,
     )

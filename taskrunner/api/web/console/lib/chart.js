@@ -1,0 +1,83 @@
+// Lines over time, drawn by uPlot. The colours are those of the style's tokens, in the theme that is shown.
+import { html, useEffect, useRef, useState } from "../vendor/view.js";
+import uPlot from "../vendor/uplot.js";
+import { locale } from "./ui.js";
+
+const HEIGHT = 176;
+
+/**
+ * @typedef {{name: string, color: 1 | 2 | 3 | 4 | 5, values: (number | null)[], format: (value: number | null | undefined) => string}} Line
+ */
+
+/**
+ * @param {{label: string, times: number[], lines: Line[], range?: [number, number]}} props
+ * `times` in seconds; `range` is what the time axis shows, also where there is nothing.
+ */
+export function Chart({ label, times, lines, range }) {
+  const box = useRef(/** @type {HTMLElement | null} */ (null));
+  const plot = useRef(/** @type {any} */ (null));
+  const [at, setAt] = useState(/** @type {number | null} */ (null));
+  const shown = useRef({ lines, range });
+  shown.current = { lines, range };
+  const names = lines.map((line) => line.name).join();
+  useEffect(() => {
+    const element = /** @type {HTMLElement} */ (box.current);
+    const make = () => {
+      plot.current?.destroy();
+      plot.current = new uPlot(options(element, shown, setAt), /** @type {any} */ ([times, ...lines.map((line) => line.values)]), element);
+    };
+    make();
+    const resized = new ResizeObserver(() => plot.current.setSize({ width: element.clientWidth, height: HEIGHT }));
+    resized.observe(element);
+    const themed = new MutationObserver(make);
+    themed.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    return () => {
+      resized.disconnect();
+      themed.disconnect();
+      plot.current.destroy();
+      plot.current = null;
+    };
+  }, [names]);
+  useEffect(() => plot.current?.setData([times, ...lines.map((line) => line.values)]), [times, lines]);
+  const index = at ?? times.length - 1;
+  return html`<figure><div class="chart" ref=${box} role="img" aria-label=${label}></div>
+    <figcaption class="legend">${lines.map((line) => html`<span key=${line.name}><i class=${`c${line.color}`}></i>${line.name} ${line.format(line.values[index])}</span>`)}
+      ${times.length > 0 && index >= 0 && html`<span class="grow"></span><span>${clock(times[index])}</span>`}</figcaption></figure>`;
+}
+
+/** @param {number} seconds */
+const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString(locale);
+
+/**
+ * @param {HTMLElement} element @param {{current: {lines: Line[], range?: [number, number]}}} shown @param {(index: number | null) => void} tell
+ * @returns {any}
+ */
+function options(element, shown, tell) {
+  const soft = colour(element, "--soft");
+  const axis = { stroke: soft, font: "11px system-ui", grid: { stroke: colour(element, "--line"), width: 1 }, ticks: { show: false } };
+  return {
+    width: element.clientWidth,
+    height: HEIGHT,
+    padding: [8, 8, 0, 0],
+    legend: { show: false },
+    cursor: { drag: { x: false, y: false }, points: { size: 6 } },
+    scales: {
+      x: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => shown.current.range ?? [low, high] },
+      y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ high) => [0, Math.max(high || 0, 0.001) * 1.1] },
+    },
+    axes: [
+      { ...axis, size: 24, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((each) => new Date(each * 1000).toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" })) },
+      { ...axis, size: 58, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((each) => shown.current.lines[0].format(each)) },
+    ],
+    series: [{}, ...shown.current.lines.map((line) => ({ label: line.name, stroke: colour(element, `--chart-${line.color}`), width: 1.5, points: { show: false }, spanGaps: false }))],
+    hooks: { setCursor: [(/** @type {any} */ plot) => tell(plot.cursor.idx ?? null)] },
+  };
+}
+
+/** A token as a canvas knows it. @param {HTMLElement} element @param {string} token */
+function colour(element, token) {
+  element.style.color = `var(${token})`;
+  const found = getComputedStyle(element).color;
+  element.style.color = "";
+  return found;
+}

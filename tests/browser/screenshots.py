@@ -1,0 +1,62 @@
+"""Pictures of every page of the console, in light, dark and on a phone.
+
+python tests/browser/screenshots.py FOLDER [--png] [PAGE...]
+"""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "scripts")]
+
+from playwright.sync_api import Browser, sync_playwright  # noqa: E402 - after the paths
+from servers.programs import install  # noqa: E402
+
+from tests.browser.browser_program import launch  # noqa: E402
+from tests.browser.console import Console, Server, server_in  # noqa: E402
+from tests.browser.seeds import seed  # noqa: E402
+from tests.browser.test_pages import PAGES  # noqa: E402
+
+WIDE, PHONE = {"width": 1360, "height": 860}, {"width": 390, "height": 844}
+SHOTS = (("light", "light", WIDE), ("dark", "dark", WIDE), ("phone", "light", PHONE))
+# JPEG of this quality is a third of the PNG, and text in it stays sharp.
+_QUALITY = 80
+
+
+def take(browser: Browser, server: Server, folder: Path, names: Sequence[str], *, png: bool) -> None:
+    """One picture for each page and look."""
+    for look, theme, size in SHOTS:
+        context = browser.new_context(locale="en-GB", viewport=size, color_scheme=theme)  # type: ignore[arg-type]  # literals
+        console = Console(page=context.new_page(), server=server)
+        for name in names:
+            console.open(name, PAGES.get(name))
+            console.is_loaded()
+            path = (
+                folder
+                / f"console-{name.replace('/', '-').partition('?')[0]}-{look}.{'png' if png else 'jpg'}"
+            )
+            # Playwright takes the type from the name.
+            console.page.screenshot(path=path, quality=None if png else _QUALITY)
+            print(path, path.stat().st_size)
+        context.close()
+
+
+def main(folder: Path, names: Sequence[str]) -> None:
+    install(["chromium"])
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as data,
+        server_in(Path(data)) as server,
+        sync_playwright() as playwright,
+    ):
+        seeded = seed(server)
+        browser = launch(playwright)
+        pages = [name for name in names if name != "--png"] or [*PAGES, f"tasks/{seeded['failed']}"]
+        take(browser, server, folder, pages, png="--png" in names)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

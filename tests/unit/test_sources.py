@@ -1,0 +1,43 @@
+"""The limits of source files and functions: each can be read at once."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("taskrunner", "tests", "bench", "scripts", "examples")
+ENDINGS = {".py", ".lua", ".sh"}
+MOST_LINES = 350
+MOST_LINES_OF_A_FUNCTION = 50
+# Its one function is the list of all tables.
+TABLES = "taskrunner/stores/sql/migrations/versions/v0001_first.py"
+
+
+def sources(folder: str) -> list[Path]:
+    """Those that people write: `v1` is made by `make proto`."""
+    files = [path for path in (ROOT / folder).rglob("*") if path.suffix in ENDINGS]
+    return [path for path in files if path.parent != ROOT / "taskrunner/v1"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_file_is_too_long(folder: str) -> None:
+    """A file that reaches the limit is several files: split it where its parts meet."""
+    lines = {str(path.relative_to(ROOT)): len(path.read_bytes().splitlines()) for path in sources(folder)}
+    assert lines
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_no_function_is_too_long() -> None:
+    """A function of the package aims at 8 lines and stops at 50, not counting its list of parameters."""
+    long = {}
+    for path in sources("taskrunner"):
+        name = str(path.relative_to(ROOT))
+        if path.suffix != ".py" or name == TABLES:
+            continue
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                count = (node.body[-1].end_lineno or 0) - node.body[0].lineno + 1
+                if count > MOST_LINES_OF_A_FUNCTION:
+                    long[f"{name}: {node.name}"] = count
+    assert long == {}
