@@ -79,8 +79,12 @@ class Claimer(Service):
         await self._wait_for_spacing()
         if self.stopping:
             return _REST  # what is claimed now would only be interrupted, and recorded as an attempt
+        rest = await self._claim_next()
+        await self._make_room()
+        return rest
+
+    async def _claim_next(self) -> float:
         room = max(0, self._room())
-        self._snoozer.submit(self._host_gate.make_room())
         batch = self._drop_doubles(self._host_gate.take(min(room, _BATCH), self._pool.total))
         if not batch:
             self._host_gate.end_batch()
@@ -88,7 +92,7 @@ class Claimer(Service):
         try:
             await self._adopt_foreign(batch)
             batch = self._snoozer.without_unserved(self._snoozer.without_paused(batch))
-            admitted = await self._host_gate.admit(batch, room)
+            admitted = await self._host_gate.admit(batch)
             self._snoozer.submit(admitted.snoozes)
             # A pause may have come while the gate asked.
             self._backlog.put_back(self._snoozer.without_paused(admitted.left))
@@ -104,6 +108,18 @@ class Claimer(Service):
         finally:
             self._host_gate.end_batch()
         return 0.0 if self._room() > 0 and len(self._backlog) else self._rest()
+
+    async def _make_room(self) -> None:
+        snoozes = self._host_gate.make_room()
+        foreign = [each.waiting for each in snoozes if each.waiting.foreign]
+        left = list(foreign)
+        try:
+            await self._adopt_foreign(left)
+        except Exception:
+            self._backlog.put_back(each.waiting for each in snoozes)
+            raise
+        gone = {*foreign} - {*left}
+        self._snoozer.submit(each for each in snoozes if each.waiting not in gone)
 
     def _room(self) -> int:
         if len(self._in_flight) - self._pool.in_flight >= _UNSETTLED_LIMIT:

@@ -82,6 +82,7 @@ class HostGate:
         self._next_look = 0.0
         # Of the present round.
         self._workers = self._most_slow = self._slow_places = 0
+        self._most_unmeasured = self._most_fast = 0.0
         self._moment = 0.0
         self._over: set[HostStats] = set()
 
@@ -101,6 +102,8 @@ class HostGate:
             self._generation = self._hosts.generation
             self._backlog.regroup()
         self._workers, self._moment = workers, self._now()
+        self._most_unmeasured = max(1, _UNMEASURED_SHARE * workers)
+        self._most_fast = max(1, _FAST_SHARE * workers)
         self._note_hosts()
         self._most_slow = self._slow_workers()
         self._slow_places = self._most_slow - sum(each.workers for each in self._hosts.slow)
@@ -109,7 +112,7 @@ class HostGate:
             # Of nobody else a task waits that may start.
             taken += self._backlog.take(room - len(taken), self._may_start)
         self._over.clear()
-        if self._hosts.slow and self._has_fast_tasks():
+        if self._hosts.slow and any(map(self._has_startable, self._backlog.lines.values())):
             now = self._clock.monotonic()
             self._crowded_until, self._alone_from = now + _CROWDED, now + _NOT_ALONE
         for stats in self._asking:
@@ -126,7 +129,7 @@ class HostGate:
         if now < self._next_look:
             return snoozes
         for queue, lines in self._backlog.lines.items():
-            if all(stats is not None and stats.is_held for stats in lines.hosts) and self._is_full(queue):
+            if not self._has_startable(lines) and self._is_full(queue):
                 snoozes += self._snooze_latest(lines)
         if snoozes:
             if now >= self._look_again_from:
@@ -137,10 +140,10 @@ class HostGate:
                 self._next_look = now + _LATER_LOOKS
         return snoozes
 
-    async def admit(self, batch: Sequence[WaitingDelivery], room: int) -> Admitted:
+    async def admit(self, batch: Sequence[WaitingDelivery], room: int = 0) -> Admitted:
         """Ask the shared host states, where they decide, about a batch that was taken. The others start.
 
-        Raises `StoreUnavailable`.
+        There is `room` for hosts that had no turn in it. Raises `StoreUnavailable`.
         """
         admitted = Admitted()
         asking: dict[HostStats, list[WaitingDelivery]] = {}
@@ -171,20 +174,22 @@ class HostGate:
                 return False
         elif stats.unmeasured and stats.workers >= self._most_slow:
             return False  # it may turn out to be slow
-        if stats.is_shared:
+        if stats.applied_limit is not None or stats.state is not None:
             if stats.waits(self._moment):
                 return False
             self._asking.add(stats)
-        self._slow_places -= stats.slow
-        self._reserved.add(stats)
+        if stats.slow:
+            self._slow_places -= 1
+        if not stats.reserved:
+            self._reserved.add(stats)
         stats.reserved += 1
         return True
 
     def _may_start_fairly(self, stats: HostStats | None) -> bool:
         """The same, within the share of the workers that no host may exceed while others wait."""
         if stats is not None:
-            share = _UNMEASURED_SHARE if stats.unmeasured else _FAST_SHARE
-            if stats.workers >= max(1, share * self._workers):
+            most = self._most_unmeasured if stats.unmeasured else self._most_fast
+            if stats.under_way + stats.reserved >= most:
                 self._over.add(stats)
                 return False
         return self._may_start(stats)
@@ -199,10 +204,9 @@ class HostGate:
                     self._last_host = [stats]
                     return
 
-    def _has_fast_tasks(self) -> bool:
-        """Whether tasks wait that may start, for want of a worker only."""
-        hosts = (stats for lines in self._backlog.lines.values() for stats in lines.hosts)
-        return any(stats is None or not stats.is_held for stats in hosts)
+    def _has_startable(self, lines: HostLines) -> bool:
+        """Whether tasks wait that lack a worker only."""
+        return any(stats is None or not stats.is_held(self._moment) for stats in lines.hosts)
 
     def _slow_workers(self) -> int:
         now = self._clock.monotonic()
@@ -211,19 +215,13 @@ class HostGate:
         return slow_host_workers(self._workers, self._host_settings.share, alone=alone, crowded=crowded)
 
     def _snooze_latest(self, lines: HostLines) -> list[PendingSnooze]:
-        hosts = [stats for stats in lines.hosts if stats is not None]
-        keep = max(1, self._most_kept // len(hosts))
+        hosts = [stats for stats in lines.hosts if stats is not None and stats.slow]
+        keep = max(1, self._most_kept // max(1, len(hosts)))
         pace = slow_host_workers(
             self._settings.workers, self._host_settings.share, alone=False, crowded=False
         )
         snoozes: list[PendingSnooze] = []
         for stats in hosts:
-            if stats.is_shared:
-                if not stats.waits(self._now()):
-                    self._asking.add(
-                        stats
-                    )  # there may be no room, but the shared state says until when it waits
-                continue
             latest = lines.take_latest(stats, keep)
             dues, stats.last_due = due_times(
                 len(latest),
@@ -234,6 +232,7 @@ class HostGate:
                 now=self._now(),
                 random=random.random(),
             )
+            stats.put_off.extend((*each.key, due) for each, due in zip(latest, dues, strict=True))
             snoozes += _snoozes(latest, dues, wait_reason(stats.host, SLOW))
         return snoozes
 
@@ -243,7 +242,6 @@ class HostGate:
         asked: list[tuple[HostStats, list[WaitingDelivery], asyncio.Future[Admission]]] = []
         keep = self._most_kept
         for stats, waiting in asking.items():
-            # Its turns were reserved; of a single delivery none are.
             most = min(len(waiting), stats.reserved or room)
             stats.reserved = 0
             self._reserved.add(stats)

@@ -58,8 +58,11 @@ class HostLines:
         return self._lines.keys()
 
     def append(self, waiting: WaitingDelivery) -> None:
-        self._line(waiting.host_stats).deliveries.append(waiting)
-        self._count(waiting.host_stats, 1)
+        stats = waiting.host_stats
+        (self._lines.get(stats) or self._line(stats)).deliveries.append(waiting)
+        self.size += 1
+        if stats is not None:
+            stats.waiting += 1
 
     def put_back(self, waiting: WaitingDelivery) -> None:
         """Return a delivery, ahead of everything else of its host; its turn costs nothing."""
@@ -112,7 +115,8 @@ class HostLines:
 
     def _take_from(self, line: _Line) -> WaitingDelivery:
         waiting = line.deliveries.popleft()
-        self._level = max(self._level, line.spent)
+        if line.spent > self._level:
+            self._level = line.spent
         line.spent = self._level + line.cost
         if line.deliveries:
             heapreplace(self._order, (line.spent, line.entry, line))
@@ -120,7 +124,9 @@ class HostLines:
             heappop(self._order)
             del self._lines[line.stats]
             self._remember(line)
-        self._count(line.stats, -1)
+        self.size -= 1
+        if line.stats is not None:
+            line.stats.waiting -= 1
         return waiting
 
     def _line(self, stats: HostStats | None) -> _Line:

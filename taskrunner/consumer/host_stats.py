@@ -1,7 +1,8 @@
 """HostStatsTable owns what one consumer knows about each host: its limit, its trouble and its attempts."""
 
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from taskrunner.domain.circuit_breaker import CircuitPhase
 from taskrunner.domain.executor_limits import EXECUTOR
@@ -14,6 +15,8 @@ from taskrunner.domain.task import Task
 _SMOOTHING = 0.2
 # A slow host counts as fast again below this share of what makes a host slow.
 _STILL_SLOW = 0.8
+# How many snoozed tasks of a host are remembered.
+_MOST_PUT_OFF = 1000
 # With more hosts than this, those without tasks and without trouble are dropped.
 _MAX_HOSTS = 20_000
 
@@ -27,8 +30,8 @@ class HostStats:
     `mean_time` is the mean seconds of an attempt, valid once the host is no longer `unmeasured`; `slow` hosts
     share a part of the workers. `applied_limit` is the limit in force, `state` the shared state while there
     is trouble. The shared state keeps `queued_here` tasks in the backlog, and asking for them again makes
-    sense from `ask_again_at` on; `last_due` is the latest due time given to a task that was snoozed because
-    of this consumer's own workers.
+    sense from `ask_again_at` on. Of tasks that were snoozed because of this consumer's own workers, `put_off`
+    are the last, with their attempts and due times; `last_due` is the latest of these times.
     """
 
     host: str
@@ -45,6 +48,7 @@ class HostStats:
     queued_here: int = 0
     ask_again_at: float = 0.0
     last_due: float = 0.0
+    put_off: deque[tuple[str, int, float]] = field(default_factory=lambda: deque(maxlen=_MOST_PUT_OFF))
 
     @property
     def occupied(self) -> int:
@@ -61,14 +65,13 @@ class HostStats:
         """Whether the shared state decides what may start."""
         return self.applied_limit is not None or self.state is not None
 
-    @property
-    def is_held(self) -> bool:
-        """Whether its tasks may have to wait while there are free workers."""
-        return self.slow or self.is_shared
-
     def waits(self, now: float) -> bool:
         """Whether the shared state would say again that no task in the backlog may start."""
         return self.is_shared and now < self.ask_again_at and self.waiting + self.reserved <= self.queued_here
+
+    def is_held(self, now: float) -> bool:
+        """Whether its tasks may have to wait while there are free workers."""
+        return self.slow or self.waits(now)
 
     @property
     def concurrency_limited(self) -> bool:
@@ -84,7 +87,7 @@ class HostStats:
 
 
 class HostStatsTable:
-    """All hosts seen lately; `slow` holds the slow ones.
+    """All hosts seen lately; `slow` holds the slow ones, `turned_fast` those with tasks to be woken.
 
     An executor that has limits counts as a host of its own, in place of that of its tasks' URL.
     """
@@ -97,6 +100,7 @@ class HostStatsTable:
         self._limits = HostLimits()
         self._limited_executors: frozenset[str] = frozenset()
         self.slow: set[HostStats] = set()
+        self.turned_fast: list[HostStats] = []
 
     def __iter__(self) -> Iterator[HostStats]:
         return iter(self._by_host.values())
@@ -148,6 +152,8 @@ class HostStatsTable:
         # A host about as slow as that is either for long, not in turns.
         slow = mean >= (slow_from * _STILL_SLOW if stats.slow else slow_from)
         if slow is not stats.slow or stats.unmeasured:
+            if stats.put_off and not slow:
+                self.turned_fast.append(stats)
             stats.unmeasured, stats.slow = False, slow
             (self.slow.add if slow else self.slow.discard)(stats)
 

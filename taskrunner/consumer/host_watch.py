@@ -24,7 +24,7 @@ from taskrunner.domain.host_settings import HostSignal, host_signal
 from taskrunner.domain.host_state import HostState
 from taskrunner.domain.process_events import HostLimitsChanged
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import HostStore
+from taskrunner.stores.base import Snooze, Store
 
 Change = Callable[[HostState, float], HostState]
 
@@ -43,7 +43,7 @@ class HostWatch(Service):
 
     def __init__(
         self,
-        store: HostStore,
+        store: Store,
         events: Events,
         clock: Clock,
         settings: ConsumerSettings,
@@ -163,8 +163,21 @@ class HostWatch(Service):
         if now >= self._renew_from:
             self.renew_places()
             self._renew_from = now + self._settings.lease / 3
+        await self._wake_put_off()
         await self._read_limits()
         self._seen = await self._states.refresh(_MAX_STATES)
+
+    async def _wake_put_off(self) -> None:
+        """Let the snoozed tasks of hosts come back at once that have turned out to be fast."""
+        now = self._clock.now()
+        while self._hosts.turned_fast:
+            stats = self._hosts.turned_fast.pop()
+            waiting = [each for each in stats.put_off if each[2] > now.timestamp()]
+            stats.put_off.clear()
+            stats.last_due = 0.0
+            await self._store.snooze(
+                [Snooze(id=task_id, attempt=number, due=now) for task_id, number, _ in waiting], now=now
+            )
 
     async def _read_limits(self) -> None:
         stored = await self._store.host_limits()

@@ -6,9 +6,11 @@ from collections import Counter
 import pytest
 
 from taskrunner.domain.events import TaskSettled, TasksSnoozed
+from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.outcome import Outcome
+from taskrunner.domain.status import Status
 from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.handlers.base import AttemptContext
 from tests.flow.gate_parts import Parts, delivered, make_parts, start
@@ -58,6 +60,13 @@ async def test_fast_tasks_get_through_behind_those_of_a_host_that_hangs(
         assert settled_at(runner, SLOW) == 0
     finally:
         ends.set()
+
+    async def all_are_due() -> bool:
+        page = await runner.store.list_tasks(Status.SCHEDULED, limit=100, cursor=None)
+        return all(each.due is not None and each.due <= runner.clock.now() for each in page.items)
+
+    # The host has turned out to be fast: what was snoozed need not come back at the pace of a slow one.
+    await eventually(all_are_due)
 
 
 @pytest.fixture
@@ -140,10 +149,12 @@ async def test_an_attempt_that_has_ended_counts_no_more(runner: LocalRunner, par
     assert (slow.in_flight, slow.workers) == (10, 9)
 
 
+@pytest.mark.parametrize("limits", [{}, {"*": HostLimit(concurrency=100)}], ids=["free", "limited"])
 async def test_what_is_behind_a_full_queue_of_a_slow_host_is_looked_at(
-    runner: LocalRunner, parts: Parts
+    runner: LocalRunner, limits: dict[str, HostLimit]
 ) -> None:
     """All but a third of the prefetch are snoozed, to come back at the pace of the host."""
+    parts = make_parts(runner, limits)
     slow = parts.hosts.get("slow.test")
     parts.hosts.measure(slow, 2.0, SLOW_FROM)
     await submit_many(runner, "http://slow.test/", 100)
