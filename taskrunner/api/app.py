@@ -22,6 +22,7 @@ from taskrunner.api.hosts import HostRoutes
 from taskrunner.api.keys import KeyRoutes
 from taskrunner.api.live_requests import LiveRequests
 from taskrunner.api.operations import OperationRoutes
+from taskrunner.api.overview import OverviewRoutes
 from taskrunner.api.pauses import PauseRoutes
 from taskrunner.api.queues import QueueRoutes
 from taskrunner.api.remote import RemoteRoutes
@@ -128,6 +129,7 @@ def build_api(
     TokenKeyRoutes(token_keys).add_to(routes)
     HostRoutes(hosts, options, max_request_bytes=max_request_bytes).add_to(routes)
     FleetRoutes(fleet).add_to(routes)
+    OverviewRoutes(fleet, hosts, store, health, stats).add_to(routes)
     QueueRoutes(queues, options).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)
     console = Console()

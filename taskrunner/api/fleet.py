@@ -1,5 +1,6 @@
 """The routes for what runs: `GET /queues`, `/queues/{queue}`, `/workers`, `/stats/history`."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -28,6 +29,25 @@ _HISTORY = Operation(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedHistory:
+    """Points of so many `seconds`, from `first` to `last`."""
+
+    seconds: int
+    first: int
+    last: int
+
+
+def read_history(query: Query) -> AskedHistory:
+    """What `RESOLUTION` and `SINCE` ask for, by default all that is kept. Raises `RequestRefused`."""
+    resolution, since = query.get(RESOLUTION), query.get(SINCE)
+    query.refuse_if_wrong()
+    seconds = SECOND if resolution == "1s" else MINUTE
+    now = int(datetime.now(UTC).timestamp())
+    first = now - KEPT[seconds] * seconds if since is None else int(since.timestamp())
+    return AskedHistory(seconds=seconds, first=first, last=now)
+
+
 class FleetRoutes:
     """What all tasks together are doing."""
 
@@ -54,12 +74,6 @@ class FleetRoutes:
         return json_response(WorkerList(workers=list(map(WorkerView.of, await self._fleet.workers()))))
 
     async def history(self, request: web.Request) -> web.Response:
-        """By default all that is kept."""
-        query = Query(request, _HISTORY.parameters)
-        resolution, since = query.get(RESOLUTION), query.get(SINCE)
-        query.refuse_if_wrong()
-        seconds = SECOND if resolution == "1s" else MINUTE
-        now = int(datetime.now(UTC).timestamp())
-        first = now - KEPT[seconds] * seconds if since is None else int(since.timestamp())
-        found = await self._fleet.history(seconds=seconds, first=first, last=now)
-        return json_response(HistoryView(resolution=seconds, points=list(map(PointView.of, found))))
+        asked = read_history(Query(request, _HISTORY.parameters))
+        found = await self._fleet.history(seconds=asked.seconds, first=asked.first, last=asked.last)
+        return json_response(HistoryView(resolution=asked.seconds, points=list(map(PointView.of, found))))

@@ -95,6 +95,7 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("PUT", "/queues/{queue}"): OPERATE_SHARED,
     ("DELETE", "/queues/{queue}"): OPERATE_SHARED,
     ("GET", "/workers"): READ_SHARED,
+    ("GET", "/overview"): READ_SHARED,
     ("POST", "/pause"): OPERATE_SHARED,
     ("POST", "/resume"): OPERATE_SHARED,
     ("GET", "/keys"): ADMIN,

@@ -1,6 +1,7 @@
 """Autoscaler keeps as many workers as the load needs, and has those replaced that hang."""
 
 import time
+from collections import deque
 from typing import Any
 
 from taskrunner.brokers.base import Broker
@@ -10,6 +11,9 @@ from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, WorkersScaled
 from taskrunner.domain.scaling import Load, ScalingDecision, ScalingHistory, ScalingSettings
 from taskrunner.runtime.service import Service
+
+# What operators see of the past; more would make each report longer.
+_CHANGES_KEPT = 20
 
 
 class Autoscaler(Service):
@@ -25,6 +29,8 @@ class Autoscaler(Service):
         self._interval = interval
         self._history = ScalingHistory(target=bounds.min_workers)
         self._last_decision: ScalingDecision | None = None
+        # The newest changes, each with the time of the monotonic clock.
+        self.changes: deque[tuple[float, WorkersScaled]] = deque(maxlen=_CHANGES_KEPT)
 
     def describe(self) -> dict[str, Any]:
         """The workers as `/stats` shows them."""
@@ -65,7 +71,9 @@ class Autoscaler(Service):
         pool = self._consumer.pool
         before = pool.total
         pool.resize(decision.target)
-        self._events.emit(WorkersScaled(before=before, after=decision.target, reason=decision.reason))
+        scaled = WorkersScaled(before=before, after=decision.target, reason=decision.reason)
+        self.changes.append((time.monotonic(), scaled))
+        self._events.emit(scaled)
         self._consumer.wake()
 
     async def _depth(self) -> int:

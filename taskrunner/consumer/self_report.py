@@ -3,6 +3,8 @@
 import heapq
 import os
 import socket
+import time
+from datetime import timedelta
 
 from taskrunner.brokers.base import Broker
 from taskrunner.consumer.autoscaler import Autoscaler
@@ -10,7 +12,7 @@ from taskrunner.consumer.consumer import Consumer
 from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.host_name import host_of
-from taskrunner.domain.worker_report import RunningAttempt, WorkerProcessReport, WorkerReport
+from taskrunner.domain.worker_report import RunningAttempt, ScalingChange, WorkerProcessReport, WorkerReport
 from taskrunner.version import __version__
 
 # The longest running attempts are those that somebody looks for.
@@ -62,6 +64,19 @@ class SelfReport:
             processes=tuple(WorkerProcessReport(**each) for each in workers["processes"]),
             running=tuple(map(_running, longest)),
             in_memory={} if self._broker.durable else await self._broker.queue_counts(),
+            changes=self._changes(),
+        )
+
+    def _changes(self) -> tuple[ScalingChange, ...]:
+        now, monotonic = self._clock.now(), time.monotonic()
+        return tuple(
+            ScalingChange(
+                at=now - timedelta(seconds=monotonic - when),
+                before=scaled.before,
+                after=scaled.after,
+                reason=scaled.reason,
+            )
+            for when, scaled in self._autoscaler.changes
         )
 
 

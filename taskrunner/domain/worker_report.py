@@ -25,10 +25,20 @@ class WorkerProcessReport(Value):
     last_loss: str | None
 
 
+class ScalingChange(Value):
+    """The autoscaler changed the number of workers."""
+
+    at: datetime
+    before: int
+    after: int
+    reason: str
+
+
 class WorkerReport(Value):
     """A consumer. `threads` are its workers, between `min_threads` and `max_threads`.
 
-    `target` and `last_decision` are the autoscaler's. `running` are the longest of the `in_flight` attempts.
+    `target` and `last_decision` are the autoscaler's, `changes` its newest changes.
+    `running` are the longest of the `in_flight` attempts.
     `in_memory` are the queues of a broker in the consumer's own process, which no other process can ask.
     """
 
@@ -50,3 +60,4 @@ class WorkerReport(Value):
     processes: tuple[WorkerProcessReport, ...]
     running: tuple[RunningAttempt, ...]
     in_memory: Mapping[str, QueueCounts] = field(default_factory=dict)
+    changes: tuple[ScalingChange, ...] = ()

@@ -30,6 +30,10 @@ class Server:
     target: str
     key: str | None = None
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     def ask(self, method: str, path: str, **options: Any) -> Any:
         """Ask the API as a script does; the answer, which has to be a success."""
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
@@ -47,9 +51,15 @@ class Server:
 
 
 @contextmanager
-def server_in(folder: Path, key: str | None = None) -> Iterator[Server]:
-    """It runs inside."""
-    command = [sys.executable, str(HERE / "console_process.py"), str(folder), *([key] if key else [])]
+def server_in(folder: Path, key: str | None = None, *, port: int = 0) -> Iterator[Server]:
+    """It runs inside; on a free port if `port` is 0."""
+    command = [
+        sys.executable,
+        str(HERE / "console_process.py"),
+        str(folder),
+        str(port),
+        *([key] if key else []),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
     try:
         assert process.stdout is not None
@@ -83,6 +93,11 @@ class Console:
         """Open the console at a place such as `tasks?status=failed`, and wait for the heading of the page."""
         self.page.goto(f"{self.server.url}/#/{place}")
         self.shows(heading)
+
+    def sign_in(self, secret: str) -> None:
+        """At the page that asks for a key."""
+        self.page.get_by_label("API key").fill(secret)
+        self.button("Sign in").click()
 
     def shows(self, heading: str | None = None) -> None:
         found = self.page.get_by_role("heading", level=1)

@@ -1,6 +1,6 @@
 """A whole taskrunner for a browser, and a target for its tasks, in one process, which prints their addresses.
 
-    python tests/browser/console_process.py FOLDER [KEY]
+    python tests/browser/console_process.py FOLDER PORT [KEY]
 
 KEY is the secret of the key `boss`, for which the console then asks.
 """
@@ -10,17 +10,16 @@ import sys
 from pathlib import Path
 
 from aiohttp import web
-from taskrunner.app.faces import Faces
 
 from taskrunner.api.access_settings import Auth
 from taskrunner.app.all import run_all
+from taskrunner.app.api_servers import ApiServers
 from taskrunner.app.embedded import ADDRESS, embedded_config
 from taskrunner.app.loop import run
 from taskrunner.demo.target import build_target
 
 # Fast enough to be watched: retries and polls are the only waits.
 SETTINGS = {
-    "Api.port": "0",
     "Grpc.enabled": False,
     "Fetch.allow_loopback": True,
     "Logger.level": "error",
@@ -36,7 +35,7 @@ async def echo(request: web.Request) -> web.Response:
     return web.Response(body=request.query["body"].encode(), headers=headers)
 
 
-async def serve(folder: Path, key: str | None) -> int:
+async def serve(folder: Path, port: str, key: str | None) -> int:
     """Until a signal."""
     target_app = build_target()
     target_app.router.add_get("/echo", echo)
@@ -44,11 +43,11 @@ async def serve(folder: Path, key: str | None) -> int:
     await runner.setup()
     await web.TCPSite(runner, ADDRESS, 0).start()
     keys = {"Api.keys": f"boss={key}", "Api.auth": Auth.KEYS.value} if key else {}
-    config = embedded_config(folder, settings={**SETTINGS, **keys}, environ={})
+    config = embedded_config(folder, settings={**SETTINGS, "Api.port": port, **keys}, environ={})
 
-    async def announce(faces: Faces) -> None:
+    async def announce(servers: ApiServers) -> None:
         target = f"http://{ADDRESS}:{runner.addresses[0][1]}"
-        print(json.dumps({"url": f"http://{ADDRESS}:{faces.port}", "target": target}), flush=True)
+        print(json.dumps({"url": f"http://{ADDRESS}:{servers.port}", "target": target}), flush=True)
 
     try:
         return await run_all(config, upgrade=True, monitor_page=False, when_ready=announce)
@@ -57,4 +56,4 @@ async def serve(folder: Path, key: str | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(serve(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)))
+    sys.exit(run(serve(Path(sys.argv[1]), sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None)))

@@ -23,11 +23,9 @@ def test_a_key_lets_in(keyed_console: Console) -> None:
     """It is changed into a session, whose scopes the page knows."""
     page, server = keyed_console.page, keyed_console.server
     keyed_console.open("tasks", "taskrunner")
-    page.get_by_label("API key").fill("tr_wrong")
-    keyed_console.button("Sign in").click()
+    keyed_console.sign_in("tr_wrong")
     expect(page.get_by_role("alert")).to_be_visible()
-    page.get_by_label("API key").fill(str(server.key))
-    keyed_console.button("Sign in").click()
+    keyed_console.sign_in(str(server.key))
     keyed_console.shows("Tasks")
     expect(page.get_by_text("Key: boss")).to_be_visible()
     keyed_console.button("Sign out").click()
@@ -36,12 +34,11 @@ def test_a_key_lets_in(keyed_console: Console) -> None:
 
 def test_a_key_without_a_scope_sees_why(keyed_console: Console) -> None:
     """The button is there, disabled, and says which scope it needs."""
-    page, server = keyed_console.page, keyed_console.server
+    server = keyed_console.server
     made = server.ask("POST", "/keys", json={"name": "reader", "scopes": ["read", "read:all"]})
     server.submit(labels={"scope": "yes"})
     keyed_console.open("tasks", "taskrunner")
-    page.get_by_label("API key").fill(made["secret"])
-    keyed_console.button("Sign in").click()
+    keyed_console.sign_in(made["secret"])
     keyed_console.shows("Tasks")
     for name in ("Cancel", "Retry", "Delete"):
         button = keyed_console.button(name)

@@ -26,7 +26,7 @@ ENDS = {
     "raise once": ("succeeded", ["handler_error", "ok"]),
     "fail": ("failed", ["handler_error"]),
     "cancel": ("cancelled", ["cancelled"]),
-    "snooze once": ("succeeded", ["interrupted", "ok"]),
+    "snooze once": ("succeeded", ["snoozed", "ok"]),
     "large": ("failed", ["handler_error"]),
 }
 
@@ -192,8 +192,8 @@ def test_a_stop_ends_what_runs_and_gives_the_rest_back(
     (tmp_path / "b").touch()
     assert task_with(dev, ends, "succeeded", "failed")["status"] == "succeeded"
     assert worker.stop() == 0
-    back = task_with(dev, stuck, "retrying", "queued")
-    assert [(each["outcome"], each["counted"]) for each in back["attempts"]] == [("interrupted", False)]
+    back = task_with(dev, stuck, "scheduled", "queued")
+    assert [(each["outcome"], each["counted"]) for each in back["attempts"]] == [("snoozed", False)]
     assert dev.get(f"/tasks/{later}").json["attempt"] == 0
 
 

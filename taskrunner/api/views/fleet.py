@@ -80,8 +80,18 @@ class WorkerProcessView(View):
     last_loss: str | None
 
 
+class ScalingChangeView(View):
+    """The autoscaler changed the number of workers."""
+
+    at: AwareDatetime
+    before: int
+    after: int
+    reason: str
+
+
 class WorkerView(View):
-    """A consumer, as it reported at `reported_at`. `threads` are its workers, `target` the autoscaler's wish.
+    """A consumer, as it reported at `reported_at`. `threads` are its workers, `target` the autoscaler's wish,
+    `changes` its newest changes.
 
     `running` are up to 50 of the attempts `in_flight`: those that have run longest. `backlog` is the number
     of deliveries that wait.
@@ -104,6 +114,7 @@ class WorkerView(View):
     in_flight: int
     processes: Sequence[WorkerProcessView]
     running: Sequence[RunningAttemptView]
+    changes: Sequence[ScalingChangeView]
 
     @classmethod
     def of(cls, report: WorkerReport) -> Self:
@@ -115,6 +126,7 @@ class WorkerView(View):
                 RunningAttemptView.copy(each, seconds=round(max(0.0, (at - each.since).total_seconds()), 3))
                 for each in report.running
             ],
+            changes=[ScalingChangeView.copy(each) for each in report.changes],
         )
 
 

@@ -9,12 +9,13 @@ from taskrunner.brokers.base import Publication
 from taskrunner.domain.api_key import Scope
 from taskrunner.domain.figures import Figures
 from taskrunner.domain.queue import DEFAULT_QUEUES
+from taskrunner.domain.status import Status
 from taskrunner.domain.worker_report import RunningAttempt, WorkerProcessReport, WorkerReport
 from taskrunner.stores.base import StoredFigures
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
 
-PATHS = ["/queues", "/queues/low", "/workers", "/stats/history"]
+PATHS = ["/queues", "/queues/low", "/workers", "/stats/history", "/overview"]
 
 
 async def report(
@@ -175,3 +176,20 @@ async def test_who_sees_only_its_own_sees_none_of_it(api: Api, path: str) -> Non
     assert "read:all" in problem["detail"]
     reader = bearer(await api.make_key("reader", Scope.READ, Scope.READ_ALL))
     assert (await api.ask("GET", path, headers=reader)).status == 200
+
+
+async def test_the_overview_has_everything_at_once(api: Api) -> None:
+    """The same as the routes of its parts, and what the newest failed tasks have in common."""
+    await report(api, workers=True)
+    for number, host in enumerate(("a.test", "b.test", "b.test")):
+        made = (await api.submit(id=f"f{number}", url=f"http://{host}/")).json["id"]
+        await api.finish(made, Status.FAILED)
+    overview = (await api.get("/overview?resolution=1s&since=1m")).json
+    (worker,) = (await api.get("/workers")).json["workers"]
+    assert overview["workers"] == [{**worker, "running": []}]
+    assert [each["name"] for each in overview["queues"]] == ["high", "medium", "low"]
+    assert overview["resolution"] == 1
+    failures = overview["failures"]
+    assert failures["looked_at"] == 3
+    assert failures["hosts"] == [{"name": "b.test", "count": 2}, {"name": "a.test", "count": 1}]
+    assert failures["outcomes"] == [{"name": "http_error", "count": 3}]

@@ -17,7 +17,7 @@ from aiohttp import web
 from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.event_stream import EventStream
 from taskrunner.domain.api_key import Scope, configured_key, new_secret
-from taskrunner.domain.events import RequestFailed
+from taskrunner.domain.process_events import RequestFailed
 from tests.flow.api.harness import Api
 from tests.tools.waiting import in_time
 

@@ -15,6 +15,7 @@ from servers.fleet import Fleet
 from tests.system.chaos import checks, trial
 from tests.system.chaos.catalogue import FAULTS
 from tests.system.chaos.evidence import Evidence, Usage
+from tests.system.chaos.executors import ensure_executors
 from tests.system.chaos.fault import Fault
 from tests.system.chaos.stage import Stage, staged
 from tests.system.chaos.traffic import Orders, Traffic
@@ -129,7 +130,9 @@ class Campaign:
         base = self._target.url("").rstrip("/")
         run = f"{stage.deployment.name}-{name}-{next(self._numbers)}"
         secret = f"secret-{stage.deployment.name}"
-        stage.orders = Orders(base, run, secret, delayed=whole, calls_back=whole)
+        if whole:
+            ensure_executors(ports, base)
+        stage.orders = Orders(base, run, secret, delayed=whole, calls_back=whole, executors=whole)
         stage.traffic = Traffic(sorted(ports), stage.folder, stage.orders, rate=self._rate)
         yield stage.traffic
 

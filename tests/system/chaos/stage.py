@@ -19,6 +19,7 @@ from servers.ports import free_ports
 from servers.rabbitmq import RabbitMQ
 
 from tests.system.chaos.evidence import Usage
+from tests.system.chaos.executors import HANDLERS
 from tests.system.chaos.link import Link
 from tests.system.chaos.traffic import Orders, Traffic
 from tests.system.harness import amqp
@@ -200,7 +201,11 @@ def staged(
             redis_url=urls["redis"],
             target=target,
             folder=folder,
-            settings={**PROFILES[profile], "FETCH__PORTS": ",".join(map(str, ports))},
+            settings={
+                **PROFILES[profile],
+                "FETCH__PORTS": ",".join(map(str, ports)),
+                "WORKERS__HANDLERS": HANDLERS,
+            },
             launcher=launcher,
         )
         stack.callback(deployment.close)

@@ -12,6 +12,9 @@ import { html, render, useEffect, useState } from "./vendor/view.js";
 export const PAGES = [
   { name: "overview", key: "o", group: "watch", load: () => import("./pages/overview/page.js") },
   { name: "tasks", key: "t", group: "watch", load: () => import("./pages/tasks/page.js"), one: () => import("./pages/task/page.js") },
+  { name: "workers", key: "w", group: "watch", load: () => import("./pages/workers/page.js") },
+  { name: "queues", key: "q", group: "manage", load: () => import("./pages/queues/page.js") },
+  { name: "keys", key: "k", group: "manage", load: () => import("./pages/keys/page.js") },
 ];
 
 /** @typedef {{name: string, rest: string[], query: URLSearchParams}} Place */

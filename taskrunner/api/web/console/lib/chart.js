@@ -10,15 +10,16 @@ const HEIGHT = 176;
  */
 
 /**
- * @param {{label: string, times: number[], lines: Line[], range?: [number, number]}} props
- * `times` in seconds; `range` is what the time axis shows, also where there is nothing.
+ * @param {{label: string, times: number[], lines: Line[], range?: [number, number], marks?: number[], least?: number}} props
+ * `times` in seconds; `range` is what the time axis shows, also where there is nothing; `marks` are upright lines.
+ * The axis of values reaches at least to `least`.
  */
-export function Chart({ label, times, lines, range }) {
+export function Chart({ label, times, lines, range, marks = [], least = 0.001 }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const plot = useRef(/** @type {any} */ (null));
   const [at, setAt] = useState(/** @type {number | null} */ (null));
-  const shown = useRef({ lines, range });
-  shown.current = { lines, range };
+  const shown = useRef({ lines, range, marks, least });
+  shown.current = { lines, range, marks, least };
   const names = lines.map((line) => line.name).join();
   useEffect(() => {
     const element = /** @type {HTMLElement} */ (box.current);
@@ -42,14 +43,14 @@ export function Chart({ label, times, lines, range }) {
   const index = at ?? times.length - 1;
   return html`<figure><div class="chart" ref=${box} role="img" aria-label=${label}></div>
     <figcaption class="legend">${lines.map((line) => html`<span key=${line.name}><i class=${`c${line.color}`}></i>${line.name} ${line.format(line.values[index])}</span>`)}
-      ${times.length > 0 && index >= 0 && html`<span class="grow"></span><span>${clock(times[index])}</span>`}</figcaption></figure>`;
+      ${at !== null && times.length > 0 && html`<span class="clock">${clock(times[at])}</span>`}</figcaption></figure>`;
 }
 
 /** @param {number} seconds */
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString(locale);
 
 /**
- * @param {HTMLElement} element @param {{current: {lines: Line[], range?: [number, number]}}} shown @param {(index: number | null) => void} tell
+ * @param {HTMLElement} element @param {{current: {lines: Line[], range?: [number, number], marks: number[], least: number}}} shown @param {(index: number | null) => void} tell
  * @returns {any}
  */
 function options(element, shown, tell) {
@@ -63,15 +64,35 @@ function options(element, shown, tell) {
     cursor: { drag: { x: false, y: false }, points: { size: 6 } },
     scales: {
       x: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => shown.current.range ?? [low, high] },
-      y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ high) => [0, Math.max(high || 0, 0.001) * 1.1] },
+      y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ high) => [0, Math.max((high || 0) * 1.1, shown.current.least)] },
     },
     axes: [
       { ...axis, size: 24, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((each) => new Date(each * 1000).toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" })) },
       { ...axis, size: 58, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((each) => shown.current.lines[0].format(each)) },
     ],
     series: [{}, ...shown.current.lines.map((line) => ({ label: line.name, stroke: colour(element, `--chart-${line.color}`), width: 1.5, points: { show: false }, spanGaps: false }))],
-    hooks: { setCursor: [(/** @type {any} */ plot) => tell(plot.cursor.idx ?? null)] },
+    hooks: {
+      draw: [(/** @type {any} */ plot) => drawMarks(plot, shown.current.marks, soft)],
+      setCursor: [(/** @type {any} */ plot) => tell(plot.cursor.idx ?? null)],
+    },
   };
+}
+
+/** @param {any} plot @param {number[]} marks @param {string} stroke */
+function drawMarks(plot, marks, stroke) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.strokeStyle = stroke;
+  ctx.setLineDash([3, 3]);
+  for (const at of marks) {
+    const x = plot.valToPos(at, "x", true);
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
 }
 
 /** A token as a canvas knows it. @param {HTMLElement} element @param {string} token */

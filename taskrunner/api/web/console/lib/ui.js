@@ -146,7 +146,7 @@ export function Copy({ text, label }) {
     setDone(true);
     setTimeout(() => setDone(false), 1500);
   };
-  return html`<button type="button" class="quiet copy" title=${t("copy.title")} aria-label=${t("copy.what", { what: label || text })} onClick=${copy}>${done ? "✓" : "⧉"}</button>`;
+  return html`<button type="button" class="quiet copy" title=${t("copy.title")} aria-label=${t("copy.what", { what: label || text })} onClick=${copy}><svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true"><path d=${done ? "M3 8l4 4 6-8" : "M5 5h8v8H5zM3 11V3h8"} /></svg></button>`;
 }
 
 /** What went wrong, and what to do next. @param {{error: Error, retry?: () => void}} props */
@@ -200,8 +200,8 @@ export const Scroll = ({ label, children }) => html`<div class="scroll" role="re
 /** A number with its name. @param {{name: string, children: any, tone?: string, title?: string}} props */
 export const Figure = ({ name, children, tone = "", title }) => html`<div class=${`figure ${tone}`} title=${title}><dt>${name}</dt><dd>${children}</dd></div>`;
 
-/** @param {{title: string, actions?: any, children?: any, wide?: boolean}} props */
-export const Card = ({ title, actions, children, wide }) => html`<section class=${wide ? "card wide" : "card"}><header><h2>${title}</h2>${actions}</header>${children}</section>`;
+/** In a grid of cards, `wide` takes the whole width, and `double` that of two. @param {{title: string, actions?: any, children?: any, wide?: boolean, double?: boolean}} props */
+export const Card = ({ title, actions, children, wide, double }) => html`<section class=${`card ${wide ? "wide" : double ? "double" : ""}`}><header><h2>${title}</h2>${actions}</header>${children}</section>`;
 
 /** @typedef {{id: number, text: string, tone: string, undo?: () => void}} Toast */
 /** @type {Cell<Toast[]>} */

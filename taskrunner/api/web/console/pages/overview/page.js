@@ -2,7 +2,7 @@
 import { address, changeQuery, place } from "../../app.js";
 import { useAsk, useCell } from "../../lib/api.js";
 import { Chart } from "../../lib/chart.js";
-import { Answer, Card, Choice, duration, Empty, Figure, Head, number, percent, Scroll, Since, t, Time } from "../../lib/ui.js";
+import { Answer, Card, Choice, duration, Empty, Figure, Head, named, number, percent, Scroll, Since, t, Time } from "../../lib/ui.js";
 import { html, useMemo } from "../../vendor/view.js";
 
 /** @type {Record<string, {seconds: number, resolution: string, every: number}>} */
@@ -21,21 +21,26 @@ function totals(points) {
   return { submitted: sum("submitted"), succeeded, failed, retried: sum("retried"), ratio: succeeded + failed ? succeeded / (succeeded + failed) : null };
 }
 
-/** @param {{points: any[], span: string}} props */
-function Charts({ points, span }) {
+/** @param {number | null | undefined} value */
+const rate = (value) => (value === null || value === undefined ? "–" : `${number(Math.round(value * 100) / 100)}/s`);
+
+/** @param {{points: any[], workers: any[], queues: any[], span: string}} props */
+function Charts({ points, workers, queues, span }) {
   const { seconds, resolution } = SPANS[span];
   const step = resolution === "1s" ? 1 : 60;
-  const drawn = useMemo(() => {
+  const { times, values, range, marks } = useMemo(() => {
     /** @param {string} name @param {number} by @returns {(number | null)[]} */
-    const values = (name, by = 1) => points.map((point) => (point[name] === null ? null : point[name] / by));
-    const last = points.length ? Date.parse(points[points.length - 1].at) / 1000 : Math.floor(Date.now() / 1000);
-    /** @type {[number, number]} */
-    const range = [last - seconds, last];
-    /** @param {number | null | undefined} value */
-    const rate = (value) => (value === null || value === undefined ? "–" : `${number(Math.round(value * 100) / 100)}/s`);
-    return { times: points.map((point) => Date.parse(point.at) / 1000), values, range, rate };
-  }, [points, span]);
-  const { times, values, range, rate } = drawn;
+    const each = (name, by = 1) => points.map((point) => (point[name] === null ? null : point[name] / by));
+    const last = Math.max(points.length ? Date.parse(points[points.length - 1].at) / 1000 : 0, Math.floor(Date.now() / 1000) - 5);
+    return {
+      times: points.map((point) => Date.parse(point.at) / 1000),
+      values: each,
+      range: /** @type {[number, number]} */ ([last - seconds, last]),
+      marks: workers.flatMap((worker) => worker.changes.map((/** @type {any} */ change) => Date.parse(change.at) / 1000)),
+    };
+  }, [points, workers, span]);
+  /** @param {string} name */
+  const bound = (name) => points.map(() => workers.reduce((sum, worker) => sum + worker[name], 0));
   return html`<div class="cards">
     <${Card} title=${t("overview.throughput")}><${Chart} label=${t("overview.throughput")} times=${times} range=${range} lines=${[
       { name: t("overview.submitted"), color: 1, values: values("submitted", step), format: rate },
@@ -47,11 +52,23 @@ function Charts({ points, span }) {
       { name: "p95", color: 4, values: values("p95"), format: duration },
       { name: "p99", color: 3, values: values("p99"), format: duration },
     ]} /></${Card}>
-    <${Card} title=${t("overview.depth")}><${Chart} label=${t("overview.depth")} times=${times} range=${range} lines=${[
-      { name: t("overview.waiting"), color: 5, values: values("depth"), format: number },
+    <${Card} title=${t("overview.workers.chart")}><${Chart} label=${t("overview.workers.chart")} times=${times} range=${range} marks=${marks} lines=${[
       { name: t("overview.workers"), color: 1, values: values("workers"), format: number },
+      { name: t("overview.least"), color: 2, values: bound("min_threads"), format: number },
+      { name: t("overview.most"), color: 4, values: bound("max_threads"), format: number },
     ]} /></${Card}>
+    <${Card} title=${t("overview.depth")}><${Chart} label=${t("overview.depth")} times=${times} range=${range} least=${4} lines=${[{ name: t("overview.waiting"), color: 5, values: values("depth"), format: number }]} /></${Card}>
+    <${Card} double title=${t("overview.queues")}><${Queues} queues=${queues} /></${Card}>
+    <${Card} title=${t("overview.decisions")}><${Decisions} workers=${workers} /></${Card}>
+    <${Card} double title=${t("overview.workers")}><${Workers} workers=${workers} /></${Card}>
   </div>`;
+}
+
+/** What the autoscaler has changed, the newest first. @param {{workers: any[]}} props */
+function Decisions({ workers }) {
+  const changes = workers.flatMap((worker) => worker.changes).sort((one, other) => other.at.localeCompare(one.at)).slice(0, 6);
+  if (!changes.length) return html`<p class="soft">${t("overview.decisions.none")}</p>`;
+  return html`<ol class="timeline">${changes.map((each, index) => html`<li key=${index}><span><${Time} at=${each.at} /></span><span><strong>${number(each.before)} → ${number(each.after)}</strong> <span class="soft">${each.reason}</span></span></li>`)}</ol>`;
 }
 
 /** @param {{queues: any[]}} props */
@@ -73,49 +90,54 @@ function Workers({ workers }) {
       <td class="number">${worker.min_threads}–${worker.max_threads}, ${t("overview.target", { target: worker.target })}</td><td>${worker.last_decision ?? "–"}</td></tr>`)}</tbody></table></${Scroll}>`;
 }
 
-/** What keeps tasks from running, most important first. @param {{health: any, stats: any}} props */
-function Trouble({ health, stats }) {
-  const ill = Object.entries(health?.checks ?? {}).filter(([, check]) => !check.ok);
-  const stuck = Object.values(stats?.stuck ?? {}).reduce((sum, count) => sum + Number(count), 0);
-  return html`${ill.map(([name, check]) => html`<p key=${name} class="banner bad" role="alert"><strong>${name}</strong> ${check.error} <span class="soft">${t("overview.for")} <${Since} at=${check.since} /></span></p>`)}
-    ${stuck > 0 && html`<p class="banner warn" role="alert"><strong>${t("overview.stuck", { count: stuck })}</strong> ${t("overview.stuck.next")} <code>taskrunner doctor</code></p>`}`;
+/** What keeps tasks from running, most important first. @param {{checks: Record<string, any>, stuck: Record<string, number> | null}} props */
+function Trouble({ checks, stuck }) {
+  const count = Object.values(stuck ?? {}).reduce((sum, each) => sum + each, 0);
+  return html`${Object.entries(checks).filter(([, check]) => !check.ok).map(([name, check]) => html`<p key=${name} class="banner bad" role="alert"><span><strong>${name}</strong> ${check.error}</span> <span class="soft">${t("overview.for")} <${Since} at=${check.since} /></span></p>`)}
+    ${count > 0 && html`<p class="banner warn" role="alert"><strong>${t("overview.stuck", { count })}</strong> <span>${t("overview.stuck.next")} <code>taskrunner doctor</code></span></p>`}`;
 }
 
 /** @param {{hosts: any[]}} props */
 function Hosts({ hosts }) {
-  const troubled = hosts.filter((host) => host.state !== "ok");
-  if (!troubled.length) return html`<p class="soft">${t("overview.hosts.none")}</p>`;
-  return html`<${Scroll} label=${t("overview.hosts")}><table><tbody>${troubled.map((host) => html`<tr key=${host.host}><td><a href=${address(["tasks"], { host: host.host })}>${host.host}</a></td>
-    <td><span class="badge warn">${host.state.replaceAll("_", " ")}</span></td><td><${Time} at=${host.until} /></td></tr>`)}</tbody></table></${Scroll}>`;
+  if (!hosts.length) return html`<p class="soft">${t("overview.hosts.none")}</p>`;
+  return html`<ul class="plain">${hosts.map((host) => html`<li key=${host.host}><span class="badge warn">${named("host", host.state)}</span> <a href=${address(["tasks"], { host: host.host })}>${host.host}</a> ${host.until && html`<span class="soft"><${Time} at=${host.until} /></span>`}</li>`)}</ul>`;
 }
 
-/** @param {{checks: Record<string, any>}} props */
-const Dependencies = ({ checks }) => html`<ul>${Object.entries(checks).map(([name, check]) => html`<li key=${name}><span class=${`dot ${check.ok ? "good" : "bad"}`}></span> ${name} <span class="soft">${check.ok ? t("overview.ok") : check.error} · <${Since} at=${check.since} /></span></li>`)}</ul>`;
+/** Groups of failures, each with a bar and a link to its tasks. @param {{groups: any[], of: number, condition: string, group: string}} props */
+const Failures = ({ groups, of, condition, group }) => html`<ul class="plain">${groups.map((each) => html`<li key=${each.name}><a href=${address(["tasks"], { status: "failed", [condition]: each.name })}>${group ? named(group, each.name) : each.name}</a>
+  <meter min="0" max=${of} value=${each.count} aria-label=${each.name}></meter> <span class="number">${number(each.count)}</span></li>`)}</ul>`;
 
-export default function Overview() {
-  const { query } = useCell(place);
-  const span = query.get("span") ?? "5m";
-  const { seconds, resolution, every } = SPANS[span] ?? SPANS["5m"];
-  const history = useAsk(`stats/history?resolution=${resolution}&since=${seconds}s`, { every });
-  const stats = useAsk("stats", { every: 5 });
-  const queues = useAsk("queues", { every: 2 });
-  const workers = useAsk("workers", { every: 2 });
-  const health = useAsk("health", { every: 5 });
-  const hosts = useAsk("hosts?limit=20", { every: 10 });
-  const sums = totals(history.value?.points ?? []);
-  return html`<${Head} title=${t("page.overview")}><${Choice} name=${t("overview.span")} value=${span} choices=${Object.keys(SPANS).map((each) => [each, t(`span.${each}`)])} choose=${(/** @type {string} */ each) => changeQuery({ span: each })} /></${Head}>
-    <${Trouble} health=${health.value} stats=${stats.value} />
+/** @param {{checks: Record<string, any>}} props */
+const Dependencies = ({ checks }) => html`<ul class="plain">${Object.entries(checks).map(([name, check]) => html`<li key=${name}><span class=${`dot ${check.ok ? "good" : "bad"}`}></span> ${name} <span class="soft">${check.ok ? t("overview.ok") : check.error} · <${Since} at=${check.since} /></span></li>`)}</ul>`;
+
+/** @param {{value: any, span: string}} props */
+function Everything({ value, span }) {
+  const { queues, workers, checks, counts, stuck, hosts, failures, points } = value;
+  const sums = totals(points);
+  return html`<${Trouble} checks=${checks} stuck=${stuck} />
     <dl class="figures">
-      <${Figure} name=${t("overview.waiting")}>${number(queues.value?.queues.reduce((/** @type {number} */ all, /** @type {any} */ queue) => all + (queue.ready ?? 0), 0))}</${Figure}>
-      <${Figure} name=${t("overview.running")}>${number(stats.value?.counts?.running)}</${Figure}>
+      <${Figure} name=${t("overview.waiting")}>${number(queues.reduce((/** @type {number} */ all, /** @type {any} */ queue) => all + (queue.ready ?? 0), 0))}</${Figure}>
+      <${Figure} name=${t("overview.running")}>${number(counts?.running)}</${Figure}>
       <${Figure} name=${t("overview.submitted")}>${number(sums.submitted)}</${Figure}>
       <${Figure} name=${t("overview.succeeded")} tone="good">${number(sums.succeeded)}</${Figure}>
       <${Figure} name=${t("overview.failed")} tone=${sums.failed ? "bad" : ""}>${number(sums.failed)}</${Figure}>
       <${Figure} name=${t("overview.ratio")}>${percent(sums.ratio)}</${Figure}>
     </dl>
-    <${Answer} asked=${history} lines=${6}>${(/** @type {any} */ value) => html`<${Charts} points=${value.points} span=${span} />`}</${Answer}>
-    <${Card} wide title=${t("overview.queues")}><${Answer} asked=${queues} lines=${3}>${(/** @type {any} */ value) => html`<${Queues} queues=${value.queues} />`}</${Answer}></${Card}>
-    <${Card} wide title=${t("overview.workers")}><${Answer} asked=${workers} lines=${2}>${(/** @type {any} */ value) => html`<${Workers} workers=${value.workers} />`}</${Answer}></${Card}>
-    <div class="cards"><${Card} title=${t("overview.hosts")}><${Answer} asked=${hosts} lines=${2}>${(/** @type {any} */ value) => html`<${Hosts} hosts=${value.hosts} />`}</${Answer}></${Card}>
-      <${Card} title=${t("overview.dependencies")}><${Answer} asked=${health} lines=${2}>${(/** @type {any} */ value) => html`<${Dependencies} checks=${value.checks ?? {}} />`}</${Answer}></${Card}></div>`;
+    <${Charts} points=${points} workers=${workers} queues=${queues} span=${span} />
+    <div class="cards">
+      <${Card} title=${t("overview.failing.hosts")}>${failures.looked_at ? html`<p class="soft">${t("overview.failing.of", { count: failures.looked_at })}</p><${Failures} groups=${failures.hosts} of=${failures.looked_at} condition="host" group="" />` : html`<p class="soft">${t("overview.failing.none")}</p>`}</${Card}>
+      <${Card} title=${t("overview.failing.errors")}>${failures.looked_at ? html`<p class="soft">${t("overview.failing.of", { count: failures.looked_at })}</p><${Failures} groups=${failures.outcomes} of=${failures.looked_at} condition="outcome" group="outcome" />` : html`<p class="soft">${t("overview.failing.none")}</p>`}</${Card}>
+      <${Card} title=${t("overview.hosts")}><${Hosts} hosts=${hosts} /></${Card}>
+      <${Card} title=${t("overview.dependencies")}><${Dependencies} checks=${checks} /></${Card}>
+    </div>`;
+}
+
+export default function Overview() {
+  const { query } = useCell(place);
+  const asked = query.get("span") ?? "5m";
+  const span = asked in SPANS ? asked : "5m";
+  const { seconds, resolution, every } = SPANS[span];
+  const overview = useAsk(`overview?resolution=${resolution}&since=${seconds}s`, { every });
+  return html`<${Head} title=${t("page.overview")}><${Choice} name=${t("overview.span")} value=${span} choices=${Object.keys(SPANS).map((each) => [each, t(`span.${each}`)])} choose=${(/** @type {string} */ each) => changeQuery({ span: each })} /></${Head}>
+    <${Answer} asked=${overview} lines=${12}>${(/** @type {any} */ value) => html`<${Everything} value=${value} span=${span} />`}</${Answer}>`;
 }

@@ -1,0 +1,67 @@
+"""The view of everything at once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from taskrunner.api.views.fleet import PointView, QueueView, WorkerView
+from taskrunner.api.views.host import HostDetail
+from taskrunner.api.views.view import View
+from taskrunner.domain.status import Status
+from taskrunner.domain.task import AwareDatetime
+from taskrunner.producer.recent_failures import FailureGroup, RecentFailures
+
+
+class FailureGroupView(View):
+    """Failed tasks with something in common."""
+
+    name: str
+    count: int
+
+    @classmethod
+    def of(cls, group: FailureGroup) -> Self:
+        return cls.copy(group)
+
+
+class FailuresView(View):
+    """Groups of the failed tasks that were created last: `looked_at` of them, the first at `since`.
+
+    A task that is no request is counted under its executor.
+    """
+
+    looked_at: int
+    since: AwareDatetime | None
+    hosts: Sequence[FailureGroupView]
+    outcomes: Sequence[FailureGroupView]
+
+    @classmethod
+    def of(cls, found: RecentFailures) -> Self:
+        hosts, outcomes = (
+            [FailureGroupView.of(each) for each in groups] for groups in (found.hosts, found.outcomes)
+        )
+        return cls.copy(found, hosts=hosts, outcomes=outcomes)
+
+
+class DependencyView(View):
+    """A dependency of the process that answers."""
+
+    ok: bool
+    error: str | None
+    since: AwareDatetime
+
+
+class OverviewView(View):
+    """What `/queues`, `/workers`, `/stats/history`, `/hosts` and `/health` answer, in one.
+
+    `workers` leave out what they run. `hosts` are up to 50 of those in trouble. `counts` and `stuck` are null
+    if they could not be counted in time.
+    """
+
+    queues: Sequence[QueueView]
+    workers: Sequence[WorkerView]
+    checks: Mapping[str, DependencyView]
+    counts: Mapping[Status, int] | None
+    stuck: Mapping[Status, int] | None
+    hosts: Sequence[HostDetail]
+    failures: FailuresView
+    resolution: int
+    points: Sequence[PointView]
