@@ -31,7 +31,7 @@ from harness.ours import Taskrunner
 from harness.peers import BullMQ, Celery, Dramatiq
 from harness.target import Target
 from harness.variants import Embedded, OnPostgres
-from scenarios import batches, depths, drains, fairness, handlers, submits, watchers
+from scenarios import batches, depths, drains, fairness, handlers, slots, submits, watchers
 
 _ROOT = Path(__file__).parents[1]
 _RESULTS = _ROOT / "bench" / "results"
@@ -47,6 +47,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "bulk": submits.bulk,
     "batch": batches.batch,
     "fair": fairness.fair,
+    "slots": slots.slots,
     "deep": depths.deep,
 }
 CONTENDERS = ("taskrunner", "bullmq", "dramatiq", "celery")

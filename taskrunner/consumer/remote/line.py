@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from taskrunner.brokers.base import Broker, Delivery
-from taskrunner.consumer.backlog import WaitingDelivery
 from taskrunner.consumer.incoming_message import read_message
 from taskrunner.consumer.remote.lease_limits import LeaseLimits
 from taskrunner.consumer.snoozer import PendingSnooze, Snoozer
+from taskrunner.consumer.waiting_delivery import WaitingDelivery
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
 from taskrunner.domain.events import DeliveryDropped, Events, MessageRejected, TaskAdopted, TaskStarted
