@@ -1,4 +1,4 @@
-"""Measure taskrunner, and two peers on the same job, with a real RabbitMQ, Redis and PostgreSQL.
+"""Measure taskrunner, and three peers on the same job, with a real RabbitMQ, Redis and PostgreSQL.
 
     make bench
     python scripts/services.py run --with rabbitmq,redis,postgres -- python bench/run.py --only instant
@@ -28,10 +28,10 @@ from harness.child import ChildFailed
 from harness.contender import Contender
 from harness.figures import table
 from harness.ours import Taskrunner
-from harness.peers import BullMQ, Dramatiq
+from harness.peers import BullMQ, Celery, Dramatiq
 from harness.target import Target
 from harness.variants import Embedded, OnPostgres
-from scenarios import batches, depths, drains, fairness, handlers, submits, watchers
+from scenarios import batches, depths, drains, fairness, handlers, slots, submits, watchers
 
 _ROOT = Path(__file__).parents[1]
 _RESULTS = _ROOT / "bench" / "results"
@@ -40,15 +40,17 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "slow": drains.slow,
     "sql": drains.sql,
     "noop": handlers.noop,
+    "remote": handlers.remote,
     "post": submits.post,
     "keyed": submits.keyed,
     "watchers": watchers.watchers,
     "bulk": submits.bulk,
     "batch": batches.batch,
     "fair": fairness.fair,
+    "slots": slots.slots,
     "deep": depths.deep,
 }
-CONTENDERS = ("taskrunner", "bullmq", "dramatiq")
+CONTENDERS = ("taskrunner", "bullmq", "dramatiq", "celery")
 _ONLY_IN_FULL = {"deep"}
 
 
@@ -69,7 +71,8 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
     backends = Backends()
     with Target(folder) as target:
         ours = Taskrunner(backends, folder, target.port)
-        all_contenders: list[Contender] = [ours, BullMQ(backends, folder), Dramatiq(backends, folder)]
+        peers = [peer(backends, folder) for peer in (BullMQ, Dramatiq, Celery)]
+        all_contenders: list[Contender] = [ours, *peers]
         wanted = [each for each in all_contenders if each.name.lower() in options.contenders]
         bench = Bench(
             backends=backends,

@@ -24,10 +24,20 @@ class Sizes:
     deep: int = 1_000_000
     fair_slow: int = 10_000
     fair_fast: int = 1_000
+    slots: tuple[int, ...] = (500, 1_000)
     repeat: int = 3
 
 
-QUICK = Sizes(drain=4_000, post=4_000, bulk=20_000, shallow=10_000, deep=100_000, fair_slow=2_000, repeat=1)
+QUICK = Sizes(
+    drain=4_000,
+    post=4_000,
+    bulk=20_000,
+    shallow=10_000,
+    deep=100_000,
+    fair_slow=2_000,
+    slots=(500,),
+    repeat=1,
+)
 
 
 @dataclass(slots=True, kw_only=True)

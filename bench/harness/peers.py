@@ -1,4 +1,4 @@
-"""The contenders that are not ours: Dramatiq and BullMQ, each installed on demand from its lock file."""
+"""The contenders that are not ours: Celery, Dramatiq and BullMQ, installed on demand from locks."""
 
 import hashlib
 import sys
@@ -14,15 +14,16 @@ _VENV = _BENCH / ".venv"
 _BULLMQ = _PEERS / "bullmq"
 
 
-class Dramatiq(Contender):
-    """One process with a thread per slot, RabbitMQ as broker, results in Redis."""
+class OnRabbitMQ(Contender):
+    """A Python program of `peers/`: a process with a thread per slot, on RabbitMQ, results in Redis."""
 
-    name = "Dramatiq"
     share = 0.25
+    program: str
+    queue: str
 
     def __init__(self, backends: Backends, folder: Path) -> None:
         self._backends = backends
-        self._log = folder / "dramatiq.log"
+        self._log = folder / f"{self.program}.log"
 
     def prepare(self) -> None:
         lock = _PEERS / "requirements.txt"
@@ -34,18 +35,37 @@ class Dramatiq(Contender):
         mark_installed(_VENV, lock)
 
     def preload(self, pattern: str, tasks: int) -> None:
-        program = [str(_VENV / "bin" / "python"), str(_PEERS / "dramatiq_app.py"), pattern, str(tasks)]
+        program = [str(_VENV / "bin" / "python"), str(_PEERS / f"{self.program}.py"), pattern, str(tasks)]
         run(program, log=self._log)
-        if (depth := self._backends.depth("bench-dramatiq")) != tasks:
-            raise ChildFailed(f"Dramatiq queued {depth} of {tasks} tasks")
-
-    def consume(self) -> Child:
-        size = ["--processes", "1", "--threads", str(SLOTS)]
-        program = [str(_VENV / "bin" / "dramatiq"), "dramatiq_app", "--path", str(_PEERS), *size]
-        return Child(program, log=self._log)
+        if (depth := self._backends.depth(self.queue)) != tasks:
+            raise ChildFailed(f"{self.name} queued {depth} of {tasks} tasks")
 
     def stored(self) -> int:
         return int(self._backends.redis.dbsize())
+
+
+class Dramatiq(OnRabbitMQ):
+    """As its command starts it."""
+
+    name, program, queue = "Dramatiq", "dramatiq_app", "bench-dramatiq"
+
+    def consume(self) -> Child:
+        size = ["--processes", "1", "--threads", str(SLOTS)]
+        return Child(
+            [str(_VENV / "bin" / "dramatiq"), self.program, "--path", str(_PEERS), *size], log=self._log
+        )
+
+
+class Celery(OnRabbitMQ):
+    """Its worker on the pool of threads."""
+
+    name, program, queue = "Celery", "celery_app", "bench-celery"
+
+    def consume(self) -> Child:
+        size = ["--pool", "threads", "--concurrency", str(SLOTS), "--loglevel", "warning"]
+        quiet = ["--without-gossip", "--without-mingle"]
+        command = [str(_VENV / "bin" / "celery"), "-A", self.program, "worker", *size, *quiet]
+        return Child(command, log=self._log, cwd=_PEERS)
 
 
 class BullMQ(Contender):

@@ -1,19 +1,24 @@
 """Handlers: a backlog of tasks that run a function which does nothing, by each contender in turn."""
 
 import json
+import sys
 import time
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
+from harness.backends import Backends
 from harness.bench import Bench, tell
-from harness.child import Child, ChildFailed
-from harness.contender import Contender
+from harness.child import Child, ChildFailed, run
+from harness.contender import SLOTS, Contender
 from harness.figures import Figure
-from harness.ours import Taskrunner
+from harness.http import free_port
+from harness.ours import ROOT, Taskrunner
 
 # In place of a URL: the peers know the word.
 NOOP = "noop"
-_TIMES_AS_FAST = {"BullMQ": 1.0, "Dramatiq": 5.0}
+_TIMES_AS_FAST = {"BullMQ": 1.0, "Dramatiq": 5.0, "Celery": 3.0}
+_WANTED_REMOTE = 3_000.0
 _PATIENCE = 60.0
 _LOOK_EVERY = 0.01
 
@@ -32,6 +37,31 @@ class NoopHandlers(Taskrunner):
     def _settings(self, target_port: int) -> dict[str, Any]:
         settings = super()._settings(target_port)
         return {**settings, "Workers": {**settings["Workers"], "handlers": ["bench.noop_handlers"]}}
+
+
+class RemoteHandlers(Taskrunner):
+    """`produce`, `serve`, and a program that leases by batches."""
+
+    name = "taskrunner, remote worker"
+
+    def __init__(self, backends: Backends, folder: Path, target_port: int) -> None:
+        self._address = f"127.0.0.1:{free_port()}"
+        super().__init__(backends, folder, target_port)
+
+    def preload(self, pattern: str, tasks: int) -> None:
+        run(self._command("executors", "create", NOOP, "--kind", "remote"), log=self._log, cwd=ROOT)
+        super().preload(pattern, tasks)
+
+    def consume(self) -> Child:
+        program = [sys.executable, str(ROOT / "bench" / "remote_worker.py"), self._address, str(SLOTS)]
+        return Child(program, log=self._log, cwd=ROOT)
+
+    def depth(self) -> int:
+        return self._backends.depth(f"taskrunner.remote.{NOOP}")
+
+    def _settings(self, target_port: int) -> dict[str, Any]:
+        port = int(self._address.rpartition(":")[2])
+        return {**super()._settings(target_port), "Grpc": {"port": port}}
 
 
 def noop(bench: Bench) -> None:
@@ -53,6 +83,22 @@ def noop(bench: Bench) -> None:
             )
 
 
+def remote(bench: Bench) -> None:
+    """The same by a `RemoteWorker` over gRPC, from one `serve`."""
+    folder = bench.folder / "remote"
+    folder.mkdir()
+    ours, tasks, runs = RemoteHandlers(bench.backends, folder, bench.target.port), bench.sizes.drain, []
+    for _ in range(bench.sizes.repeat):
+        tell(f"{ours.name}: {tasks:,} tasks that do nothing")
+        bench.backends.reset()
+        ours.preload(json.dumps({"executor": NOOP}), tasks)
+        with ours.serve(), ours.consume() as child:
+            runs.append(_rate(ours, tasks, child))
+    bench.figures.append(
+        Figure(what=f"no-op: {ours.name}", unit="tasks/s", runs=runs, at_least=_WANTED_REMOTE)
+    )
+
+
 def _drain(bench: Bench, contender: Contender) -> float:
     tasks = int(bench.sizes.drain * contender.share)
     tell(f"{contender.name}: {tasks:,} tasks that do nothing")
@@ -60,10 +106,14 @@ def _drain(bench: Bench, contender: Contender) -> float:
     pattern = json.dumps({"executor": NOOP}) if isinstance(contender, Taskrunner) else NOOP
     contender.preload(pattern, tasks)
     with contender.consume() as child:
-        first = _wait(contender.stored, "the first result", child)
-        began = time.monotonic()
-        _wait(lambda: contender.stored() >= tasks, "the last result", child)
-        seconds = time.monotonic() - began
+        return _rate(contender, tasks, child)
+
+
+def _rate(contender: Contender, tasks: int, child: Child) -> float:
+    first = _wait(contender.stored, "the first result", child)
+    began = time.monotonic()
+    _wait(lambda: contender.stored() >= tasks, "the last result", child)
+    seconds = time.monotonic() - began
     rate = (tasks - first) / seconds
     tell(f"  {rate:,.0f} tasks/s, {seconds:.2f} s")
     return rate

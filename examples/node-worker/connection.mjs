@@ -15,6 +15,8 @@ const CHANNEL = {
   "grpc.keepalive_timeout_ms": 10_000,
   "grpc.initial_reconnect_backoff_ms": 200,
   "grpc.max_reconnect_backoff_ms": 10_000,
+  // The server bounds its answers, but for a single task as large as it takes.
+  "grpc.max_receive_message_length": -1,
 };
 // Seconds. The pauses between the trials of a call double, up to the longest.
 const CALL_TIMEOUT = 30;

@@ -5,14 +5,13 @@ HTTP's.
 """
 
 import dataclasses
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from functools import lru_cache
 
 from aiohttp import web
 
 from taskrunner.api.access_settings import AccessSettings, Auth
+from taskrunner.api.asker import HOW_TO_SEND_A_KEY, Asker
 from taskrunner.api.client_address import is_near
 from taskrunner.api.parameters import TASK_ID
 from taskrunner.api.problems import Problem, RequestRefused, problem_of, refuse
@@ -38,7 +37,6 @@ from taskrunner.producer.task_quota import Room
 
 # RFC 6750 section 3 and RFC 7617 section 2: what a client may send. Browsers ask people for the second.
 _BEARER, _BASIC = 'Bearer realm="taskrunner"', 'Basic realm="taskrunner", charset="UTF-8"'
-_HOW = "send it as `Authorization: Bearer tr_…`, or as the password of HTTP Basic"
 
 
 class Caller:
@@ -54,6 +52,11 @@ class Caller:
         if self._quotas is None or self.key is None:
             return nullcontext(Room())
         return self._quotas.room_for(self.key, count, size_bytes)
+
+    @property
+    def has_quota(self) -> bool:
+        """Whether `room_for` may refuse."""
+        return self._quotas is not None
 
     @property
     def name(self) -> str | None:
@@ -126,30 +129,6 @@ class Caller:
 ANYBODY = Caller(None)
 
 
-class Asker(ABC):
-    """A request, as far as admission looks at it."""
-
-    @abstractmethod
-    def authorization(self) -> Sequence[str]:
-        """All `Authorization` headers."""
-
-    @abstractmethod
-    def is_near(self) -> bool:
-        """Whether it comes from this machine, and not by a proxy on it from another one."""
-
-    async def other_key(self, *, is_probe: bool) -> ApiKey | None:
-        """The key of a request without `Authorization`, if it has one in another way."""
-        return None
-
-    def unauthorized(self, code: str, detail: str) -> RequestRefused:
-        """The refusal of a request that needs a key."""
-        return RequestRefused(Problem(status=401, code=code, detail=detail))
-
-    def without_key(self) -> RequestRefused:
-        """The refusal of a request that came with none."""
-        return self.unauthorized("key_missing", f"this needs an API key: {_HOW}")
-
-
 class Admission:
     """Asked before each handler of a server."""
 
@@ -163,19 +142,18 @@ class Admission:
         self._keys = keys
         self._limiter = limiter
         self._settings = settings
-        self._caller_with = lru_cache(maxsize=1024)(lambda key: Caller(key, quotas))
-
-    @property
-    def is_open(self) -> bool:
-        """Whether everybody may do everything."""
-        return self._settings.auth is Auth.NONE
+        # Everybody may do everything.
+        self.is_open = settings.auth is Auth.NONE
+        self._quotas = quotas
+        # By the name of the key.
+        self._callers: dict[str, Caller] = {}
 
     async def caller(self, asker: Asker, needs: Needs, *, is_probe: bool = False) -> Caller:
         """Raises `RequestRefused` (400, 401, 403), and `OutsideError` while no key can be known.
 
         A probe waits for no service.
         """
-        if not (needs.scopes or needs.keyed) or self.is_open:
+        if self.is_open or not (needs.scopes or needs.keyed):
             return ANYBODY
         given = asker.authorization()
         if len(given) > 1:
@@ -190,16 +168,13 @@ class Admission:
                     return ANYBODY
                 raise asker.without_key()
             key = found
-        missing = [scope for scope in needs.scopes if not key.allows(scope)]
-        if missing:
-            raise RequestRefused(
-                Problem(
-                    status=403,
-                    code="scope_missing",
-                    detail=f"key {key.name!r} lacks the scope {' and '.join(missing)}, which this needs",
-                )
-            )
-        return self._caller_with(key)
+        if missing := [scope for scope in needs.scopes if not key.allows(scope)]:
+            detail = f"key {key.name!r} lacks the scope {' and '.join(missing)}, which this needs"
+            raise refuse(403, "scope_missing", detail)
+        caller = self._callers.get(key.name)
+        if caller is None or caller.key is not key:
+            caller = self._callers[key.name] = Caller(key, self._quotas)
+        return caller
 
     async def take(self, caller: Caller) -> Allowance | None:
         """Take one request from the limit of the caller's key. Raises `RequestRefused` (429)."""
@@ -227,7 +202,11 @@ class Admission:
         if secret is not None:
             key = self._keys.find_known(secret) if is_probe else await self._keys.find(secret)
         if key is None:
-            detail = "this API key is unknown, expired or revoked" if secret else f"no API key: {_HOW}"
+            detail = (
+                "this API key is unknown, expired or revoked"
+                if secret
+                else f"no API key: {HOW_TO_SEND_A_KEY}"
+            )
             raise asker.unauthorized("key_unknown", detail)
         return key
 

@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 
 from taskrunner.api.client_address import is_https
 from taskrunner.api.rate_limits import tell_allowance
-from taskrunner.api.request_ids import tell_request_id
+from taskrunner.api.request_ids import REQUEST_ID, request_id_of
 from taskrunner.api.settings import ServerSettings
 
 # OWASP REST Security Cheat Sheet; https://www.w3.org/TR/CSP3/, Fetch and HTML for the Cross-Origin headers.
@@ -51,9 +51,9 @@ class AnswerHeaders:
         self._may_be_https = options.certificate is not None or bool(options.trusted_proxies)
 
     def add(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
-        tell_request_id(request, response)
-        tell_allowance(request, response)
         headers = response.headers
+        headers[REQUEST_ID] = request_id_of(request)
+        tell_allowance(request, response)
         if _POLICY in headers:
             for name, value in SECURITY.items():
                 headers.setdefault(name, value)

@@ -166,8 +166,15 @@ def is_near(request: web.BaseRequest) -> bool:
 
 def is_near_peer(address: str, headers: Iterable[str]) -> bool:
     """The same, of a peer's address and the names of the headers that it sent."""
-    if any(name in _PROXIED or name.startswith("x-forwarded") for name in map(str.lower, headers)):
-        return False
+    for name in map(str.lower, headers):
+        if name in _PROXIED or name.startswith("x-forwarded"):
+            return False
+    return _is_local(address)
+
+
+# A peer sends many requests, and each asks this.
+@lru_cache(maxsize=1024)
+def _is_local(address: str) -> bool:
     parsed = parse_address(address)
     return parsed is not None and is_loopback(plain(parsed))
 

@@ -5,14 +5,12 @@ long a client may leave an answer unread. Exceptions of a request become problem
 """
 
 import asyncio
-import re
 import uuid
 from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11
-from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, LineTooLong
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import ERROR
@@ -20,11 +18,12 @@ from aiohttp.web_protocol import ERROR
 from taskrunner.api.answer_headers import HEADERS, AnswerHeaders, complete_headers
 from taskrunner.api.connection_places import TOO_MANY, ConnectionPlaces
 from taskrunner.api.content_coding import encode_content
-from taskrunner.api.entity_tags import conditional
+from taskrunner.api.entity_tags import READS, conditional
+from taskrunner.api.handler import FixedRoutes
 from taskrunner.api.problems import Problem, http_problem, internal_error, problem_of
 from taskrunner.api.request_guard import PROBES, RequestGuard
 from taskrunner.api.request_ids import begin_request, new_request_id, request_id_of
-from taskrunner.api.request_parts import RequestParts
+from taskrunner.api.request_parts import RequestParts, problem_of_parser
 from taskrunner.api.resources import METHODS, options_response, problem_of_router, redirect_without_slash
 from taskrunner.api.responses import problem_response, unasked_problem
 from taskrunner.api.settings import ServerSettings
@@ -36,8 +35,6 @@ _LINGER = 1.0  # how long the rest of a refused body is read, so that the client
 _CLOSING = frozenset({408, 413})
 _DENIED = frozenset({401, 403, 429})  # counted, not audited: anybody can cause them
 _MAX_HEAD_BYTES = 64 * 1024  # all headers of a request together
-# As the parser's message quotes the line.
-_REQUEST_LINE = re.compile(r"b'[!#$%&*+.^_`|~0-9A-Za-z-]+ [^ ]+ HTTP/[0-9]\.[0-9]'")
 
 
 class ClientConnection(web.RequestHandler):
@@ -95,16 +92,18 @@ class ClientConnection(web.RequestHandler):
         in_head = self.receiving_since is not None and not self._parts.in_body and not self._messages
         before = len(self._messages)
         super().data_received(part)
-        if self._is_broken():
-            self._break_body()
-            return
-        message, payload = self._messages[-1] if len(self._messages) > before else (None, None)
-        if isinstance(message, RawRequestMessage) and payload is not None:
-            self._parts.begin(message, payload)
-        else:
+        head_bytes = len(part)
+        if len(self._messages) == before:
             self._parts.fed(len(part))
+        else:
+            message, payload = self._messages[-1]
+            if not isinstance(message, RawRequestMessage):
+                self._break_body()
+                return
+            self._parts.begin(message, payload)
+            head_bytes -= payload.total_bytes
         if in_head:
-            self._head_bytes += len(part)
+            self._head_bytes += head_bytes
             if self._head_bytes > _MAX_HEAD_BYTES + self.max_line_size:
                 self.end_with(http_problem(431, f"the headers are larger than {_MAX_HEAD_BYTES} bytes"))
 
@@ -124,6 +123,11 @@ class ClientConnection(web.RequestHandler):
         self.receiving_since = None
         self._head_bytes = 0
         self.payload = payload
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        # aiohttp asks for this after each chunk that is read, and most connections were never paused.
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -175,24 +179,11 @@ class ClientConnection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Called by aiohttp for a request that it cannot parse. Not logged: anybody can send garbage."""
-        problem = self._unparsed(exc) if status == 400 else http_problem(status, "failed")
+        limits = self.max_line_size, self.max_field_size, self.max_headers
+        problem = problem_of_parser(exc, *limits) if status == 400 else http_problem(status, "failed")
         response = problem_response(problem, new_request_id())
         response.force_close()
         return response
-
-    def _unparsed(self, exc: BaseException | None) -> Problem:
-        if isinstance(exc, LineTooLong):
-            # aiohttp has one error for both, with the limit that was crossed as its second argument.
-            if exc.args[1] == self.max_line_size:
-                return http_problem(414, f"the URL is longer than {self.max_line_size} bytes")
-            return http_problem(431, f"a header is larger than {self.max_field_size} bytes")
-        if "Too many headers" in str(exc):
-            return http_problem(431, f"more than {self.max_headers} headers")
-        if isinstance(exc, BadHttpMethod) and _REQUEST_LINE.search(str(exc)):
-            return http_problem(501, f"there are only the methods {', '.join(METHODS)}, in upper case")
-        if isinstance(exc, BadStatusLine) and _REQUEST_LINE.search(str(exc)):
-            return http_problem(505, "this server speaks HTTP/1.0 and HTTP/1.1")
-        return http_problem(400, "this is not an HTTP request by RFC 9112")
 
 
 class ConnectionServer(web.Server):
@@ -202,10 +193,13 @@ class ConnectionServer(web.Server):
     too, at the cost of one more call per request.
     """
 
-    def __init__(self, app_server: web.Server, events: Events, options: ServerSettings) -> None:
+    def __init__(
+        self, app_server: web.Server, fixed_routes: FixedRoutes, events: Events, options: ServerSettings
+    ) -> None:
         super().__init__(self._handle, request_factory=self._begin)
         self._make = app_server.request_factory
         self._handle_in_app = app_server.request_handler
+        self._fixed_routes = fixed_routes
         self._events = events
         self._options = options
         self._guard = RequestGuard(options)
@@ -276,31 +270,36 @@ class ConnectionServer(web.Server):
         return self._make(message, payload, protocol, writer, task)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        protocol = request.protocol
         try:
             begin_request(request)
             request[HEADERS] = self._headers
-            response = await self._answer(request)
-            complete_headers(request, response)
+            response = await self._answer(request, protocol)
+            if not response.prepared:
+                self._headers.add(request, response)
             # RFC 9112 9.6: announce the close. The unread rest of a body would precede the next request.
             if self._draining or not request.content.is_eof():
                 response.force_close()
             await encode_content(request, response)
             return response
         finally:
-            protocol = request.protocol
             if isinstance(protocol, ClientConnection):
                 protocol.handling = False
                 if protocol.transport is not None:
                     self.places.idle[protocol] = None
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, protocol: object) -> web.StreamResponse:
         try:
-            if refusal := self._refusal(request):
+            if refusal := self._refusal(request, protocol):
                 response = problem_response(refusal, request_id_of(request))
                 response.force_close()
                 return response
             self._guard.check(request)
-            return await conditional(request, await self._handle_in_app(request))
+            handler = self._fixed_routes.get((request.method, request.raw_path))
+            if handler is None or "Expect" in request.headers:
+                handler = self._handle_in_app
+            answer = await handler(request)
+            return await conditional(request, answer) if request.method in READS else answer
         except web.HTTPException as exc:
             if exc.status < 400:
                 complete_headers(request, exc)
@@ -319,18 +318,18 @@ class ConnectionServer(web.Server):
             response.force_close()
         return response
 
-    def _refusal(self, request: web.BaseRequest) -> Problem | None:
+    def _refusal(self, request: web.BaseRequest, protocol: object) -> Problem | None:
         """Why a request is refused before its path is looked at (RFC 9110 9.1); None if it is not."""
-        protocol = request.protocol
-        # RFC 9110 15.6.6; the parser lets HTTP/0.9 and HTTP/2.0 through.
-        if isinstance(protocol, ClientConnection) and protocol.foreign_version:
-            return http_problem(505, "this server speaks HTTP/1.0 and HTTP/1.1")
+        if isinstance(protocol, ClientConnection):
+            # RFC 9110 15.6.6; the parser lets HTTP/0.9 and HTTP/2.0 through.
+            if protocol.foreign_version:
+                return http_problem(505, "this server speaks HTTP/1.0 and HTTP/1.1")
+            if protocol.only_probes and request.path not in PROBES:
+                if self.places.are_taken:
+                    return TOO_MANY
+                protocol.only_probes = False
         if request.method not in METHODS:
             return http_problem(501, f"there are only the methods {', '.join(METHODS)}")
-        if isinstance(protocol, ClientConnection) and protocol.only_probes and request.path not in PROBES:
-            if self.places.are_taken:
-                return TOO_MANY
-            protocol.only_probes = False
         return None
 
     def _unexpected(self, exc: Exception, request: web.BaseRequest) -> Problem:

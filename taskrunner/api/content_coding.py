@@ -50,13 +50,16 @@ async def encode_content(request: web.BaseRequest, response: web.StreamResponse)
     """Code an answer as its client accepts it."""
     if type(response) is not web.Response or response.status == 304:
         return
+    body = response.body
+    is_small = body is None or (isinstance(body, bytes) and len(body) < _CODED_FROM_BYTES)
+    if is_small and "Accept-Encoding" not in request.headers:
+        return
     coding = coding_for(request, response)
     tell_choice(response, coding)
-    if coding is None or not isinstance(response.body, bytes):
+    if coding is None or not isinstance(body, bytes):
         return
     encode = _CODINGS[coding]
-    large = len(response.body) > _LARGE_BYTES
-    response.body = await asyncio.to_thread(encode, response.body) if large else encode(response.body)
+    response.body = await asyncio.to_thread(encode, body) if len(body) > _LARGE_BYTES else encode(body)
     response.headers["Content-Encoding"] = coding
     # RFC 9110 8.8.3.3: other bytes need another strong tag.
     if tag := response.headers.get("ETag"):

@@ -27,7 +27,7 @@ CONDITIONS = ("If-Match", "If-None-Match", "If-Unmodified-Since")
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\U0010ffff]*"'
 _LIST = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t]*(?:{_TAG})?)*[ \t]*")
 _ANY = "*"
-_READS = frozenset({"GET", "HEAD"})
+READS = frozenset({"GET", "HEAD"})
 # Of the content, which a 304 does not have.
 _OF_CONTENT = frozenset({"Content-Type", "Content-Length"})
 # Hashing more takes longer than the loop's other clients should wait: 0.3 ms.
@@ -95,7 +95,7 @@ def tagged_response(
 async def conditional(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
     """The answer to a read with its tag; 304 if the client has it already. Raises `RequestRefused` (412)."""
     # RFC 9110 13.2.1: conditions are for what would be a success.
-    if request.method not in _READS or type(response) is not web.Response or response.status != 200:
+    if type(response) is not web.Response or response.status != 200:
         return response
     body = response.body if isinstance(response.body, bytes) else b""
     plain = await asyncio.to_thread(_tag, body) if len(body) > _LARGE_BYTES else _tag(body)
@@ -118,7 +118,7 @@ def refuse_conditions(request: web.Request) -> None:
 
     A read that wants anything but what the client has is answered in full.
     """
-    reads = request.method in _READS
+    reads = request.method in READS
     for name in CONDITIONS:
         given = request.headers.get(name)
         if given is None or (reads and (name != "If-Match" or given == _ANY)):

@@ -11,6 +11,7 @@ from multidict import CIMultiDict
 
 from taskrunner.api.answer_headers import complete_headers
 from taskrunner.api.responses import SERVER
+from taskrunner.api.views.task_event import EventGapView
 from taskrunner.domain.codec import encode
 
 CONTENT_TYPE = "text/event-stream"
@@ -39,7 +40,7 @@ def event(name: str, event_id: str, data: object) -> bytes:
 def gap(event_id: str) -> bytes:
     """Tells a client that it has missed events and must read the tasks again."""
     detail = "events are missing here, since the log does not reach back so far; read the tasks again"
-    return event("gap", event_id, {"detail": detail})
+    return event("gap", event_id, EventGapView(detail=detail))
 
 
 def hello(event_id: str | None) -> bytes:

@@ -19,7 +19,7 @@ from taskrunner.api.scopes import READ
 from taskrunner.api.settings import ApiSettings
 from taskrunner.api.task_stream import TaskStream
 from taskrunner.api.views.task import TaskView
-from taskrunner.api.views.task_event import TaskEventView
+from taskrunner.api.views.task_event import EventGapView, TaskEventView
 from taskrunner.domain.change import ChangeId
 from taskrunner.domain.errors import OutsideError, TaskUnknown
 from taskrunner.domain.status import TERMINAL
@@ -39,14 +39,14 @@ _OF_TASK = Operation(
     answers={200: CONTENT_TYPE, 204: None},
     parameters=_RESUME,
     problems=(400, 404, 429, 503),
-    event=TaskEventView,
+    events=(TaskEventView, EventGapView),
 )
 _OF_ALL = Operation(
     summary="Events of the tasks that the conditions select, as their status changes.",
     answers={200: CONTENT_TYPE},
     parameters=(*TASK_CONDITIONS, *_RESUME),
     problems=(400, 429, 503),
-    event=TaskEventView,
+    events=(TaskEventView, EventGapView),
 )
 
 

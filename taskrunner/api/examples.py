@@ -43,7 +43,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "ApiKeyDraft": {"name": "shop", "scopes": ["submit", "read"], "owner": "the shop team"},
     "KeyLimitPatch": {"rate": "50/s", "burst": 100},
     "Rotation": {"grace": "1h"},
-    "Login": {"key": "tr_…"},
+    "Login": {"key": "tr_the-key-of-somebody"},
     "OperationRequest": {"action": "cancel", "filter": {"queue": "low"}, "rate": 50},
     "QueueDraft": {"weight": 2},
     "NewWebhook": {"name": "ended", **_WEBHOOK},

@@ -135,7 +135,9 @@ class LiveRequests:
     async def check(self, request: web.Request, needs: Needs) -> None:
         """Raises `RequestRefused` for a caller that could not make the request again."""
         if not await self.may_see(request, needs):
-            raise refuse(401, "key_unknown", "this API key was revoked, or lost a scope, during the request")
+            raise refuse(
+                401, "key_unknown", "this API key was revoked, expired or lost a scope during the request"
+            )
 
     async def may_see(self, request: web.Request, needs: Needs) -> bool:
         """Whether the caller could ask for what needs these scopes now, and would see as much."""

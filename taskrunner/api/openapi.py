@@ -83,7 +83,9 @@ def document(
             "summary": "A durable queue for outbound HTTP.",
             "description": (
                 "Objects in answers may get further members; clients ignore those that they do not know. "
-                "Requests are strict: a member or query parameter that is not described is refused."
+                "Requests are strict: a member or query parameter that is not described is refused. What no "
+                "schema can say is refused as well: that a queue, an executor or a secret is not there, that "
+                "a time has passed, that a host may not be asked, that values do not fit each other."
             ),
         },
         "servers": [{"url": prefix or "/"} for prefix in prefixes],
@@ -100,7 +102,7 @@ def _schemas(operations: Iterable[Operation], bounds: Bounds) -> tuple[Reference
     for operation in operations:
         answers = (each for status in operation.answers for each in operation.answers_of(status))
         views |= {each: None for each in answers if isinstance(each, type)}
-        views |= {} if operation.event is None else {operation.event: None}
+        views |= dict.fromkeys(operation.events)
         for taken in operation.takes.values():
             if isinstance(taken, type):
                 drafts[taken] = None
@@ -198,17 +200,22 @@ def _answer(status: int, operation: Operation, references: References) -> Schema
     views = [references[each] for each in answers if isinstance(each, type)]
     content: Schema = {_JSON: {"schema": views[0] if len(views) == 1 else {"anyOf": views}}} if views else {}
     text: Schema = {"type": "string"}
-    content |= {each: {"schema": text} for each in answers if isinstance(each, str)}
+    content |= {
+        each: {"schema": {"type": "object"} if each == _JSON else text}
+        for each in answers
+        if isinstance(each, str)
+    }
     if content:
         described["content"] = content
-    if operation.event is not None and _EVENTS in content:
+    if operation.events and _EVENTS in content:
         # Before OpenAPI 3.2, which has `itemSchema`, tools take this for the schema of each event.
-        content[_EVENTS] = {"schema": {"anyOf": [_event_schema(references[operation.event]), text]}}
+        content[_EVENTS] = {"schema": {"anyOf": [_event_schema(operation, references), text]}}
     return described
 
 
-def _event_schema(data: Schema) -> Schema:
+def _event_schema(operation: Operation, references: References) -> Schema:
     """As OpenAPI 3.2 describes it: https://spec.openapis.org/oas/v3.2.0.html#server-sent-event-streams"""
+    data = {"anyOf": [references[each] for each in operation.events]}
     content = {"type": "string", "contentMediaType": _JSON, "contentSchema": data}
     text = {"type": "string"}
     return {"type": "object", "properties": {"event": text, "id": text, "data": content}}

@@ -24,7 +24,8 @@ from taskrunner.domain.errors import (
     WebhookUnknown,
 )
 from taskrunner.domain.executor import NAME_PATTERN as EXECUTOR_PATTERN
-from taskrunner.domain.host_name import check_host_name, check_pattern
+from taskrunner.domain.executor_limits import EXECUTOR, check_limited_name
+from taskrunner.domain.host_name import check_pattern
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.queue import QUEUE_NAME as QUEUE_PATTERN
 from taskrunner.domain.resource_name import NAME_PATTERN
@@ -244,9 +245,9 @@ ATTEMPT_NUMBER = _path(
 )
 HOST = _path(
     "host",
-    "A host as in its URLs, such as example.com:8443.",
-    {"type": "string", "pattern": f"^{HOST_PATTERN}{PORT_PATTERN}$"},
-    _host_by(check_host_name),
+    "A host as in its URLs, such as example.com:8443, or executor:NAME.",
+    {"type": "string", "pattern": f"^(?:{HOST_PATTERN}{PORT_PATTERN}|{EXECUTOR}{EXECUTOR_PATTERN.pattern})$"},
+    _host_by(check_limited_name),
     "",
 )
 HOST_LIMIT = _path(

@@ -14,13 +14,17 @@ _PREFERENCE = re.compile(
 # RFC 9110 5.6.1.2: a list may have empty elements.
 _BETWEEN = re.compile(r"[ \t,]*")
 _PAIR = re.compile(r"\\(.)")
-_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
+_SECONDS = re.compile(r"[0-9]+", re.ASCII)
+# RFC 9111 section 1.2.2 (delta-seconds): a number that is too large stands for the longest wait.
+_MAX_DIGITS = 10
 
 
 def wait_of(fields: Sequence[str]) -> int | None:
     """For how many seconds a client prefers to wait for the result, None if it does not say."""
     value = preferences(fields).get("wait")
-    return int(value) if value is not None and _SECONDS.fullmatch(value) else None
+    if value is None or not _SECONDS.fullmatch(value):
+        return None
+    return int(value.lstrip("0")[:_MAX_DIGITS] or "0")
 
 
 def preferences(fields: Sequence[str]) -> Mapping[str, str]:

@@ -41,7 +41,7 @@ class RequestGuard:
 
     def check(self, request: web.BaseRequest) -> None:
         """Raises `RequestRefused`."""
-        client = None
+        client, headers = None, request.headers
         if self._proxies is not None or self._public_url is not None:
             client = self._proxies.read(request) if self._proxies is not None else None
             remember_client(request, client, self._public_url)
@@ -51,12 +51,14 @@ class RequestGuard:
             # Both: a page whose own name leads to a proxy on this machine can set any other header.
             if client is not None:
                 self._check_host(client.host)
-        if self._is_allowed_page(request, authority, client):
+        if self._cors and self._is_allowed_page(request, authority, client):
             remember_origin(request)
-        elif request.method not in _SAFE:
+        elif request.method not in _SAFE and ("Sec-Fetch-Site" in headers or "Origin" in headers):
             self._refuse_other_sites(request, authority, client)
-        if request.method not in _SAFE:
-            _refuse_parts(request)
+        if "Content-Range" in headers and request.method not in _SAFE:
+            # RFC 9110 14.5: a part of a resource must not be taken for the whole.
+            detail = "Content-Range: parts cannot be written; send the whole without it"
+            raise refuse(400, "bad_header", detail)
 
     def _check_host(self, authority: str | None) -> None:
         if authority is None or self._is_ours(authority):
@@ -71,7 +73,7 @@ class RequestGuard:
         self, request: web.BaseRequest, authority: str | None, client: Client | None
     ) -> bool:
         """Whether a page of another origin, in `Api.cors`, sent the request."""
-        origin = request.headers.get("Origin") if self._cors else None
+        origin = request.headers.get("Origin")
         return origin is not None and origin in self._cors and not self._is_own(origin, authority, client)
 
     def _refuse_other_sites(
@@ -122,12 +124,6 @@ def _authority(request: web.BaseRequest) -> str | None:
     if target.startswith("/") or "://" not in target:
         return request.headers.get("Host")
     return target.partition("://")[2].partition("/")[0].partition("?")[0]
-
-
-def _refuse_parts(request: web.BaseRequest) -> None:
-    # RFC 9110 14.5: a part of a resource must not be taken for the whole.
-    if "Content-Range" in request.headers:
-        raise refuse(400, "bad_header", "Content-Range: parts cannot be written; send the whole without it")
 
 
 def _is_same(origin: str, authority: str | None, scheme: str | None) -> bool:

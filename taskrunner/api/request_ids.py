@@ -24,7 +24,10 @@ def new_request_id() -> str:
 
 def begin_request(request: web.BaseRequest) -> str:
     """Take the id that the client gave, or make one."""
-    request_id = request[_KEY] = fit_request_id(request.headers.getall(REQUEST_ID, ()))
+    given = request.headers
+    request_id = request[_KEY] = (
+        fit_request_id(given.getall(REQUEST_ID)) if REQUEST_ID in given else new_request_id()
+    )
     return request_id
 
 
@@ -37,8 +40,3 @@ def fit_request_id(given: Sequence[str]) -> str:
 def request_id_of(request: web.BaseRequest) -> str:
     """The id of a request that the server has begun."""
     return request[_KEY]
-
-
-def tell_request_id(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Add the id to an answer."""
-    response.headers[REQUEST_ID] = request_id_of(request)

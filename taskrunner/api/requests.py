@@ -55,17 +55,18 @@ async def read_json_body(
     """
     _check_media_type(request, also)
     coding = _coding(request)
-    length = request.content_length
-    if length is not None and length > limit:
-        raise _too_large(limit)
     if request.content.is_eof():
-        return await _decoded(await _read(request, limit), coding, limit)
-    try:
-        async with asyncio.timeout(timeout):
-            raw = await _read(request, limit)
-    except TimeoutError as exc:
-        raise refuse(408, "request_timeout", f"the body was not complete within {timeout:g} s") from exc
-    return await _decoded(raw, coding, limit)
+        raw = _arrived(request, limit)
+    else:
+        length = request.content_length
+        if length is not None and length > limit:
+            raise _too_large(limit)
+        try:
+            async with asyncio.timeout(timeout):
+                raw = await _read(request, limit)
+        except TimeoutError as exc:
+            raise refuse(408, "request_timeout", f"the body was not complete within {timeout:g} s") from exc
+    return raw if coding == "identity" else await _decoded(raw, coding, limit)
 
 
 async def refuse_body(request: web.Request) -> None:
@@ -81,8 +82,6 @@ async def refuse_body(request: web.Request) -> None:
 
 
 async def _decoded(raw: bytes, coding: str, limit: int) -> bytes:
-    if coding == "identity":
-        return raw
     try:
         return await asyncio.to_thread(decode_body, raw, coding, limit)
     except DecodedTooLarge as exc:
@@ -94,6 +93,17 @@ async def _decoded(raw: bytes, coding: str, limit: int) -> bytes:
 def _too_large(limit: int) -> Exception:
     """The refusal of a body of more than `limit` bytes."""
     return refuse(413, "body_too_large", f"the body is larger than {limit} bytes")
+
+
+def _arrived(request: web.Request, limit: int) -> bytes:
+    """A body that is complete."""
+    try:
+        body = request.content.read_nowait()
+    except web.RequestPayloadError as exc:
+        raise _cut() from exc
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
 
 
 async def _read(request: web.Request, limit: int) -> bytes:
@@ -130,7 +140,10 @@ def _check_media_type(request: web.Request, also: Collection[str]) -> None:
 
 def _coding(request: web.Request) -> str:
     """RFC 9110 15.5.16: the refusal of an unknown coding lists the known ones."""
-    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    given = request.headers.get("Content-Encoding")
+    if given is None:
+        return "identity"
+    coding = given.strip().lower()
     if coding not in CODINGS:
         raise RequestRefused(
             Problem(

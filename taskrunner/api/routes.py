@@ -1,10 +1,10 @@
 """Routes: every path of an application, with and without `/api/v1`, and its description for OpenAPI.
 
-Both names stand in one router, not in a sub-application: aiohttp finds a plain route with one dictionary
-look-up, while a sub-application costs a second search for each request.
+Both names stand in one router, not in a sub-application, which costs a second search for each request. A path
+without placeholders needs none: see `FIXED_ROUTES`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from taskrunner.api.access import Access, caller_of
 from taskrunner.api.audited import action_of, audited, is_audited
 from taskrunner.api.draft_schemas import DerivedSchema
-from taskrunner.api.entity_tags import CONDITIONS, refuse_conditions
-from taskrunner.api.handler import Handler
+from taskrunner.api.entity_tags import refuse_conditions
+from taskrunner.api.handler import FIXED_ROUTES, Handler
 from taskrunner.api.parameters import Parameter
 from taskrunner.api.problems import http_problem
 from taskrunner.api.query import Query
@@ -30,6 +30,8 @@ from taskrunner.producer.audit_trail import AuditTrail
 
 PREFIXES = ("", "/api/v1")
 Answer = type[View] | str | None
+# Raises `RequestRefused`.
+Check = Callable[[web.Request], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ class Operation:
     `answers` by status: the view of a JSON answer, the media type of another one, None for an empty one, or
     several of which one is answered. `takes` is the request's body by media type, `problems` the statuses of
     the route's own problems. The handler of a `tagged` change checks conditions on entity tags; those of
-    reads are checked for all of them. `event` is the data of the events in an answer that is a stream.
+    reads are checked for all of them. `events` are the data of the events in an answer that is a stream.
     """
 
     summary: str
@@ -48,7 +50,7 @@ class Operation:
     parameters: tuple[Parameter[Any], ...] = ()
     problems: tuple[int, ...] = ()
     tagged: bool = False
-    event: type[View] | None = None
+    events: tuple[type[View], ...] = ()
 
     def answers_of(self, status: int) -> tuple[Answer, ...]:
         """What may be answered with `status`."""
@@ -67,6 +69,7 @@ class Routes:
         self, app: web.Application, access: Access, trail: AuditTrail, *, max_request_bytes: int
     ) -> None:
         self._router = app.router
+        self._fixed_routes = app[FIXED_ROUTES] = {}
         self._access = access
         self._trail = trail
         self._max_request_bytes = max_request_bytes
@@ -103,18 +106,19 @@ class Routes:
         max_request_bytes: int | None = None,
     ) -> None:
         self.operations[method, path] = operation
-        if not any(each.place == "query" for each in operation.parameters):
-            handler = _without_query(handler)
+        checks: list[Check] = []
         if not operation.takes:
             handler = _without_body(handler)
         if method != "GET" and not operation.tagged:
-            handler = _unconditional(handler)
+            checks.append(refuse_conditions)
+        if not any(each.place == "query" for each in operation.parameters):
+            checks.append(_refuse_query)
         if is_audited(method, path):
             handler = audited(handler, action_of(method, path), self._trail)
         # A KeyError here: `scopes.ROUTES` has to say which scopes the new route needs.
         needs = ROUTES[method, path]
         limit = max_request_bytes or self._max_request_bytes
-        handler = self._admitted(handler, needs)
+        handler = self._admitted(handler, needs, checks)
         if "{" in path:
             handler = self._unless_fixed(handler)
         else:
@@ -123,14 +127,22 @@ class Routes:
         path = path.replace("{path}", "{path:.+}")
         for prefix in PREFIXES:
             add(prefix + path, handler, expect_handler=partial(self._expect, needs, limit))
+            # The audit asks the router for the parts of the path.
+            if "{" not in path and not is_audited(method, path):
+                self._fixed_routes[method, prefix + path] = handler
 
-    def _admitted(self, handler: Handler, needs: Needs) -> Handler:
-        """`handler` for callers that `access` admits, whom no refusal tells the stored form of an id."""
-        access = self._access
+    def _admitted(self, handler: Handler, needs: Needs, checks: Sequence[Check]) -> Handler:
+        """`handler` for requests that pass the checks, of callers that `access` admits.
+
+        No refusal tells them the stored form of an id.
+        """
+        admit = self._access.admit
 
         async def answer(request: web.Request) -> web.StreamResponse:
-            await access.admit(request, needs)
+            await admit(request, needs)
             try:
+                for check in checks:
+                    check(request)
                 return await handler(request)
             except CallerError as exc:
                 if shown := caller_of(request).shown_refusal(exc):
@@ -171,17 +183,6 @@ class Routes:
         return None
 
 
-def _unconditional(handler: Handler) -> Handler:
-    """`handler` for changes without conditions on entity tags."""
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        if any(name in request.headers for name in CONDITIONS):
-            refuse_conditions(request)
-        return await handler(request)
-
-    return answer
-
-
 def _without_body(handler: Handler) -> Handler:
     """`handler` for requests without a body: `{"dry_run": true}` beside a `cancel` would cancel."""
 
@@ -193,15 +194,10 @@ def _without_body(handler: Handler) -> Handler:
     return answer
 
 
-def _without_query(handler: Handler) -> Handler:
-    """`handler` for requests without a query; the routes that take one read it with `Query`.
+def _refuse_query(request: web.Request) -> None:
+    """For routes without a query; those that take one read it with `Query`.
 
     A parameter that is ignored does harm: `DELETE /tasks/x?dry_run=true` would delete.
     """
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        if request.query_string:
-            Query(request, ()).refuse_if_wrong()
-        return await handler(request)
-
-    return answer
+    if request.query_string:
+        Query(request, ()).refuse_if_wrong()

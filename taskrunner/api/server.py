@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from taskrunner.api.connection import ConnectionServer
+from taskrunner.api.handler import FIXED_ROUTES
 from taskrunner.api.settings import ServerSettings
 from taskrunner.api.tls_acceptor import TlsAcceptor
 from taskrunner.domain.address import is_wildcard
@@ -70,7 +71,8 @@ class WebServer:
         app_server = self._app_runner.server
         if app_server is None:
             raise RuntimeError("aiohttp set an application up without a server")
-        server = self._server = ConnectionServer(app_server, self._events, self._options)
+        fixed_routes = self._app_runner.app.get(FIXED_ROUTES, {})
+        server = self._server = ConnectionServer(app_server, fixed_routes, self._events, self._options)
         self._runner = web.ServerRunner(server, shutdown_timeout=self._options.shutdown_grace)
         await self._runner.setup()
         try:

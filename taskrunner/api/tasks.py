@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from taskrunner.api.access import caller_of, stored_id
+from taskrunner.api.access import Caller, caller_of, stored_id
 from taskrunner.api.entity_tags import condition_of
 from taskrunner.api.parameters import (
     FIELDS,
@@ -117,20 +117,22 @@ class TaskRoutes:
             request, limit=self._max_request_bytes, timeout=self._options.request_timeout
         )
         key = header_value(request, IDEMPOTENCY_KEY)
-        limits = self._intake.task_settings.limits
+        caller, limits = caller_of(request), self._intake.task_settings.limits
         if len(raw) > _LARGE_BYTES:
             draft = await asyncio.to_thread(TaskDraft.from_json, raw, limits)
         else:
             draft = TaskDraft.from_json(raw, limits)
-        draft, caller = _traced(draft, request), caller_of(request)
+        draft = _traced(draft, request)
         if is_dry_run:
             found = await self._dry_runner.run(draft, idempotency_key=key, submitter=caller.submitter)
             return json_response(DryRunView.of(caller.shown_dry_run(found), self._options.masking))
         try:
-            return await self._submit(draft, key, request, len(raw), may_wait="Prefer" in request.headers)
+            return await self._submit(
+                draft, key, request, caller, len(raw), may_wait="Prefer" in request.headers
+            )
         except HolderDeleted:
             # That frees the dedup key. The client has waited already, if it wanted to.
-            return await self._submit(draft, key, request, len(raw), may_wait=False)
+            return await self._submit(draft, key, request, caller, len(raw), may_wait=False)
 
     async def read(self, request: web.Request) -> web.Response:
         query = Query(request, _READ.parameters)
@@ -179,13 +181,20 @@ class TaskRoutes:
         return TaskView.of(shown, self._options.masking, prefix=prefix_of(request), body=body)
 
     async def _submit(
-        self, draft: TaskDraft, key: str | None, request: web.Request, size_bytes: int, *, may_wait: bool
+        self,
+        draft: TaskDraft,
+        key: str | None,
+        request: web.Request,
+        caller: Caller,
+        size_bytes: int,
+        *,
+        may_wait: bool,
     ) -> web.Response:
         """Raises `HolderDeleted`, and as `Intake.submit` does."""
-        caller = caller_of(request)
-        async with caller.room_for(1, size_bytes) as room:
+        if caller.has_quota:
+            submitted = await self._submit_within_quota(draft, key, caller, size_bytes)
+        else:
             submitted = await self._intake.submit(draft, idempotency_key=key, submitter=caller.submitter)
-            room.created = int(submitted.created)
         location = ("Location", f"{prefix_of(request)}/tasks/{caller.shown(submitted.id)}")
         if may_wait:
             return await self._answer_in_time(submitted, location, request)
@@ -194,6 +203,14 @@ class TaskRoutes:
         task = caller.shown_task(submitted.task)
         view = TaskView.of_accepted(task, self._options.masking, published=submitted.published)
         return json_response(view, status=202, headers=(location,))
+
+    async def _submit_within_quota(
+        self, draft: TaskDraft, key: str | None, caller: Caller, size_bytes: int
+    ) -> Submitted:
+        async with caller.room_for(1, size_bytes) as room:
+            submitted = await self._intake.submit(draft, idempotency_key=key, submitter=caller.submitter)
+            room.created = int(submitted.created)
+            return submitted
 
     async def _answer_in_time(
         self, submitted: Submitted, location: tuple[str, str], request: web.Request

@@ -13,6 +13,7 @@ from taskrunner.app.reload import Reload
 from taskrunner.app.services import running
 from taskrunner.config import Config
 from taskrunner.config.tls_profiles import read_key_passwords
+from taskrunner.config.worker_caps import files_needed, worker_caps
 from taskrunner.consumer.affinity import Affinity
 from taskrunner.consumer.autoscaler import Autoscaler
 from taskrunner.consumer.collector import Collector
@@ -23,10 +24,13 @@ from taskrunner.consumer.self_report import SelfReport
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.consumer.worker_pool import WorkerPool
+from taskrunner.domain.events import WorkersCapped
 from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.system_trust import find_system_trust
 from taskrunner.monitor.health import Check
 from taskrunner.monitor.stats import Provider
+from taskrunner.runtime.file_limit import raise_file_limit
+from taskrunner.runtime.machine_limits import MachineLimits
 
 
 class ConsumerServices:
@@ -112,6 +116,10 @@ class ConsumerServices:
     @asynccontextmanager
     async def running(self, abort: asyncio.Event) -> AsyncIterator[None]:
         """Tasks run inside. At the end, running tasks get the grace time, unless `abort` is set."""
+        machine = MachineLimits.read()
+        raise_file_limit(files_needed(self._config, machine))
+        for cap in worker_caps(self._config, machine):
+            self._events.emit(WorkersCapped(cap=cap))
         async with running(self._autoscaler), self._affinity_running(), self._registration_running():
             self._collector.start()
             self._queues.subscribe(self._consumer.apply_queues)

@@ -159,6 +159,10 @@ class Broker(ABC):
         """Subscribe to the queues, each with its own `prefetch`, now and after every reconnect."""
 
     @abstractmethod
+    def is_full(self, queue: str) -> bool:
+        """Whether a queue's prefetch is used up, so that it delivers only as deliveries are acknowledged."""
+
+    @abstractmethod
     def cancel_consume(self, queues: Sequence[str] | None = None) -> None:
         """Stop the deliveries of these queues, or of all. Earlier deliveries can still be acknowledged."""
 

@@ -155,6 +155,10 @@ class MemoryBroker(Broker):
         for queue in queues:
             self._subscribe(self._queues[queue], prefetch, deliver)
 
+    def is_full(self, queue: str) -> bool:
+        wanted = self._queues.get(queue)
+        return wanted is not None and wanted.deliver is not None and wanted.unacked >= wanted.prefetch
+
     def cancel_consume(self, queues: Sequence[str] | None = None) -> None:
         for queue in self._queues if queues is None else queues:
             self._queues[queue].deliver = None

@@ -10,6 +10,8 @@ from taskrunner.cli.options import config_option
 from taskrunner.config import Reading, read
 from taskrunner.config.keys import Key
 from taskrunner.config.tls_profiles import read_key_passwords
+from taskrunner.config.worker_caps import worker_caps
+from taskrunner.runtime.machine_limits import MachineLimits
 
 
 @click.group(cls=CommandGroup, name="config")
@@ -23,10 +25,15 @@ def config_command() -> None:
 @config_command.command()
 @config_option
 def check(config_path: Path | None) -> None:
-    """Print everything that is wrong with the configuration. Exits with 2 if anything is."""
+    """Print everything that is wrong with the configuration. Exits with 2 if anything is.
+
+    Notes say what this machine keeps a consumer from, such as its limit of open files.
+    """
     reading = read(config_path)
     read_key_passwords(reading.config.fetch.tls)
     click.echo(f"{reading.path or 'no file'}: the configuration is valid")
+    for cap in worker_caps(reading.config, MachineLimits.read()):
+        click.echo(f"note: {cap}", err=True)
 
 
 @config_command.command()

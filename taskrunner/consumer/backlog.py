@@ -1,39 +1,12 @@
-"""Backlog owns the deliveries that wait for a free worker, in one line per queue."""
+"""Backlog owns the deliveries that wait for a free worker: a line per queue, and in it a line per host."""
 
-from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 
-from taskrunner.brokers.base import Delivery
+from taskrunner.consumer.host_lines import HostLines, MayStart
 from taskrunner.consumer.host_stats import HostStats
-from taskrunner.domain.envelope import Envelope
-from taskrunner.domain.new_task import NewTask
-
-
-@dataclass(slots=True, eq=False)
-class WaitingDelivery:
-    """A readable delivery whose attempt is not claimed yet.
-
-    `foreign`: another program published the message, so the record under its id may be of another task.
-    The host gate sets `host_stats` when it first looks at the delivery.
-    """
-
-    envelope: Envelope
-    delivery: Delivery
-    foreign: bool = False
-    host_stats: HostStats | None = None
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """What the fences tell apart: the task and the attempt."""
-        return self.envelope.task.id, self.envelope.attempt
-
-    def new_task(self, *, now: datetime, hold: float) -> NewTask:
-        """The record to adopt the task with. It is due after `hold` seconds, or at the task's `run_at`."""
-        task = self.envelope.task
-        later = task.run_at if task.run_at and task.run_at > now else None
-        return NewTask.of(task, due=later or now + timedelta(seconds=hold), attempt=self.envelope.attempt - 1)
+from taskrunner.consumer.waiting_delivery import WaitingDelivery
+from taskrunner.domain.task import Task
 
 
 class Backlog:
@@ -41,77 +14,107 @@ class Backlog:
 
     Weighted fair queueing: a delivery costs its queue the inverse of the weight, and the queue whose next
     delivery ends first has the next turn. With weights 16, 4 and 1, low gets one turn in 21. What is put
-    back was not served and costs nothing, so looking ahead changes no share. A queue that was empty saves up
-    no turns. `weights` may change at any time; a queue without one has 1.
+    back was not served and costs nothing. A queue where nothing may start saves up no turns. `weights` may
+    change at any time; a queue without one has 1. Within a queue its hosts take turns, see `HostLines`.
     """
 
-    def __init__(self, weights: Mapping[str, int]) -> None:
+    def __init__(self, weights: Mapping[str, int], stats_of: Callable[[Task], HostStats | None]) -> None:
         self.weights = weights
-        # Those that are not empty.
-        self._queues: dict[str, deque[WaitingDelivery]] = {}
+        self._stats_of = stats_of
+        # Those that are not empty, and all.
+        self._queues: dict[str, HostLines] = {}
+        self._all: defaultdict[str, HostLines] = defaultdict(HostLines)
         self._spent: defaultdict[str, float] = defaultdict(float)
         # What the queue of the last turn had spent before it.
         self._level = 0.0
-        self._size = 0
 
     def __len__(self) -> int:
-        return self._size
+        return sum(lines.size for lines in self._queues.values())
+
+    @property
+    def lines(self) -> Mapping[str, HostLines]:
+        """Of each queue where something waits."""
+        return self._queues
 
     def append(self, waiting: WaitingDelivery) -> None:
-        queue = waiting.delivery.queue
-        entries = self._queues.get(queue)
-        if entries is None:
-            entries = self._queues[queue] = deque()
-            self._spent[queue] = max(self._spent[queue], self._level)
-        entries.append(waiting)
-        self._size += 1
+        waiting.host_stats = self._stats_of(waiting.envelope.task)
+        self._lines(waiting).append(waiting)
 
     def put_back(self, batch: Iterable[WaitingDelivery]) -> None:
-        """Return what `take` gave, in its order, ahead of everything else."""
+        """Return what was taken, in its order, ahead of everything else."""
         for waiting in reversed(list(batch)):
             queue = waiting.delivery.queue
-            self._queues.setdefault(queue, deque()).appendleft(waiting)
-            self._spent[queue] -= self._cost(queue)
-            self._size += 1
+            self._lines(waiting).put_back(waiting)
+            self._spent[queue] -= self._cost(queue) * waiting.is_charged
+            waiting.is_charged = False
 
     def discard_older(self, queue: str, epoch: int) -> None:
         """Discard a queue's deliveries of earlier epochs: the broker has requeued them and sends them again.
 
         Each queue counts its own epochs.
         """
-        entries = self._queues.pop(queue, ())
-        kept = deque(item for item in entries if item.delivery.epoch >= epoch)
-        self._size += len(kept) - len(entries)
-        if kept:
-            self._queues[queue] = kept
+        for waiting in self.take_queue(queue):
+            if waiting.delivery.epoch >= epoch:
+                self._lines(waiting).append(waiting)
+
+    def regroup(self) -> None:
+        """Find out anew what decides when each delivery may start."""
+        for waiting in self.take_all():
+            self.append(waiting)
 
     def take_queue(self, queue: str) -> list[WaitingDelivery]:
         """Everything that waits in one queue."""
-        taken = list(self._queues.pop(queue, ()))
-        self._size -= len(taken)
+        lines = self._queues.pop(queue, None)
+        return [] if lines is None else lines.take_all()
+
+    def take_all(self) -> list[WaitingDelivery]:
+        """Everything that waits."""
+        return [waiting for queue in [*self._queues] for waiting in self.take_queue(queue)]
+
+    def take_host(self, stats: HostStats) -> list[WaitingDelivery]:
+        """Everything that waits for one host."""
+        taken = [waiting for lines in self._queues.values() for waiting in lines.take_host(stats)]
+        self._drop_empty()
         return taken
 
-    def take(self, count: int) -> list[WaitingDelivery]:
-        """Up to `count` deliveries, the queues in turn."""
+    def take(self, count: int, may_start: MayStart) -> list[WaitingDelivery]:
+        """Up to `count` deliveries that may start, the queues in turn."""
         taken: list[WaitingDelivery] = []
-        while self._size and len(taken) < count:
-            queue = self._next_queue()
-            entries = self._queues[queue]
-            # A single queue gets all turns at once.
-            turns = min(len(entries), count - len(taken)) if len(self._queues) == 1 else 1
-            taken += [entries.popleft() for _ in range(turns)]
-            if not entries:
-                del self._queues[queue]
-            cost = self._cost(queue)
-            self._spent[queue] += turns * cost
-            self._level = self._spent[queue] - cost
-            self._size -= turns
+        open_queues = dict(self._queues)
+        while open_queues and len(taken) < count:
+            queue = self._next(open_queues)
+            lines, cost = open_queues[queue], self._cost(queue)
+            waiting = lines.take(may_start)
+            if waiting is None:
+                del open_queues[queue]
+                # The least that a queue can have spent whose turns were not held up.
+                self._spent[queue] = max(self._spent[queue], self._level - cost)
+                continue
+            taken.append(waiting)
+            waiting.is_charged = True
+            self._level = self._spent[queue]
+            self._spent[queue] += cost
+        for lines in self._queues.values():
+            lines.end_round()
+        self._drop_empty()
         return taken
 
-    def _next_queue(self) -> str:
-        if len(self._queues) == 1:
-            return next(iter(self._queues))
-        return min(self._queues, key=lambda queue: self._spent[queue] + self._cost(queue))
+    def _next(self, open_queues: Mapping[str, HostLines]) -> str:
+        if len(open_queues) == 1:
+            return next(iter(open_queues))
+        return min(open_queues, key=lambda queue: self._spent[queue] + self._cost(queue))
+
+    def _lines(self, waiting: WaitingDelivery) -> HostLines:
+        queue = waiting.delivery.queue
+        lines = self._queues.get(queue)
+        if lines is None:
+            lines = self._queues[queue] = self._all[queue]
+            self._spent[queue] = max(self._spent[queue], self._level)
+        return lines
+
+    def _drop_empty(self) -> None:
+        for queue in [queue for queue, lines in self._queues.items() if not lines.size]:
+            del self._queues[queue]
 
     def _cost(self, queue: str) -> float:
         return 1 / self.weights.get(queue, 1)

@@ -7,15 +7,16 @@ counts only if its record is made from it.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
-from taskrunner.consumer.backlog import Backlog, WaitingDelivery
+from taskrunner.consumer.backlog import Backlog
 from taskrunner.consumer.host_gate import HostGate
 from taskrunner.consumer.in_flight import ClaimedAttempt, InFlight
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.snoozer import Snoozer
+from taskrunner.consumer.waiting_delivery import WaitingDelivery
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
@@ -24,15 +25,11 @@ from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AcceptAnswer, AttemptRef, ClaimAnswer, Claimed, Store
 
 _BATCH = 200
-# How many deliveries to look at for some that can start: more than may wait in the backlog for their hosts.
-_LOOK = 500
-# How many more than there is room for, where enough can start: the host gate must see that others wait.
-_GLANCE = 20
 # At least this many seconds between two claims: what is claimed ahead keeps the workers busy for longer.
 _SPACING = 0.006
 # Until somebody wakes us; the number only bounds a wake that was missed.
 _REST = 1.0
-# Some tasks cannot start for now, and others may be behind them.
+# Some tasks wait for a worker or for their hosts, which nobody may tell us about.
 _BLOCKED = 0.05
 # With this many unsettled attempts beyond those at the workers nothing is claimed: the store is behind, and
 # outcomes are held in memory.
@@ -67,8 +64,6 @@ class Claimer(Service):
         self._in_flight = in_flight
         self._pool = pool
         self._next_claim = 0.0
-        self._blocked = 0
-        self._short = False
 
     def wake_for_delivery(self) -> None:
         """A delivery was added to the backlog."""
@@ -84,19 +79,24 @@ class Claimer(Service):
         await self._wait_for_spacing()
         if self.stopping:
             return _REST  # what is claimed now would only be interrupted, and recorded as an attempt
-        room = min(max(0, self._room()), _BATCH)
-        batch = self._take(self._look_ahead(room))
+        rest = await self._claim_next()
+        await self._make_room()
+        return rest
+
+    async def _claim_next(self) -> float:
+        room = max(0, self._room())
+        batch = self._drop_doubles(self._host_gate.take(min(room, _BATCH), self._pool.total))
         if not batch:
+            self._host_gate.end_batch()
             return self._rest()
-        taken = len(batch)
         try:
             await self._adopt_foreign(batch)
             batch = self._snoozer.without_unserved(self._snoozer.without_paused(batch))
-            admitted = await self._host_gate.admit(batch, room)
+            admitted = await self._host_gate.admit(batch)
             self._snoozer.submit(admitted.snoozes)
-            self._backlog.put_back(admitted.left)
-            self._blocked, self._short = admitted.blocked, len(admitted.starting) < room
-            batch = admitted.starting
+            # A pause may have come while the gate asked.
+            self._backlog.put_back(self._snoozer.without_paused(admitted.left))
+            batch = self._snoozer.without_paused(admitted.starting)
             await self._claim(batch)
         except OutsideError:
             # Not acked, and not claimed as far as we know; a claim that did take effect may be repeated.
@@ -107,23 +107,29 @@ class Claimer(Service):
             raise
         finally:
             self._host_gate.end_batch()
-        if len(admitted.left) == taken or not room:
-            return min(_BLOCKED, self._host_gate.pause)
         return 0.0 if self._room() > 0 and len(self._backlog) else self._rest()
+
+    async def _make_room(self) -> None:
+        snoozes = self._host_gate.make_room()
+        foreign = [each.waiting for each in snoozes if each.waiting.foreign]
+        left = list(foreign)
+        try:
+            await self._adopt_foreign(left)
+        except Exception:
+            self._backlog.put_back(each.waiting for each in snoozes)
+            raise
+        gone = {*foreign} - {*left}
+        self._snoozer.submit(each for each in snoozes if each.waiting not in gone)
 
     def _room(self) -> int:
         if len(self._in_flight) - self._pool.in_flight >= _UNSETTLED_LIMIT:
             return 0
         return self._pool.room()
 
-    def _look_ahead(self, room: int) -> int:
-        """How many deliveries to take: looking costs time, and those left are looked at again."""
-        if not (self._host_gate.looks_further if room else self._host_gate.has_slow_attempts):
-            return room
-        return _LOOK if self._short or not room else room + self._blocked + _GLANCE
-
     def _rest(self) -> float:
-        return _BLOCKED if self._host_gate.has_slow_attempts and len(self._backlog) else _REST
+        if not len(self._backlog):
+            return _REST
+        return min(_BLOCKED, max(_SPACING, self._host_gate.pause)) if self._room() > 0 else _BLOCKED
 
     async def _claim_one_by_one(self, batch: Sequence[WaitingDelivery]) -> None:
         """After an unexpected fault, which may be about a single task.
@@ -139,7 +145,7 @@ class Claimer(Service):
             try:
                 await self._adopt_foreign(single)
                 single = self._snoozer.without_unserved(self._snoozer.without_paused(single))
-                admitted = await self._host_gate.admit(single, min(max(0, self._room()), 1))
+                admitted = await self._host_gate.admit(single, 1)
                 single = admitted.starting
                 self._snoozer.submit(admitted.snoozes)
                 self._backlog.put_back(admitted.left)
@@ -153,14 +159,14 @@ class Claimer(Service):
             await asyncio.sleep(early)
         self._next_claim = self._clock.monotonic() + _SPACING
 
-    def _take(self, count: int) -> list[WaitingDelivery]:
-        """A batch without doubles: an attempt that is in flight here was only delivered again.
+    def _drop_doubles(self, taken: Iterable[WaitingDelivery]) -> list[WaitingDelivery]:
+        """The others: an attempt that is in flight here was only delivered again.
 
         A foreign message is no double of our own envelope, whatever id it names.
         """
         batch: list[WaitingDelivery] = []
         keys: set[tuple[str, int]] = set()
-        for waiting in self._backlog.take(count):
+        for waiting in taken:
             if waiting.foreign:
                 batch.append(waiting)
             elif self._in_flight.has(waiting.key) or waiting.key in keys:

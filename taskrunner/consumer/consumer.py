@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from taskrunner.brokers.base import Broker, Delivery
-from taskrunner.consumer.backlog import Backlog, WaitingDelivery
+from taskrunner.consumer.backlog import Backlog
 from taskrunner.consumer.claimer import Claimer
 from taskrunner.consumer.host_gate import HostGate
 from taskrunner.consumer.host_stats import HostStatsTable
@@ -22,6 +22,7 @@ from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.settler import Settler
 from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.consumer.snoozer import Snoozer
+from taskrunner.consumer.waiting_delivery import WaitingDelivery
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.declared_queues import DeclaredQueues
@@ -79,7 +80,8 @@ class Consumer:
         self.served_queues = self._to_serve(DeclaredQueues())
         # Those that are not paused.
         self.open_queues = self.served_queues
-        self.backlog = Backlog(DeclaredQueues().weights)
+        hosts = HostStatsTable()
+        self.backlog = Backlog(DeclaredQueues().weights, hosts.of)
         self.pool = pool
         self._in_flight = InFlight()
         self._snoozer = Snoozer(
@@ -91,7 +93,6 @@ class Consumer:
             handlers=settings.executors,
             executors=task_settings.current.executors,
         )
-        hosts = HostStatsTable()
         self._host_states = SharedHostStates(store, clock, settings, hosts)
         self._host_watch = HostWatch(
             store,
@@ -100,10 +101,18 @@ class Consumer:
             settings,
             hosts=hosts,
             states=self._host_states,
-            in_flight=self._in_flight,
+            pool=pool,
             executors=task_settings.current.executors,
         )
-        gate = HostGate(clock, settings, hosts=hosts, states=self._host_states, watch=self._host_watch)
+        gate = HostGate(
+            clock,
+            settings,
+            backlog=self.backlog,
+            hosts=hosts,
+            states=self._host_states,
+            watch=self._host_watch,
+            is_full=broker.is_full,
+        )
         self._claimer = self._make_claimer(store, gate)
         self._settler = self._make_settler(store, retention, webhooks)
         self._leases = LeaseKeeper(store, events, clock, self._in_flight, pool, lease=settings.lease)
@@ -154,7 +163,7 @@ class Consumer:
         with suppress(OutsideError):
             await self._host_watch.turn()  # so that limits hold from the first task on
         await self._host_watch.start()
-        self._broker.consume(self.open_queues, self._settings.prefetch, self._on_delivery)
+        self._broker.consume(self.open_queues, self._settings.held_per_queue, self._on_delivery)
         self.is_consuming = True
 
     def configure_host_limits(self, limits: Mapping[str, HostLimit]) -> None:
@@ -188,7 +197,7 @@ class Consumer:
         for queue in closed:
             self._release_queue(queue)
         opened = [queue for queue in self.open_queues if queue not in before]
-        self._broker.consume(opened, self._settings.prefetch, self._on_delivery)
+        self._broker.consume(opened, self._settings.held_per_queue, self._on_delivery)
 
     async def stop(self, grace: float, abort: asyncio.Event) -> None:
         """Take nothing new, give back what has not begun, and let the rest run for `grace` seconds.
@@ -264,7 +273,7 @@ class Consumer:
         self._broker.release([waiting.delivery for waiting in self.backlog.take_queue(queue)])
 
     def _release_all(self) -> None:
-        unclaimed = [*self._snoozer.withdraw(), *self.backlog.take(len(self.backlog))]
+        unclaimed = [*self._snoozer.withdraw(), *self.backlog.take_all()]
         self._broker.release([*(waiting.delivery for waiting in unclaimed), *self._unread])
         self._unread = []
 

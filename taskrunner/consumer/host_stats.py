@@ -1,7 +1,8 @@
 """HostStatsTable owns what one consumer knows about each host: its limit, its trouble and its attempts."""
 
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from taskrunner.domain.circuit_breaker import CircuitPhase
 from taskrunner.domain.executor_limits import EXECUTOR
@@ -12,7 +13,11 @@ from taskrunner.domain.task import Task
 
 # The weight of the newest attempt in the running mean.
 _SMOOTHING = 0.2
-# With more hosts than this, those without attempts and without trouble are dropped.
+# A slow host counts as fast again below this share of what makes a host slow.
+_STILL_SLOW = 0.8
+# How many snoozed tasks of a host are remembered.
+_MOST_PUT_OFF = 1000
+# With more hosts than this, those without tasks and without trouble are dropped.
 _MAX_HOSTS = 20_000
 
 
@@ -20,28 +25,30 @@ _MAX_HOSTS = 20_000
 class HostStats:
     """One host.
 
-    `in_flight` counts attempts from claim to settling, `reserved` those admitted and about to be claimed.
-    `failures` counts failures in a row. `mean_time` is the mean seconds of an attempt, valid once the host
-    is no longer `unmeasured`; `slow` hosts share a part of the workers. `applied_limit` is the limit in
-    force, `state` the shared state while there is trouble. `queued_here` tasks wait in the backlog for the
-    host, and asking for them again makes sense from `ask_again_at` on; `last_due` is the latest due time
-    given to a task that was snoozed because of this consumer's own workers. An `unrestricted` host is known
-    to be fast and without limits or trouble: its tasks start without asking anybody.
+    `in_flight` counts attempts from claim to settling, `under_way` those that have not ended, `reserved`
+    those about to be claimed, `waiting` the tasks in the backlog. `failures` counts failures in a row.
+    `mean_time` is the mean seconds of an attempt, valid once the host is no longer `unmeasured`; `slow` hosts
+    share a part of the workers. `applied_limit` is the limit in force, `state` the shared state while there
+    is trouble. The shared state keeps `queued_here` tasks in the backlog, and asking for them again makes
+    sense from `ask_again_at` on. Of tasks that were snoozed because of this consumer's own workers, `put_off`
+    are the last, with their attempts and due times; `last_due` is the latest of these times.
     """
 
     host: str
     applied_limit: AppliedLimit | None
     state: HostState | None = None
     in_flight: int = 0
+    under_way: int = 0
     reserved: int = 0
+    waiting: int = 0
     failures: int = 0
     mean_time: float = 0.0
     unmeasured: bool = True
     slow: bool = False
-    unrestricted: bool = False
     queued_here: int = 0
     ask_again_at: float = 0.0
     last_due: float = 0.0
+    put_off: deque[tuple[str, int, float]] = field(default_factory=lambda: deque(maxlen=_MOST_PUT_OFF))
 
     @property
     def occupied(self) -> int:
@@ -49,9 +56,22 @@ class HostStats:
         return self.in_flight + self.reserved
 
     @property
+    def workers(self) -> int:
+        """Those that its attempts have, or are about to have."""
+        return self.under_way + self.reserved
+
+    @property
     def is_shared(self) -> bool:
         """Whether the shared state decides what may start."""
         return self.applied_limit is not None or self.state is not None
+
+    def waits(self, now: float) -> bool:
+        """Whether the shared state would say again that no task in the backlog may start."""
+        return self.is_shared and now < self.ask_again_at and self.waiting + self.reserved <= self.queued_here
+
+    def is_held(self, now: float) -> bool:
+        """Whether its tasks may have to wait while there are free workers."""
+        return self.slow or self.waits(now)
 
     @property
     def concurrency_limited(self) -> bool:
@@ -64,23 +84,23 @@ class HostStats:
     def update(self, applied_limit: AppliedLimit | None, state: HostState | None) -> None:
         self.applied_limit = applied_limit
         self.state = state
-        self.update_unrestricted()
-
-    def update_unrestricted(self) -> None:
-        self.unrestricted = not (self.slow or self.unmeasured or self.is_shared)
 
 
 class HostStatsTable:
-    """All hosts seen lately; `slow` holds the slow ones.
+    """All hosts seen lately; `slow` holds the slow ones, `turned_fast` those with tasks to be woken.
 
     An executor that has limits counts as a host of its own, in place of that of its tasks' URL.
     """
 
     def __init__(self) -> None:
         self._by_host: dict[str, HostStats] = {}
+        self._drop_from = _MAX_HOSTS
+        # Rises as the tasks of an executor begin or cease to count as a host of their own.
+        self.generation = 0
         self._limits = HostLimits()
         self._limited_executors: frozenset[str] = frozenset()
         self.slow: set[HostStats] = set()
+        self.turned_fast: list[HostStats] = []
 
     def __iter__(self) -> Iterator[HostStats]:
         return iter(self._by_host.values())
@@ -104,7 +124,8 @@ class HostStatsTable:
             return
         self._limits = limits
         names = (each.removeprefix(EXECUTOR) for each in limits.limits if each.startswith(EXECUTOR))
-        self._limited_executors = frozenset(names)
+        limited, self._limited_executors = self._limited_executors, frozenset(names)
+        self.generation += limited != self._limited_executors
         for stats in self:
             stats.update(limits.find(stats.host), stats.state)
 
@@ -120,15 +141,27 @@ class HostStatsTable:
 
     def measure(self, stats: HostStats, seconds: float, slow_from: float) -> None:
         """Count the time of an attempt; a mean of `slow_from` seconds makes a host slow."""
-        mean = seconds if stats.unmeasured else stats.mean_time + _SMOOTHING * (seconds - stats.mean_time)
-        stats.mean_time, slow = mean, mean >= slow_from
+        mean = stats.mean_time
+        self.measure_anew(
+            stats, seconds if stats.unmeasured else mean + _SMOOTHING * (seconds - mean), slow_from
+        )
+
+    def measure_anew(self, stats: HostStats, mean: float, slow_from: float) -> None:
+        """Set the mean, whatever it was."""
+        stats.mean_time = mean
+        # A host about as slow as that is either for long, not in turns.
+        slow = mean >= (slow_from * _STILL_SLOW if stats.slow else slow_from)
         if slow is not stats.slow or stats.unmeasured:
+            if stats.put_off and not slow:
+                self.turned_fast.append(stats)
             stats.unmeasured, stats.slow = False, slow
-            stats.update_unrestricted()
             (self.slow.add if slow else self.slow.discard)(stats)
 
     def drop_idle(self) -> None:
         """Make room, if there are many hosts, for those that come."""
-        if len(self._by_host) >= _MAX_HOSTS:
-            self._by_host = {each.host: each for each in self if each.occupied or each.state is not None}
+        if len(self._by_host) >= self._drop_from:
+            self._by_host = {
+                each.host: each for each in self if each.occupied or each.waiting or each.state is not None
+            }
             self.slow &= set(self)
+            self._drop_from = max(_MAX_HOSTS, 2 * len(self._by_host))

@@ -4,12 +4,15 @@ It feeds circuit breakers, back-pressure and concurrency limits, which all consu
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Mapping
+from itertools import count
 
 from taskrunner.consumer.host_stats import HostStats, HostStatsTable
-from taskrunner.consumer.in_flight import ClaimedAttempt, InFlight
+from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.shared_host_states import SharedHostStates
+from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.circuit_breaker import CircuitPhase
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
@@ -21,12 +24,14 @@ from taskrunner.domain.host_settings import HostSignal, host_signal
 from taskrunner.domain.host_state import HostState
 from taskrunner.domain.process_events import HostLimitsChanged
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import HostStore
+from taskrunner.stores.base import Snooze, Store
 
 Change = Callable[[HostState, float], HostState]
 
 # A changed limit takes effect everywhere after about this many seconds.
 LOOK = 1.0
+# Attempts under way are measured so many times as often.
+_MEASURES = 4
 # Only the states that matter longest are read in advance; the others are read when a task needs them.
 _MAX_STATES = 2000
 # With more states than this the interval grows in proportion.
@@ -38,14 +43,14 @@ class HostWatch(Service):
 
     def __init__(
         self,
-        store: HostStore,
+        store: Store,
         events: Events,
         clock: Clock,
         settings: ConsumerSettings,
         *,
         hosts: HostStatsTable,
         states: SharedHostStates,
-        in_flight: InFlight,
+        pool: WorkerPool,
         executors: ExecutorSource,
     ) -> None:
         super().__init__("host watch", events)
@@ -55,8 +60,10 @@ class HostWatch(Service):
         self._host_settings = settings.host_settings
         self._hosts = hosts
         self._states = states
-        self._in_flight = in_flight
+        self._pool = pool
         self._renew_from = 0.0
+        self._turns = count()
+        self._seen = 0
         self._stored_limits: Mapping[str, bytes] = {}
         self._configured_limits = settings.host_limits
         self._executors = executors
@@ -69,19 +76,16 @@ class HostWatch(Service):
 
     async def turn(self) -> float:
         self.measure_running()
-        now = self._clock.monotonic()
-        if now >= self._renew_from:
-            self.renew_places()
-            self._renew_from = now + self._settings.lease / 3
-        await self._read_limits()
-        seen = await self._states.refresh(_MAX_STATES)
-        return LOOK * max(1.0, seen / _MANY_STATES)
+        if next(self._turns) % _MEASURES == 0:
+            await self._read()
+        return LOOK / _MEASURES * max(1.0, self._seen / _MANY_STATES)
 
     def learn_from(self, attempt: ClaimedAttempt) -> None:
         """Count the time of an ended attempt, and feed circuit breaker and back-pressure by its outcome."""
         stats, outcome = attempt.host_stats, attempt.outcome
         if stats is None:
             return
+        stats.under_way -= 1
         settings = self._host_settings
         if attempt.elapsed:
             self._hosts.measure(stats, attempt.elapsed, settings.slow)
@@ -114,7 +118,7 @@ class HostWatch(Service):
             return False
         self.write_places(stats)
         stats.ask_again_at = 0.0
-        return stats.queued_here > 0
+        return stats.waiting > 0
 
     def renew_places(self) -> None:
         """Renew the leases of all places."""
@@ -123,14 +127,24 @@ class HostWatch(Service):
                 self.write_places(stats)
 
     def measure_running(self) -> None:
-        """Measure hosts where nothing has ended yet by the attempts that still run there."""
+        """Measure hosts by attempts that take long and have not ended: a host may hang, or none ended yet.
+
+        Only attempts that have surely begun count, from when they were first seen so: one that was claimed
+        ahead waits behind attempts of other hosts, which says nothing of its own.
+        """
         now, slow = self._clock.now(), self._host_settings.slow
-        for attempt in self._in_flight:
+        late: defaultdict[HostStats, list[float]] = defaultdict(list)
+        for attempt in self._pool.under_way():
             stats = attempt.host_stats
-            if stats is not None and stats.unmeasured:
-                seconds = (now - attempt.claimed_at).total_seconds()
-                if seconds >= slow:
-                    self._hosts.measure(stats, seconds, slow)
+            if stats is None or stats.slow:
+                continue
+            if attempt.running_since is None:
+                attempt.running_since = now
+            elif (age := (now - attempt.running_since).total_seconds()) >= slow:
+                late[stats].append(age)
+        for stats, ages in late.items():
+            if stats.unmeasured or 2 * len(ages) > stats.under_way:
+                self._hosts.measure_anew(stats, max(ages), slow)
 
     def write_places(self, stats: HostStats) -> None:
         """Write how many attempts this consumer has at a host, if the host's concurrency is limited."""
@@ -143,6 +157,27 @@ class HostWatch(Service):
             return state.with_slots(self._settings.name, stats.occupied, now=now, until=until)
 
         self._change(stats, change)
+
+    async def _read(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._renew_from:
+            self.renew_places()
+            self._renew_from = now + self._settings.lease / 3
+        await self._wake_put_off()
+        await self._read_limits()
+        self._seen = await self._states.refresh(_MAX_STATES)
+
+    async def _wake_put_off(self) -> None:
+        """Let the snoozed tasks of hosts come back at once that have turned out to be fast."""
+        now = self._clock.now()
+        while self._hosts.turned_fast:
+            stats = self._hosts.turned_fast.pop()
+            waiting = [each for each in stats.put_off if each[2] > now.timestamp()]
+            stats.put_off.clear()
+            stats.last_due = 0.0
+            await self._store.snooze(
+                [Snooze(id=task_id, attempt=number, due=now) for task_id, number, _ in waiting], now=now
+            )
 
     async def _read_limits(self) -> None:
         stored = await self._store.host_limits()

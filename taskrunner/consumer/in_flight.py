@@ -15,13 +15,15 @@ from taskrunner.domain.progress import Progress
 class ClaimedAttempt(AssignedAttempt):
     """An attempt between its claim and its acknowledgement. `outcome` is set when it ends.
 
-    `written` is the progress that the store has, since `written_at` on the monotonic clock.
+    `running_since` is when the host watch first saw it under way. `written` is the progress that the store
+    has, since `written_at` on the monotonic clock.
     """
 
     delivery: Delivery
     attempt_limit: int
     claimed_at: datetime
     host_stats: HostStats | None = None
+    running_since: datetime | None = None
     written: Progress | None = None
     written_at: float = 0.0
     outcome: Outcome = field(init=False)
@@ -52,6 +54,7 @@ class InFlight:
         self._attempts[attempt.key] = attempt
         if (stats := attempt.host_stats) is not None:
             stats.in_flight += 1
+            stats.under_way += 1
             if stats.reserved:
                 stats.reserved -= 1
 

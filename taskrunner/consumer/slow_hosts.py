@@ -2,19 +2,8 @@
 
 import math
 
-from taskrunner.domain.host_admission import SHORT_WAIT, assign_wait_times
+from taskrunner.domain.host_admission import assign_wait_times
 from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.value import Value
-
-
-class Overflow(Value):
-    """What becomes of a slow host's tasks that get no worker here: the first `queued_here` stay in the
-    backlog, the others are snoozed until `dues`, and `last_due` is remembered for the next decision.
-    """
-
-    queued_here: int
-    dues: tuple[float, ...]
-    last_due: float
 
 
 def slow_host_workers(workers: int, share: float, *, alone: bool, crowded: bool) -> int:
@@ -28,22 +17,20 @@ def slow_host_workers(workers: int, share: float, *, alone: bool, crowded: bool)
     return max(1, workers - shared) if crowded else shared
 
 
-def overflow(
+def due_times(
     waiting: int,
-    mean_time: float,
-    slow_workers: int,
+    kept: int,
+    step: float,
     last_due: float,
     settings: HostSettings,
     *,
-    keep: int,
     now: float,
     random: float,
-) -> Overflow:
-    """Queue up `waiting` tasks of a slow host; at most `keep` of them may stay in the backlog.
+) -> tuple[tuple[float, ...], float]:
+    """When `waiting` tasks of a slow host come back, and the latest of these times.
 
-    Tasks whose turn comes within `SHORT_WAIT` stay, since a snooze takes as long. `random` is in [0, 1).
+    One task starts there each `step` seconds, and `kept` are before them. `random` is in [0, 1).
     """
-    step = mean_time / slow_workers
-    near = min(waiting, max(0, keep), math.ceil(SHORT_WAIT / step))
-    dues, last_due = assign_wait_times(last_due, step, waiting - near, settings, now=now, random=random)
-    return Overflow(queued_here=near, dues=dues, last_due=last_due)
+    return assign_wait_times(
+        max(last_due, now + kept * step), step, waiting, settings, now=now, random=random
+    )

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.worker_pool import OnFinished, ProcessInfo, WorkerPool
@@ -65,6 +66,10 @@ class WorkerGroup(WorkerPool):
     @property
     def busy(self) -> int:
         return min(self.in_flight, self.total)
+
+    def under_way(self) -> Iterable[ClaimedAttempt]:
+        # Workers take attempts in the order of their tickets, which is that of the dictionary.
+        return islice(self._by_ticket.values(), self.total)
 
     @property
     def task_time(self) -> float | None:

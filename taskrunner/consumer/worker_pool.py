@@ -1,7 +1,7 @@
 """WorkerPool: the seam to the workers, wherever they run."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from taskrunner.consumer.in_flight import ClaimedAttempt
@@ -53,6 +53,10 @@ class WorkerPool(ABC):
     @abstractmethod
     def in_flight(self) -> int:
         """Attempts that were submitted and have not ended."""
+
+    @abstractmethod
+    def under_way(self) -> Iterable[ClaimedAttempt]:
+        """The attempts that a worker has surely begun; the others may still wait for one."""
 
     @property
     @abstractmethod

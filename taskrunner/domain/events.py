@@ -179,6 +179,12 @@ class WorkersScaled(Event):
     reason: str
 
 
+class WorkersCapped(Event):
+    """Something keeps a consumer from having as many workers at work as its settings say."""
+
+    cap: str
+
+
 class WorkerWrittenOff(Event):
     """A worker did not end its attempt in time and was replaced; its late outcome will be dropped."""
 

@@ -28,6 +28,7 @@ from taskrunner.domain.executor import (
     ExecutorKind,
     ManagedBy,
 )
+from taskrunner.domain.executor_limits import MOST_REMOTE_SLOTS
 from taskrunner.domain.host_limit import BURST_NEEDS_RATE, Count, Rate
 from taskrunner.domain.json_fields import OrNull, QueueName, WholeNumber
 from taskrunner.domain.json_text import BOM, JsonUnfit, decode, join, members, merge, set_any_aside
@@ -46,15 +47,15 @@ _MAX_DESCRIPTION = 1000
 _MAX_RETENTION = 366 * 86_400.0
 _HTTP_FIELDS = ("url", "method", "headers", "tls")
 _GIVEN, _NULL = {"not": {"type": "null"}}, {"type": "null"}
-# What `_fit_kind` demands, in JSON Schema.
+# What `_fit_kind` and `_fit_remote` demand, in JSON Schema.
 _DEMANDS: dict[str, Any] = {
     "if": {"required": ["kind"], "properties": {"kind": {"const": "http"}}},
     "then": {"required": ["url"], "properties": {"url": _GIVEN}},
     "else": {"properties": dict.fromkeys(_HTTP_FIELDS, _NULL)},
 }
-_OWN_QUEUE: dict[str, Any] = {
+_REMOTE: dict[str, Any] = {
     "if": {"required": ["kind"], "properties": {"kind": {"const": "remote"}}},
-    "then": {"properties": {"queue": _NULL}},
+    "then": {"properties": {"queue": _NULL, "concurrency": {"maximum": MOST_REMOTE_SLOTS}}},
 }
 _SCHEMA_SCHEMA: dict[str, Any] = {
     "description": "The JSON Schema (2020-12) of the data of its tasks.",
@@ -77,7 +78,7 @@ class ExecutorDraft(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         strict=True,
-        json_schema_extra={"allOf": [_DEMANDS, _OWN_QUEUE, BURST_NEEDS_RATE]},
+        json_schema_extra={"allOf": [_DEMANDS, _REMOTE, BURST_NEEDS_RATE]},
     )
 
     name: Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME_PATTERN.pattern}$"})] | None = None
@@ -195,11 +196,20 @@ class ExecutorDraft(BaseModel):
             if self.url is None:
                 raise ValueError("an executor of the kind http needs a url")
             return self
-        if self.kind is ExecutorKind.REMOTE and self.queue is not None:
-            raise ValueError("queue is not for the kind remote: each has a queue of its own")
+        if self.kind is ExecutorKind.REMOTE:
+            self._fit_remote()
         if given := [name for name in _HTTP_FIELDS if getattr(self, name)]:
             raise ValueError(f"{given[0]} is for the kind http, and this one is of the kind {self.kind}")
         return self
+
+    def _fit_remote(self) -> None:
+        if self.queue is not None:
+            raise ValueError("queue is not for the kind remote: each has a queue of its own")
+        if self.concurrency is not None and self.concurrency > MOST_REMOTE_SLOTS:
+            raise ValueError(
+                f"concurrency must be at most {MOST_REMOTE_SLOTS} for the kind remote, "
+                f"got {self.concurrency}; leave it out, or use several executors"
+            )
 
     def to_executor(self, name: str, *, retry: RetryPolicy, now: datetime) -> Executor:
         """The first version of an executor of this name; `retry` has what its policy leaves out.

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 
+from taskrunner.domain.executor_limits import EXECUTOR as LIMITED
+from taskrunner.domain.executor_limits import host_name_of
 from taskrunner.domain.host_admission import (
     CIRCUIT_HALF_OPEN,
     CIRCUIT_OPEN,
@@ -24,7 +26,9 @@ from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.pauses import ALL, EXECUTOR, Pauses
 from taskrunner.domain.queue import REMOTE_PREFIX
 from taskrunner.domain.record import BY_BROKER, Record
+from taskrunner.domain.situation import QueueFacts, Situation
 from taskrunner.domain.status import TERMINAL, Status
+from taskrunner.domain.task import Task
 from taskrunner.domain.unserved import unserved
 from taskrunner.domain.value import Value
 
@@ -76,42 +80,6 @@ _ENDED: Mapping[Status, ReasonCode] = {
     Status.FAILED: ReasonCode.FAILED,
     Status.CANCELLED: ReasonCode.CANCELLED,
 }
-
-
-class Pause(Value):
-    """A pause in force; `by` if the audit has it."""
-
-    scope: str
-    since: datetime
-    by: str | None = None
-
-
-class QueueFacts(Value):
-    """The queue of the task. `rate` is how many of its tasks end in a second now, None if nobody knows."""
-
-    ready: int
-    consumers: int
-    rate: float | None = None
-
-
-class Situation(Value):
-    """All that the decision rests on.
-
-    `host` and `queue` are None where they are not known, or not for the caller. `is_declared`: whether its
-    queue is. `broker_error` is why this process cannot reach the broker, `broker_blocked` why the broker
-    takes no publishes. Who may not see the tasks of others (`sees_all`) learns no numbers of theirs, no
-    consumer and no name of another.
-    """
-
-    record: Record
-    now: datetime
-    pauses: tuple[Pause, ...] = ()
-    host: HostView | None = None
-    queue: QueueFacts | None = None
-    is_declared: bool = True
-    broker_error: str | None = None
-    broker_blocked: str | None = None
-    sees_all: bool = True
 
 
 class Reason(Value):
@@ -216,11 +184,12 @@ def _paused(situation: Situation) -> Iterator[Reason]:
 
 def _until_due(situation: Situation, *, is_paused: bool) -> Reason:
     """Why a task waits that is not in its queue and not due."""
-    record, url = situation.record, situation.record.task.url
+    record = situation.record
     due = record.due or situation.now
     waits_for = record.waits_for
-    if waits_for is not None and url is not None and waits_for_host(waits_for, host := host_of(url)):
-        return _host_reason(host, waits_for.removeprefix(wait_reason(host, "")), situation, due)
+    for host in _hosts_of(record.task):
+        if waits_for is not None and waits_for_host(waits_for, host):
+            return _host_reason(host, waits_for.removeprefix(wait_reason(host, "")), situation, due)
     if waits_for is not None and waits_for.startswith(BY_BROKER):
         text = f"It waits for {waits_for}. It is published again at {_time(due)}."
         return Reason(code=ReasonCode.BROKER_POLICY, text=text, until=due)
@@ -243,6 +212,14 @@ def _until_due(situation: Situation, *, is_paused: bool) -> Reason:
         return Reason(code=ReasonCode.SCHEDULED, text=f"It is scheduled for {_time(run_at)}.", until=run_at)
     text = f"It is being put into its queue; the relay does that at {_time(due)} at the latest."
     return Reason(code=ReasonCode.PUBLISHING, text=text)
+
+
+def _hosts_of(task: Task) -> Iterator[str]:
+    """Under which a task is limited: that of its URL, and its executor as a host."""
+    if task.url is not None:
+        yield host_of(task.url)
+    if task.executor is not None:
+        yield host_name_of(task.executor)
 
 
 def _was_snoozed(record: Record) -> bool:
@@ -271,10 +248,12 @@ def _full(host: HostView) -> Reason | None:
 
 
 def _host_reason(host: str, why: str, situation: Situation, until: datetime) -> Reason:
-    known = None if situation.host is None else situation.host.until
-    until = until if known is None else max(until, known)
+    known = situation.host
+    if known is not None and known.host == host and known.until is not None:
+        until = max(until, known.until)
     code = _HOST_CODES.get(why, ReasonCode.HOST_SLOWED)
-    text = f"It waits for its host, {host} ({why}), until {_time(until)}."
+    what = f"executor, {host.removeprefix(LIMITED)}" if host.startswith(LIMITED) else f"host, {host}"
+    text = f"It waits for its {what} ({why}), until {_time(until)}."
     return Reason(code=code, text=text, until=until, host=host)
 
 

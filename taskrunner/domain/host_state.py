@@ -8,7 +8,7 @@ replaces a time that is further ahead than a correct clock can write. Cutting it
 would not do: at each read that time would move on, and never come.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from taskrunner.domain.back_pressure import BackPressure
 from taskrunner.domain.circuit_breaker import CircuitBreaker, CircuitPhase
@@ -36,7 +36,8 @@ class HostState(Value):
 
     `arrival` is the theoretical arrival time of the rate limit. `tail` is the latest start time given to a
     waiting task. `mean` is how long attempts take, in seconds, 0 before the first has ended. `slots` are by
-    consumer: each writes its current number, not changes to it, so that no count is wrong for long.
+    consumer: each writes its current number, not changes to it, so that no count is wrong for long. Those of
+    remote workers are one by one, by lease: whoever hears of an end need not know of the others.
     """
 
     breaker: CircuitBreaker = CircuitBreaker()
@@ -94,6 +95,15 @@ class HostState(Value):
         if held:
             slots[consumer] = HeldSlots(held=held, until=until)
         return replace(self, slots=slots)
+
+    def with_slot_each(self, names: Iterable[str], *, until: float) -> "HostState":
+        """With one slot under each of these names."""
+        one = HeldSlots(held=1, until=until)
+        return replace(self, slots={**self.slots, **dict.fromkeys(names, one)})
+
+    def without_slots(self, names: Collection[str]) -> "HostState":
+        """Without the slots under these names."""
+        return replace(self, slots={name: s for name, s in self.slots.items() if name not in names})
 
     def failed(self, settings: HostSettings, *, started: float, now: float) -> "HostState":
         """After the failure of an attempt begun at `started`: one too many in a row, or a probe."""

@@ -6,6 +6,7 @@ Other parsers lose what RFC 8259 allows: exact numbers, repeated members, escape
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from json.decoder import scanstring  # type: ignore[attr-defined]  # typeshed does not list it
 from typing import Any
 
@@ -50,7 +51,7 @@ def set_aside(raw: bytes, name: str, *, depth: int = MAX_DEPTH) -> tuple[bytes, 
     All other members are ours: raises `JsonUnfit` if one is given twice. A text that is malformed
     elsewhere is returned unchanged, for a parser that reports the error.
     """
-    if not re.search(rb'"%b"\s*:\s*[\[{]' % name.encode(), raw):
+    if not _opening(name).search(raw):
         if _is_distinct(raw):
             return raw, False
     elif (found := _cut(raw, name, depth)) is not None:
@@ -65,6 +66,12 @@ def set_aside(raw: bytes, name: str, *, depth: int = MAX_DEPTH) -> tuple[bytes, 
         return raw, False
     _check_part(value.encode(), name, depth)
     return join({**given, name: json.dumps(value)}).encode(), True
+
+
+@cache
+def _opening(name: str) -> re.Pattern[bytes]:
+    """How a member with an object or array begins; the names are those of our fields."""
+    return re.compile(rb'"%b"\s*:\s*[\[{]' % name.encode())
 
 
 def may_name(raw: bytes, name: str) -> bool:
@@ -113,7 +120,7 @@ def _around(value: bytes, raw: bytes) -> tuple[bytes, bytes] | None:
 def _is_distinct(raw: bytes) -> bool:
     """Whether no name can occur twice in any of the objects; False if that takes a closer look."""
     names = [name for name, colon in _STRING.findall(raw) if colon]
-    return len({*names}) == len(names) and b"\\" not in b"".join(names)
+    return len({*names}) == len(names) and (b"\\" not in raw or b"\\" not in b"".join(names))
 
 
 def check_distinct(text: str, value: Any) -> None:

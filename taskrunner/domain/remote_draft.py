@@ -24,6 +24,9 @@ from taskrunner.domain.validation import field_errors
 
 # The most tasks that one request leases, and so the most deliveries that a process keeps from others.
 MOST_TASKS = 200
+# The data of the tasks that one request leases, unless the first alone has more. A gRPC client takes messages
+# of 4 MiB unless it is told otherwise, and would never see leases in a larger one.
+MOST_DATA_BYTES = 3 * 1024 * 1024
 _MAX_TEXT = 10_000
 Token = Annotated[str, Field(json_schema_extra={"pattern": TOKEN_PATTERN}), AfterValidator(check_token)]
 Worker = Annotated[

@@ -83,6 +83,11 @@ def holder(worker: str, secret: str) -> str:
     return f"{worker}/{_digest(secret)}"
 
 
+def slot_of(task_id: str, attempt: int) -> str:
+    """The name of the slot that a lease takes from the concurrency of its executor."""
+    return _digest(f"{task_id}#{attempt}")
+
+
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()[:_DIGEST_CHARS]
 

@@ -4,6 +4,9 @@ import math
 
 from taskrunner.domain.value import Value
 
+# Threads of one consumer; beyond that, another consumer serves better.
+MAX_WORKERS = 10_000
+
 
 class ScalingSettings(Value):
     """The settings. Durations are seconds.

@@ -17,6 +17,8 @@ from taskrunner.domain.address import (
 )
 from taskrunner.domain.url import Url
 
+# Tasks of one process mostly name the same few hosts.
+_REMEMBERED = 4096
 _LOOPBACKS = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
 
@@ -58,6 +60,9 @@ class SsrfPolicy:
     _names: frozenset[str] = field(init=False, repr=False, compare=False)
     _ports: frozenset[int] = field(init=False, repr=False, compare=False)
     _loopback: bool = field(init=False, repr=False, compare=False)
+    _refusals: dict[tuple[str, int], str | None] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         names = [each for each in self.allow_private if "/" not in each and parse_address(each) is None]
@@ -72,6 +77,14 @@ class SsrfPolicy:
 
     def refusal(self, url: Url) -> str | None:
         """Why `url` is refused by its text alone; None if that depends on its address."""
+        place = url.host, url.port
+        if place not in self._refusals:
+            if len(self._refusals) == _REMEMBERED:
+                self._refusals.clear()
+            self._refusals[place] = self._refusal(url)
+        return self._refusals[place]
+
+    def _refusal(self, url: Url) -> str | None:
         address, port, name = url.address, url.port, _folded(url.host)
         if address is not None:
             if self.allow_loopback and is_loopback(address):

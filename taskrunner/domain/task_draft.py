@@ -1,7 +1,5 @@
 """A task draft: a task as a client submits it, checked. With the task settings it becomes a `Task`."""
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -34,6 +32,7 @@ from taskrunner.domain.rules import MAX_RULES, MAX_RULES_BYTES, Rules, RulesUnre
 from taskrunner.domain.task import Priority, Redirects, Task
 from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.domain.task_schemas import (
+    BASE64_SCHEMA,
     BODY_SCHEMA,
     EXCLUSIVE_FIELDS,
     HEADERS_SCHEMA,
@@ -83,7 +82,10 @@ class TaskDraft(ExecutorFields):
     body: Annotated[str | None, WithJsonSchema(BODY_SCHEMA)] = None
     body_base64: Annotated[
         str | None,
-        Field(description="Bytes in Base64, without a Content-Type unless headers have one."),
+        Field(
+            description="Bytes in Base64, without a Content-Type unless headers have one.",
+            json_schema_extra=BASE64_SCHEMA,
+        ),
     ] = None
     queue: QueueName | None = Field(default=None, description="By default the one of `priority`.")
     priority: Priority | None = Field(default=None, description="Picks a default queue, in place of `queue`.")
@@ -219,11 +221,7 @@ class TaskDraft(ExecutorFields):
     @classmethod
     def _body_base64(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None:
-            try:
-                content = base64.b64decode(value, validate=True)
-            except binascii.Error as exc:
-                raise ValueError(f"is not base64: {exc}") from exc
-            task_fields.check_size(content, limits_of(info))
+            task_fields.check_size(task_fields.base64_content(value), limits_of(info))
         return value
 
     @field_validator(*_LIMITED)

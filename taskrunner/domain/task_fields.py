@@ -3,6 +3,8 @@
 Sources: RFC 9110 section 5 (header names and values), section 9 (methods); RFC 3986 section 3 (URLs).
 """
 
+import base64
+import binascii
 import re
 from collections.abc import Iterable, Mapping
 
@@ -144,6 +146,16 @@ def check_labels(labels: Mapping[str, str], limits: TaskLimits) -> None:
     for name, value in labels.items():
         if not name or len(name.encode()) + len(value.encode()) > limits.max_label_bytes:
             raise ValueError(f"{shown(name)}: name and value must be 1 to {limits.max_label_bytes} bytes")
+
+
+def base64_content(text: str) -> bytes:
+    """The bytes of a text in Base64 (RFC 4648 section 4), with just its padding. Raises `ValueError`."""
+    if len(text) % 4:
+        raise ValueError("is not base64: its length, with = at the end, must be a multiple of four")
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as exc:
+        raise ValueError(f"is not base64: {exc}") from exc
 
 
 def check_size(content: bytes, limits: TaskLimits) -> None:

@@ -23,6 +23,11 @@ HEADERS_SCHEMA: dict[str, Any] = {
     "propertyNames": {"pattern": f"^{task_fields.TOKEN.pattern}$"},
     "additionalProperties": {"type": "string", "pattern": f"^{task_fields.FIELD_VALUE.pattern}$"},
 }
+# RFC 4648 section 4.
+BASE64_SCHEMA: dict[str, Any] = {
+    "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+    "contentEncoding": "base64",
+}
 BODY_SCHEMA: dict[str, Any] = {
     "description": "Text is sent as UTF-8, without a Content-Type of ours. An object or array is sent as it"
     " is spelt, with Content-Type: application/json. A Content-Type in headers is sent in its place.",

@@ -5,7 +5,8 @@ from urllib.parse import unquote
 
 from grpc.aio import ServicerContext
 
-from taskrunner.api.access import Admission, Asker, Caller
+from taskrunner.api.access import Admission, Caller
+from taskrunner.api.asker import Asker
 from taskrunner.api.client_address import is_near_peer
 from taskrunner.api.request_ids import fit_request_id
 from taskrunner.api.scopes import Needs

@@ -40,6 +40,7 @@ from taskrunner.domain.events import (
     TasksSnoozed,
     TaskStarted,
     WorkerProcessLost,
+    WorkersCapped,
     WorkersScaled,
     WorkerWrittenOff,
 )
@@ -215,6 +216,7 @@ LINES: Mapping[type[Event], tuple[str, Fields]] = {
     TasksDeleted: ("info", _plain),
     LeaseExpired: ("warning", _plain),
     WorkersScaled: ("info", _plain),
+    WorkersCapped: ("warning", _plain),
     WorkerWrittenOff: ("warning", _plain),
     WorkerProcessLost: ("error", _plain),
     ServiceLost: ("warning", _plain),

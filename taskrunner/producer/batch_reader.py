@@ -23,7 +23,7 @@ from taskrunner.domain.task_draft import TaskDraft
 from taskrunner.domain.validation import findings_of
 from taskrunner.domain.value import Value
 from taskrunner.producer.intake import Intake
-from taskrunner.producer.submit_refusal import BATCH_KEY_MARK
+from taskrunner.producer.refusal import BATCH_KEY_MARK
 
 # A task has at most one field of each pair: the field of a line overrules the other one of the command line.
 EXCLUSIVE_FIELDS = {"delay": "run_at", "run_at": "delay", "body": "body_base64", "body_base64": "body"}

@@ -7,11 +7,12 @@ from taskrunner.domain.audit import AuditEntry, AuditFilter
 from taskrunner.domain.clock import Clock, to_ms
 from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.errors import BrokerUnavailable, TaskUnknown, TopologyConflict
-from taskrunner.domain.explanation import Pause, QueueFacts, Reason, Situation, explain
+from taskrunner.domain.explanation import Reason, explain
 from taskrunner.domain.host_name import host_of
 from taskrunner.domain.pauses import ALL, EXECUTOR, Pauses, with_disabled
 from taskrunner.domain.queue import QueueCounts, is_remote
 from taskrunner.domain.record import Record
+from taskrunner.domain.situation import Pause, QueueFacts, Situation
 from taskrunner.domain.status import TERMINAL, Status
 from taskrunner.domain.value import Value, replace
 from taskrunner.producer.audit_trail import AuditTrail

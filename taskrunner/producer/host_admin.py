@@ -16,9 +16,10 @@ from taskrunner.domain.errors import (
     StoreUnavailable,
 )
 from taskrunner.domain.events import CircuitClosed, Events
+from taskrunner.domain.executor_limits import check_limited_name, executor_limits
 from taskrunner.domain.host_admission import waits_for_host
 from taskrunner.domain.host_limit import HostLimit, HostLimits, read_document, read_limit, read_limits
-from taskrunner.domain.host_name import check_host_name, check_pattern, host_of, patterns_for
+from taskrunner.domain.host_name import check_pattern, host_of, patterns_for
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import HostState, decode_state, encode_state
 from taskrunner.domain.host_view import HostView, host_view
@@ -85,8 +86,8 @@ class HostAdmin:
         )
 
     async def show(self, host: str) -> HostView:
-        """One host, known or not. Raises `HostLimitInvalid` for an invalid host name."""
-        name = _checked(check_host_name, host)
+        """One host or `executor:NAME`, known or not. Raises `HostLimitInvalid` for an invalid name."""
+        name = _checked(check_limited_name, host)
         entry = await self._store.host(name)
         return host_view(name, self._state(entry), await self._limits_in_force(), self._clock.now())
 
@@ -167,7 +168,7 @@ class HostAdmin:
 
     async def reset(self, host: str) -> HostView:
         """Close a host's circuit and end its back-pressure. Raises `HostLimitInvalid` for an invalid name."""
-        name, moment = _checked(check_host_name, host), self._clock.now().timestamp()
+        name, moment = _checked(check_limited_name, host), self._clock.now().timestamp()
         breaker, back_pressure = CircuitBreaker(since=moment), BackPressure(since=moment)
         before = await self._change(
             name, lambda state: replace(state, breaker=breaker, back_pressure=back_pressure, tail=0.0)
@@ -235,7 +236,8 @@ class HostAdmin:
         return decode_state(entry.encoded).sanitized(self._settings, self._clock.now().timestamp())
 
     async def _limits_in_force(self) -> HostLimits:
-        return HostLimits(self._configured, read_limits(await self._store.host_limits()))
+        given = read_limits(await self._store.host_limits())
+        return HostLimits(self._configured, {**given, **executor_limits(await self._store.executors())})
 
 
 def _place(entry: HostEntry) -> Place:

@@ -27,8 +27,8 @@ from taskrunner.domain.webhook import WebhookSource
 from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.producer.deduplication import Deduplication, is_replacing
 from taskrunner.producer.publisher import Publisher
+from taskrunner.producer.refusal import refusal_of
 from taskrunner.producer.replication import Replication
-from taskrunner.producer.submit_refusal import submit_refusal
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 
@@ -167,16 +167,20 @@ class Intake:
         deleted task), `StoreUnavailable`, and `WriteUnconfirmed` for a task that no replica has yet: it may
         run, and can be submitted again.
         """
-        new = await self.prepare_any(draft, idempotency_key=idempotency_key, submitter=submitter)
+        if draft.executor is None:
+            new = self.prepare(draft, idempotency_key=idempotency_key, submitter=submitter)
+        else:
+            new = await self.prepare_any(draft, idempotency_key=idempotency_key, submitter=submitter)
         is_replicated = new.write_concern is WriteConcern.REPLICATED
         if is_replicated:
             await self._replication.check()
         accepted = await self._accepting.submit(new)
         if accepted.answer is AcceptAnswer.HELD:
             (accepted,) = await self._deduplication.resolve([new], [accepted])
-        (refusal,) = await self._refusals([new], [accepted])
-        if refusal is not None:
-            raise refusal
+        if accepted.answer is not AcceptAnswer.CREATED:
+            (refusal,) = await self._refusals([new], [accepted])
+            if refusal is not None:
+                raise refusal
         if is_replicated:
             # Also for a task that existed: its first submit may have ended unconfirmed.
             await self._replication.confirm([accepted.id])
@@ -289,13 +293,12 @@ class Intake:
         self, batch: Sequence[NewTask], answers: Sequence[Accepted]
     ) -> list[StateConflict | None]:
         """Why each was not accepted although the store can be reached; None if it was, now or before."""
+        if all(answer.answer is AcceptAnswer.CREATED for answer in answers):
+            return [None] * len(batch)
         existing = {answer.id: None for answer in answers if answer.answer in _KNOWN}
         known = await self._store.get_many(list(existing)) if existing else {}
         return [
-            None
-            if answer.answer is AcceptAnswer.CREATED
-            else submit_refusal(new, answer, known.get(answer.id))
-            for new, answer in zip(batch, answers, strict=True)
+            refusal_of(new, answer, known.get(answer.id)) for new, answer in zip(batch, answers, strict=True)
         ]
 
     async def _check_replicas(self, batch: Sequence[NewTask]) -> None:

@@ -4,6 +4,7 @@ Only this module publishes. The broker's confirm comes first and the store's mar
 between them the task is still due, the relay publishes it once more, and the fences drop the duplicate.
 """
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -51,12 +52,12 @@ class Publisher:
         """False while the broker is disconnected, and after a publish that it did not take."""
         return not self._last_publish_failed and self._broker.connected
 
-    async def publish_accepted(self, task: StoredTask) -> bool:
+    def publish_accepted(self, task: StoredTask) -> "asyncio.Future[bool]":
         """The fast path: publish a task that was just written, in a batch with others.
 
         True once the broker has confirmed it. False leaves it to the relay; nothing is lost.
         """
-        return await self._accepted.submit(task)
+        return self._accepted.submit(task)
 
     def publish_later(self, task: StoredTask) -> None:
         """As `publish_accepted`, but only `drain` waits for it."""

@@ -3,8 +3,10 @@
 from typing import Any
 
 from taskrunner.consumer.remote import outcomes
+from taskrunner.consumer.remote.lease_limits import LeaseLimits
 from taskrunner.consumer.remote.remote_attempts import AttemptEnd, Ended, Heartbeat, RemoteAttempts
 from taskrunner.consumer.remote.remote_work import RemoteWork
+from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.outcome import Outcome
 from taskrunner.domain.remote_lease import LeaseState, RemoteLease
 from taskrunner.domain.task_draft import TaskDraft
@@ -21,6 +23,8 @@ class Remote:
     def __init__(self, runner: LocalRunner) -> None:
         self.runner = runner
         executors = runner.task_settings.current.executors
+        settings = ConsumerSettings(name="api", lease=LEASE)
+        self.limits = LeaseLimits(runner.store, runner.clock, executors, settings)
         self.attempts = self.make_attempts()
         self.work = RemoteWork(
             runner.store,
@@ -29,6 +33,7 @@ class Remote:
             runner.clock,
             runner.task_settings,
             executors,
+            self.limits,
             self.attempts.give_back,
             lease=LEASE,
             hold=HOLD,
@@ -38,7 +43,13 @@ class Remote:
         """Those of another process have nothing but the store in common."""
         runner = self.runner
         return RemoteAttempts(
-            runner.store, runner.events, runner.clock, RETENTION, runner.webhooks.source, lease=LEASE
+            runner.store,
+            runner.events,
+            runner.clock,
+            RETENTION,
+            runner.webhooks.source,
+            self.limits,
+            lease=LEASE,
         )
 
     async def submit(self, **fields: Any) -> str:

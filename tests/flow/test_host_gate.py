@@ -3,90 +3,21 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 import pytest
 
-from taskrunner.brokers.base import Delivery
-from taskrunner.consumer.backlog import WaitingDelivery
-from taskrunner.consumer.host_gate import HostGate
-from taskrunner.consumer.host_stats import HostStatsTable
-from taskrunner.consumer.host_watch import HostWatch
-from taskrunner.consumer.in_flight import ClaimedAttempt, InFlight
-from taskrunner.consumer.settings import ConsumerSettings
-from taskrunner.consumer.shared_host_states import SharedHostStates
-from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.host_limit import HostLimit
 from taskrunner.domain.host_settings import HostSettings
 from taskrunner.domain.host_state import decode_state
 from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry
-from tests.flow.local_runner import LEASE, LocalRunner
-from tests.tools.fetching import make_task
-
-
-class Parts(NamedTuple):
-    """The gate with the parts it shares with others."""
-
-    gate: HostGate
-    states: SharedHostStates
-    watch: HostWatch
-    in_flight: InFlight
+from tests.flow.gate_parts import Parts, delivered, make_parts, start
+from tests.flow.local_runner import LocalRunner
 
 
 def one_each(runner: LocalRunner) -> Parts:
     """A gate that lets one attempt at a time start at each host."""
-    settings = ConsumerSettings(
-        name="gate",
-        prefetch=100,
-        lease=LEASE,
-        hold=10,
-        workers=10,
-        host_limits={"*": HostLimit(concurrency=1)},
-    )
-    hosts, in_flight = HostStatsTable(), InFlight()
-    states = SharedHostStates(runner.store, runner.clock, settings, hosts)
-    watch = HostWatch(
-        runner.store,
-        runner.events,
-        runner.clock,
-        settings,
-        hosts=hosts,
-        states=states,
-        in_flight=in_flight,
-        executors=runner.task_settings.current.executors,
-    )
-    gate = HostGate(runner.clock, settings, hosts=hosts, states=states, watch=watch)
-    return Parts(gate, states, watch, in_flight)
-
-
-def delivered(*hosts: str) -> list[WaitingDelivery]:
-    return [
-        WaitingDelivery(
-            Envelope(attempt=1, task=make_task(f"http://{host}/")),
-            Delivery(b"", "medium", redelivered=False, message_id=None, tag=tag, epoch=1),
-        )
-        for tag, host in enumerate(hosts)
-    ]
-
-
-async def start(runner: LocalRunner, parts: Parts, batch: list[WaitingDelivery]) -> int:
-    """Start what the gate admits; returns how many that are."""
-    started = 0
-    admitted = await parts.gate.admit(batch, room=10)
-    for waiting in admitted.starting:
-        attempt = ClaimedAttempt(
-            waiting.envelope.task,
-            1,
-            delivery=waiting.delivery,
-            attempt_limit=3,
-            claimed_at=runner.clock.now(),
-            host_stats=waiting.host_stats,
-        )
-        parts.in_flight.add(attempt)
-        started += 1
-    parts.gate.end_batch()
-    return started
+    return make_parts(runner, {"*": HostLimit(concurrency=1)})
 
 
 async def test_a_host_is_not_forgotten_as_its_task_starts(
@@ -95,8 +26,8 @@ async def test_a_host_is_not_forgotten_as_its_task_starts(
     """However many hosts there are, its attempts are counted and its limit holds."""
     monkeypatch.setattr("taskrunner.consumer.host_stats._MAX_HOSTS", 2)
     parts = one_each(runner)
-    assert await start(runner, parts, delivered("a.test", "b.test", "c.test")) == 3
-    assert await start(runner, parts, delivered("a.test", "d.test")) == 1
+    assert await start(runner, parts, delivered(parts, "a.test", "b.test", "c.test")) == 3
+    assert await start(runner, parts, delivered(parts, "a.test", "d.test")) == 1
 
 
 async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
@@ -105,7 +36,8 @@ async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
     """A batch is given up as a whole, also when only some of its changes were written, and that later."""
     monkeypatch.setattr("taskrunner.consumer.shared_host_states._BATCH", 1)
     monkeypatch.setattr("taskrunner.consumer.shared_host_states._SPACING", 0.05)
-    gate, states, watch, _ = one_each(runner)
+    parts = one_each(runner)
+    gate, states = parts.gate, parts.states
 
     async def fail_once(edits: Sequence[HostEdit], *, now: datetime) -> Sequence[HostAnswer]:
         monkeypatch.undo()
@@ -113,10 +45,10 @@ async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
 
     monkeypatch.setattr(runner.store, "write_hosts", fail_once)
     with pytest.raises(StoreUnavailable):
-        await gate.admit(delivered("a.test", "b.test"), room=10)
+        await gate.admit(delivered(parts, "a.test", "b.test"), room=10)
     gate.end_batch()
     await states.drain()
-    watch.renew_places()
+    parts.watch.renew_places()
     await states.drain()
     entry = await runner.store.host("b.test")
     assert entry is not None
@@ -125,22 +57,23 @@ async def test_a_place_is_given_back_when_another_host_cannot_be_asked(
 
 async def test_of_an_unmeasured_limited_host_few_tasks_wait_in_the_backlog(runner: LocalRunner) -> None:
     """Its limit says who may start; all but the next few are snoozed at once, so that others are seen."""
-    gate = one_each(runner).gate
-    admitted = await gate.admit(delivered(*["a.test"] * 100), room=10)
+    parts = one_each(runner)
+    admitted = await parts.gate.admit(delivered(parts, *["a.test"] * 100), room=10)
     assert len(admitted.starting) == 1
-    assert admitted.blocked == len(admitted.left) < 10
+    assert len(admitted.left) < 10
     assert len(admitted.left) + len(admitted.snoozes) == 99
 
 
 async def test_those_of_a_slow_host_come_back_as_its_limit_lets_them(runner: LocalRunner) -> None:
     """This consumer could run ten at a time; the host takes one every two seconds."""
     parts = one_each(runner)
-    await start(runner, parts, delivered("a.test"))
+    await start(runner, parts, delivered(parts, "a.test"))
+    parts.watch.measure_running()
     runner.clock.advance(2.0)
     parts.watch.measure_running()
     parts.watch.renew_places()
     await parts.states.drain()
-    snoozes = (await parts.gate.admit(delivered(*["a.test"] * 20), room=9)).snoozes
+    snoozes = (await parts.gate.admit(delivered(parts, *["a.test"] * 20), room=9)).snoozes
     moments = [each.due.timestamp() for each in snoozes if each.due is not None]
     assert len(moments) == 20
     assert {each.why for each in snoozes} == {"a.test: concurrency limit"}
@@ -151,7 +84,8 @@ async def test_hosts_that_are_closed_are_read_by_one_call(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the way out is cut, all hosts are closed at once."""
-    gate, states, *_ = one_each(runner)
+    parts = one_each(runner)
+    gate, states = parts.gate, parts.states
     names = [f"{number}.test" for number in range(100)]
     now, settings = runner.clock.now().timestamp(), HostSettings()
     opened = [
@@ -167,6 +101,6 @@ async def test_hosts_that_are_closed_are_read_by_one_call(
         return await hosts(names)
 
     monkeypatch.setattr(runner.store, "hosts", noted)
-    admitted = await gate.admit(delivered(*names), room=10)
+    admitted = await gate.admit(delivered(parts, *names), room=10)
     assert admitted.starting == admitted.left == []
     assert asked == [names]

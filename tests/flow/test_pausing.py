@@ -56,7 +56,7 @@ async def test_deliveries_that_wait_go_back_to_the_broker(runner: LocalRunner) -
 
 
 async def test_a_batch_at_the_host_gate_does_not_start_when_its_queue_is_paused(runner: LocalRunner) -> None:
-    """While the gate waits for the host states the batch is not in the backlog; later it is snoozed."""
+    """While the gate waits for the host states the batch is not in the backlog; then it is snoozed."""
     looks, passes, opened = [0], asyncio.Semaphore(1), asyncio.Event()
 
     async def hold(_: object) -> None:
@@ -66,7 +66,7 @@ async def test_a_batch_at_the_host_gate_does_not_start_when_its_queue_is_paused(
 
     runner.target.gate.clear()
     store = interposed(runner.store, "write_hosts", hold)
-    consumer = await runner.consumer(store, workers=2, host_limits={"a.test": HostLimit(concurrency=1)})
+    consumer = await runner.consumer(store, workers=10, host_limits={"a.test": HostLimit(concurrency=1)})
     await runner.submit("http://a.test/", id="a-0")
     await runner.until_runs(1)
     await runner.submit("http://a.test/", id="a-1")
@@ -79,7 +79,7 @@ async def test_a_batch_at_the_host_gate_does_not_start_when_its_queue_is_paused(
     await runner.pause("all")
     opened.set()
     passes.release()
-    await runner.heard(DeliveryDropped, 8)
+    await runner.heard(DeliveryDropped, 9)
     assert (len(consumer.backlog), consumer.in_flight) == (0, 1)
     runner.target.gate.set()
     await runner.heard(TaskSettled)

@@ -12,7 +12,6 @@ _NO_NAME = "has a host that is not a name|has a numeric host|has a host with an 
 _BEYOND_SCHEMA = (
     # Which parameters go together: no parameter's schema can refer to another parameter.
     (r"POST", r"bad_query", r"all", r"give "),
-    (r"GET", r"bad_query", r"fields", r"is given with view="),
     # That a text is one which no earlier request had.
     (r"POST", r"idempotency_key_reused", r"", r""),
     # What time it is, that one time is later than another, and in which year of UTC.
@@ -23,6 +22,11 @@ _BEYOND_SCHEMA = (
     (r"\w+", r"\w+_invalid", r"(.*\.)?(timeout|delay)", r"must be at most \d+( seconds)?, got"),
     (r"\w+", r"\w+_invalid", r".*", r"must be (greater than|less than|at least|at most|a finite) .*got '"),
     (r"\w+", r"\w+_invalid", r"(.*\.)?(cap|base)", r"must be at (least|most) retry\."),
+    (r"\w+", r"\w+_invalid", r"(.*\.)?retry", r"base \(.*\) must be at most cap"),
+    # That no value is in two lists.
+    (r"\w+", r"\w+_invalid", r"(task)?", r"retry_on and fail_on both have"),
+    # Which time zones this machine knows.
+    (r"\w+", r"schedule_invalid", r"time_zone", r"must be an IANA time zone"),
     # That a range goes up, and has steps and days that there are.
     (r"\w+", r"schedule_invalid", r"cron", r"(has the step|is not a cron expression|never matches)"),
     # What this installation has configured.

@@ -55,6 +55,14 @@ def test_a_valid_configuration_is_confirmed(run: Run, tmp_path: Path) -> None:
     assert run("config", "check", TASKRUNNER_CONFIG="other.yaml").stdout.startswith("other.yaml: ")
 
 
+def test_what_caps_the_workers_is_noted(run: Run, tmp_path: Path) -> None:
+    """It is no error: `config check` exits with 0."""
+    (tmp_path / "config.yaml").write_text("Rabbit: {prefetch: 40}")
+    result = run("config", "check")
+    assert result.exit_code == 0
+    assert "note: Rabbit.prefetch (40) is less than Workers.max_workers (50)" in result.stderr
+
+
 def test_each_error_of_a_configuration_is_a_line_on_stderr(run: Run, tmp_path: Path) -> None:
     """`check` and `show` exit with 2."""
     (tmp_path / "config.yaml").write_text("Rabbit: {adr: x}\nWorkers: {min_workers: 60}")

@@ -36,8 +36,8 @@ def findings_of(tmp_path: Path, text: str | bytes, **environ: str) -> list[str]:
         ("Rabbit: {prefetch: yes}", "config.yaml: Rabbit.prefetch: must be a whole number"),
         ("Rabbit: {prefetch: [1]}", "config.yaml: Rabbit.prefetch: must be a whole number"),
         (
-            "Rabbit: {prefetch: 0}",
-            "config.yaml: Rabbit.prefetch: must be greater than or equal to 1, got '0'",
+            "Rabbit: {prefetch: -1}",
+            "config.yaml: Rabbit.prefetch: must be greater than or equal to 0, got '-1'",
         ),
         ("Rabbit: {exchange: amq.topic}", "config.yaml: Rabbit.exchange: must not begin with amq."),
         ("Redis: {tls: maybe}", "config.yaml: Redis.tls: must be true or false"),

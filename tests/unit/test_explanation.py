@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.explanation import Pause, QueueFacts, Reason, ReasonCode, Situation, explain
+from taskrunner.domain.explanation import Reason, ReasonCode, explain
 from taskrunner.domain.host_admission import (
     CIRCUIT_HALF_OPEN,
     CIRCUIT_OPEN,
@@ -21,6 +21,7 @@ from taskrunner.domain.host_limit import AppliedLimit, HostLimit
 from taskrunner.domain.host_view import HostCondition, HostView
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.record import BY_BROKER, Attempt, Record
+from taskrunner.domain.situation import Pause, QueueFacts, Situation
 from taskrunner.domain.status import Status
 from taskrunner.domain.value import replace
 from tests.tools.fetching import make_task

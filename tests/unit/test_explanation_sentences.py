@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.explanation import Pause
 from taskrunner.domain.record import Record
+from taskrunner.domain.situation import Pause
 from taskrunner.domain.status import Status
 from taskrunner.domain.unserved import unserved
 from taskrunner.domain.value import replace

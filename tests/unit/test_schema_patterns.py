@@ -12,7 +12,9 @@ from taskrunner.domain.errors import HostLimitInvalid
 from taskrunner.domain.host_limit import RATE_PATTERN, read_limit
 from taskrunner.domain.host_name import check_host_name, check_pattern
 from taskrunner.domain.rules import PATH_PATTERN, parse_path
+from taskrunner.domain.task_fields import base64_content
 from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.task_schemas import BASE64_SCHEMA
 from taskrunner.domain.timetable import check_cron, cron_pattern
 from taskrunner.domain.trace import TRACEPARENT_PATTERN, read_traceparent
 from taskrunner.domain.url import HOST_PATTERN, PORT_PATTERN, URL_PATTERN, parse_url
@@ -51,6 +53,7 @@ def check_rate(text: str) -> None:
 
 VERSIONS = (("00", "00"), ("01", "01-more"), ("fe", "ff"))
 RULES: dict[str, tuple[str, Callable[[str], object]]] = {
+    "base64": (BASE64_SCHEMA["pattern"], base64_content),
     "cron": (CRON, check_cron),
     "duration": (DURATION_PATTERN, read_duration),
     "host": (HOST, check_host_name),
@@ -66,6 +69,7 @@ RULES: dict[str, tuple[str, Callable[[str], object]]] = {
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
+        *(("base64", text) for text in ("", "AA==", "AAA=", "AAAA", "+/9zYQ==")),
         *(("cron", text) for text in ("* * * * *", "*/5 0-6,12 1 JAN-mar 1-5", "0 0 L * *", "0 0 LW * *")),
         *(
             ("cron", text)
@@ -109,6 +113,11 @@ def test_what_is_accepted_matches(kind: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
+        *(
+            ("base64", text)
+            for text in ("A", "AA", "AAA", "AA=", "A===", "AAAA=", "AAA==", "AA==AA==", "A-_A")
+        ),
+        *(("base64", text) for text in ("=", "====", "AA A", "AAAé", "=AAA")),
         *(
             ("cron", text)
             for text in ("", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "@noon")
@@ -169,7 +178,7 @@ def test_what_is_plainly_wrong_does_not(kind: str, text: str) -> None:
         check(text)
 
 
-@pytest.mark.parametrize("kind", ["cron", "duration", "url"])  # hosts may stand among blanks
+@pytest.mark.parametrize("kind", ["base64", "cron", "duration", "url"])  # hosts may stand among blanks
 @settings(
     max_examples=share(1 / 4), suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )

@@ -2,8 +2,7 @@
 
 import pytest
 
-from taskrunner.consumer.slow_hosts import overflow, slow_host_workers
-from taskrunner.domain.host_admission import SHORT_WAIT
+from taskrunner.consumer.slow_hosts import due_times, slow_host_workers
 from taskrunner.domain.host_settings import HostSettings
 
 NOW = 1_000_000.0
@@ -31,30 +30,23 @@ def test_slow_hosts_never_go_without_a_worker(workers: int, share: float, crowde
     assert slow_host_workers(workers, share, alone=False, crowded=crowded) >= 1
 
 
-def test_tasks_whose_turn_is_near_stay_in_the_backlog() -> None:
-    """Ten workers of a host that takes 1 s start a task each 0.1 s."""
-    queued = overflow(100, 1.0, 10, 0.0, HostSettings(), keep=100, now=NOW, random=0.5)
-    assert queued.queued_here == round(SHORT_WAIT / 0.1 + 0.5)
-    assert len(queued.dues) == 100 - queued.queued_here
-    assert queued.dues == tuple(sorted(queued.dues))
-    assert queued.last_due == queued.dues[-1] > NOW
-
-
-@pytest.mark.parametrize("keep", [0, -3])
-def test_a_backlog_without_places_keeps_no_task(keep: int) -> None:
-    queued = overflow(5, 1.0, 10, 0.0, HostSettings(), keep=keep, now=NOW, random=0.5)
-    assert (queued.queued_here, len(queued.dues)) == (0, 5)
+def test_tasks_come_back_at_the_pace_of_their_host() -> None:
+    """One starts each 0.1 s, and those that are kept here begin before."""
+    dues, last = due_times(100, 20, 0.1, 0.0, HostSettings(), now=NOW, random=0.5)
+    assert len(dues) == 100
+    assert dues == tuple(sorted(dues))
+    assert dues[0] >= NOW + 20 * 0.1
+    assert dues[-1] == last == pytest.approx(NOW + 12.0, abs=2.0)
 
 
 def test_later_tasks_queue_up_behind_earlier_ones() -> None:
     """Each decision begins where the last one ended."""
-    first = overflow(5, 2.0, 1, 0.0, HostSettings(), keep=0, now=NOW, random=0.5)
-    second = overflow(5, 2.0, 1, first.last_due, HostSettings(), keep=0, now=NOW, random=0.5)
-    assert min(second.dues) > max(first.dues)
+    first, last = due_times(5, 0, 2.0, 0.0, HostSettings(), now=NOW, random=0.5)
+    second, _ = due_times(5, 0, 2.0, last, HostSettings(), now=NOW, random=0.5)
+    assert min(second) > max(first)
 
 
 def test_no_task_waits_for_longer_than_the_longest_wait() -> None:
-    policy = HostSettings(longest_wait=10.0)
-    queued = overflow(50, 2.0, 1, 0.0, policy, keep=0, now=NOW, random=0.5)
-    assert len(queued.dues) == 50
-    assert max(queued.dues) <= NOW + 10.0
+    dues, _ = due_times(50, 0, 2.0, 0.0, HostSettings(longest_wait=10.0), now=NOW, random=0.5)
+    assert len(dues) == 50
+    assert max(dues) <= NOW + 10.0

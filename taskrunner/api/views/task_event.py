@@ -14,3 +14,9 @@ class TaskEventView(View):
     task_id: str
     status: Status | None
     task: TaskView | None
+
+
+class EventGapView(View):
+    """The client has missed events, for the reason in `detail`, and reads again what it wants to know."""
+
+    detail: str

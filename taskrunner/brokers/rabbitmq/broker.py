@@ -147,6 +147,9 @@ class RabbitBroker(Broker):
 
         self._subscriber.subscribe(map(request_for, queues))
 
+    def is_full(self, queue: str) -> bool:
+        return self._subscriber.is_full(self._topology.amqp_name(queue))
+
     def cancel_consume(self, queues: Sequence[str] | None = None) -> None:
         if queues is not None:
             self._subscriber.unsubscribe(map(self._topology.amqp_name, queues))

@@ -114,6 +114,11 @@ class Subscriber(ConnectionRole):
     def subscriptions(self) -> Sequence[Subscription]:
         return tuple(self._active.values())
 
+    def is_full(self, amqp_name: str) -> bool:
+        """Whether an active subscription has used up its prefetch."""
+        subscription = self._active.get(amqp_name)
+        return subscription is not None and not subscription.has_credit
+
     def ack(self, deliveries: Iterable[Delivery | DeadDelivery]) -> None:
         for subscription, tags in self._by_subscription(deliveries):
             subscription.ack(tags)

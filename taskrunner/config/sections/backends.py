@@ -18,7 +18,7 @@ from taskrunner.config.values import (
     Secret,
     StoreUrl,
 )
-from taskrunner.consumer.settings import ConsumerSettings
+from taskrunner.consumer.settings import MAX_PREFETCH, ConsumerSettings
 from taskrunner.domain.service_tls import TlsVerify
 from taskrunner.domain.service_url import SCHEMES
 from taskrunner.domain.task_settings import TaskDefaults
@@ -38,9 +38,9 @@ class RabbitSection(Section):
     )
     prefetch: int = Field(
         ConsumerSettings(name="").prefetch,
-        ge=1,
-        le=65_535,
-        description="deliveries held per queue; enough for 50 workers",
+        ge=0,
+        le=MAX_PREFETCH,
+        description="deliveries held per queue; 0: six for each of Workers.max_workers, 300 at least",
     )
     heartbeat: int = Field(
         _RABBIT.heartbeat, ge=1, le=3600, description="seconds of silence after which a peer counts as dead"

@@ -13,7 +13,8 @@ from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.messages import shown
 from taskrunner.domain.queue import DEFAULT_WEIGHTS, MAX_WEIGHT, check_new_queue
-from taskrunner.domain.scaling import ScalingSettings
+from taskrunner.domain.scaling import MAX_WORKERS, ScalingSettings
+from taskrunner.runtime.machine_limits import MachineLimits
 
 _CONSUMER, _SCALING = ConsumerSettings(name=""), ScalingSettings()
 # Processors on which two worker processes leave room for the event loop, the broker and the store.
@@ -26,11 +27,11 @@ class WorkersSection(Section):
     min_workers: int = Field(
         _SCALING.min_workers,
         ge=1,
-        le=1000,
+        le=MAX_WORKERS,
         description="the fewest threads, kept when there is nothing to do",
     )
     max_workers: int = Field(
-        _SCALING.max_workers, ge=1, le=1000, description="the most threads, however deep the queue is"
+        _SCALING.max_workers, ge=1, le=MAX_WORKERS, description="the most threads, however deep the queue is"
     )
     cooldown: SecondsOrNone = Field(
         _SCALING.cooldown, description="workers leave once fewer have been enough for this long"
@@ -67,9 +68,9 @@ class WorkersSection(Section):
         description="the holder of its leases; by default host name and process id",
     )
 
-    def process_count(self) -> int:
-        """What `processes` means on this machine; never more than there are threads."""
-        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    def process_count(self, processors: int | None = None) -> int:
+        """What `processes` means on this machine, or on `processors`; never more than there are threads."""
+        processors = MachineLimits.read().usable_processors if processors is None else processors
         return min(self.processes or (2 if processors >= _ENOUGH_FOR_TWO else 1), self.max_workers)
 
 

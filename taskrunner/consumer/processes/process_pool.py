@@ -4,7 +4,7 @@ An attempt stays with the process that it was given to. When one process dies, t
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from taskrunner.consumer.in_flight import ClaimedAttempt
@@ -38,6 +38,9 @@ class ProcessPool(WorkerPool):
     @property
     def in_flight(self) -> int:
         return sum(process.in_flight for process in self._processes)
+
+    def under_way(self) -> Iterable[ClaimedAttempt]:
+        return chain.from_iterable(process.under_way() for process in self._processes)
 
     @property
     def task_time(self) -> float | None:

@@ -7,7 +7,7 @@ them end as interrupted; `crash_suspects` says which of them count.
 import asyncio
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.processes.child_process import ChildProcess
@@ -71,6 +71,9 @@ class WorkerProcess(WorkerGroup):
     def room(self) -> int:
         """None after a death: other consumers may run what could only wait here."""
         return 0 if self._restarter.is_down else super().room()
+
+    def under_way(self) -> Iterable[ClaimedAttempt]:
+        return () if self._restarter.ready_child is None else super().under_way()
 
     @property
     def load(self) -> float:

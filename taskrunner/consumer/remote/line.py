@@ -6,16 +6,20 @@ A delivery is acknowledged once its lease is in the store: the due index then ho
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from taskrunner.brokers.base import Broker, Delivery
-from taskrunner.consumer.backlog import WaitingDelivery
 from taskrunner.consumer.incoming_message import read_message
-from taskrunner.consumer.snoozer import Snoozer
+from taskrunner.consumer.remote.lease_limits import LeaseLimits
+from taskrunner.consumer.snoozer import PendingSnooze, Snoozer
+from taskrunner.consumer.waiting_delivery import WaitingDelivery
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
 from taskrunner.domain.events import DeliveryDropped, Events, MessageRejected, TaskAdopted, TaskStarted
-from taskrunner.domain.remote_draft import MOST_TASKS
+from taskrunner.domain.executor_limits import host_name_of
+from taskrunner.domain.host_admission import wait_reason
+from taskrunner.domain.host_limit import HostLimit
+from taskrunner.domain.remote_draft import MOST_DATA_BYTES, MOST_TASKS
 from taskrunner.domain.remote_lease import LeaseToken, RemoteLease, holder, new_secret, queue_of
 from taskrunner.domain.task_settings import TaskSettingsSource
 from taskrunner.stores.base import AttemptRef, ClaimAnswer, Claimed, Store
@@ -39,11 +43,13 @@ class Line:
         clock: Clock,
         task_settings: TaskSettingsSource,
         snoozer: Snoozer,
+        limits: LeaseLimits,
         give_back: GiveBack,
         *,
         lease: float,
         hold: float,
     ) -> None:
+        self._executor = executor
         self._queue = queue_of(executor)
         self._store = store
         self._broker = broker
@@ -51,10 +57,13 @@ class Line:
         self._clock = clock
         self._task_settings = task_settings
         self._snoozer = snoozer
+        self._limits = limits
         self._give_back = give_back
-        self._lease = timedelta(seconds=lease)
+        self._lease_time = timedelta(seconds=lease)
         self._hold = hold
         self._waiting: deque[WaitingDelivery] = deque()
+        # By the wall clock: until then, the limits let nobody start.
+        self._ask_again_at = 0.0
         self._epoch = 0
         self._changed = asyncio.Event()
         self._polls = 0
@@ -79,16 +88,19 @@ class Line:
         give_up = max(self._clock.monotonic() + wait, self._filled_at)
         try:
             while not self._closed:
-                if batch := self._take(most):
-                    if leases := await self._claim_for(worker, batch):
+                if self._waiting and not self._pause:
+                    if leases := await self._lease_for(worker, most):
                         return leases
                     continue
-                left = give_up - self._clock.monotonic()
-                if left <= 0 or not await self._wait(left):
+                left, pause = give_up - self._clock.monotonic(), self._pause
+                if left <= 0:
                     break
-                if most > len(self._waiting):
-                    # The broker sends one after the other: a moment later there is a batch.
-                    await asyncio.sleep(_GATHER)
+                if await self._wait(min(left, pause or left)):
+                    if most > len(self._waiting):
+                        # The broker sends one after the other: a moment later there is a batch.
+                        await asyncio.sleep(_GATHER)
+                elif not 0 < pause < left:
+                    break
             return []
         finally:
             self._polls -= 1
@@ -148,10 +160,75 @@ class Line:
         self._waiting.append(WaitingDelivery(found.envelope, delivery, foreign=found.foreign))
         self.wake()
 
+    @property
+    def _pause(self) -> float:
+        """Seconds until the limits may let one start of those that wait."""
+        return max(0.0, self._ask_again_at - self._clock.now().timestamp()) if self._ask_again_at else 0.0
+
+    async def _lease_for(self, worker: str, most: int) -> list[RemoteLease]:
+        """As `_lease`; if the client goes away meanwhile, its leases are given back."""
+        leasing = asyncio.ensure_future(self._lease(worker, most))
+        try:
+            return await asyncio.shield(leasing)
+        except asyncio.CancelledError:
+            if leases := await leasing:
+                await self._give_back(leases)
+            raise
+
+    async def _lease(self, worker: str, most: int) -> list[RemoteLease]:
+        """Lease up to `most` of those that wait and may start."""
+        limit = self._limits.limit_of(self._executor)
+        if limit is None:
+            return await self._claim(self._take(most), worker)
+        admitted = await self._admitted(limit, self._take(MOST_TASKS), most)
+        leases: list[RemoteLease] = []
+        try:
+            leases = await self._claim(admitted, worker)
+        finally:
+            leased = {(each.task.id, each.attempt) for each in leases}
+            if unused := [each.key for each in admitted if each.key not in leased]:
+                self._limits.release(self._executor, unused)
+        return leases
+
+    async def _admitted(
+        self, limit: HostLimit, batch: list[WaitingDelivery], most: int
+    ) -> list[WaitingDelivery]:
+        """Those that the limits let start. The next ones go on waiting here, the others are snoozed."""
+        if not batch:
+            return []
+        keys = [each.key for each in batch]
+        try:
+            admission = await self._limits.admit(self._executor, limit, keys, room=most, keep=MOST_TASKS)
+        except OutsideError:
+            self._put_back(batch)
+            raise
+        first_snoozed = len(batch) - len(admission.wait_until)
+        self._put_back(batch[admission.admitted : first_snoozed])
+        self._ask_again_at = admission.ask_again_at if admission.kept else 0.0
+        why = wait_reason(host_name_of(self._executor), admission.reason)
+        self._snoozer.submit(
+            PendingSnooze(waiting, why, datetime.fromtimestamp(due, UTC))
+            for waiting, due in zip(batch[first_snoozed:], admission.wait_until, strict=True)
+        )
+        return batch[: admission.admitted]
+
+    def _put_back(self, batch: Sequence[WaitingDelivery]) -> None:
+        """Have them wait before all others, for whoever asks next."""
+        if not self._is_subscribed:
+            self._broker.release([each.delivery for each in batch])
+            return
+        self._waiting.extendleft(reversed(batch))
+        if batch:
+            self.wake()
+
     def _take(self, most: int) -> list[WaitingDelivery]:
         taken: list[WaitingDelivery] = []
         keys: set[tuple[str, int]] = set()
+        size = 0
         while self._waiting and len(taken) < most:
+            size += len((self._waiting[0].envelope.task.body or "").encode("utf-8", "surrogatepass"))
+            if size > MOST_DATA_BYTES and taken:
+                break
             waiting = self._waiting.popleft()
             if waiting.key in keys:
                 self._drop(waiting, ClaimAnswer.HELD.value)
@@ -160,25 +237,17 @@ class Line:
                 taken.append(waiting)
         return self._snoozer.without_paused(taken)
 
-    async def _claim_for(self, worker: str, batch: Sequence[WaitingDelivery]) -> list[RemoteLease]:
-        """As `_claim`; if the client goes away meanwhile, its leases are given back."""
-        claiming = asyncio.ensure_future(self._claim(batch, worker))
-        try:
-            return await asyncio.shield(claiming)
-        except asyncio.CancelledError:
-            if leases := await claiming:
-                await self._give_back(leases)
-            raise
-
     async def _claim(self, batch: Sequence[WaitingDelivery], worker: str) -> list[RemoteLease]:
+        if not batch:
+            return []
         secret, now = new_secret(), self._clock.now()
-        lease_until = now + self._lease
+        lease_until = now + self._lease_time
         left = list(batch)
         try:
             left = await self._without_foreign(left, now)
             answers = await self._claim_in_store(left, now, lease_until, holder(worker, secret))
         except OutsideError:
-            self._waiting.extendleft(reversed(left))
+            self._put_back(left)
             raise
         # The due index holds what was claimed.
         self._broker.ack([each.delivery for each in left])

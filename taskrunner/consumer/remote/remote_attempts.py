@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from taskrunner.consumer.remote.lease_limits import LeaseLimits
 from taskrunner.domain import retry
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StateConflict, TaskUnknown
@@ -64,6 +65,11 @@ class Ended(Value):
     status: Status | None
     lease: LeaseState | None = None
 
+    @property
+    def lease_state(self) -> LeaseState:
+        """What has become of the lease, also of an end that was heard."""
+        return LeaseState.ENDED if self.answer is UpdateAnswer.APPLIED else self.lease or LeaseState.LOST
+
 
 class RemoteAttempts:
     """Each call takes a batch; every method may raise `StoreUnavailable`."""
@@ -75,6 +81,7 @@ class RemoteAttempts:
         clock: Clock,
         retention: RetentionSettings,
         webhooks: WebhookSource,
+        limits: LeaseLimits,
         *,
         lease: float,
     ) -> None:
@@ -83,6 +90,7 @@ class RemoteAttempts:
         self._clock = clock
         self._retention = retention
         self._webhooks = webhooks
+        self._limits = limits
         self._lease = timedelta(seconds=lease)
 
     async def heartbeat(self, beats: Sequence[Heartbeat]) -> list[HeartbeatAnswer]:
@@ -108,6 +116,10 @@ class RemoteAttempts:
                 if is_held
                 else HeartbeatAnswer(state=LeaseState.LOST)
             )
+        self._limits.heed(
+            (records.get(beat.id), beat.token, answer.state)
+            for beat, answer in zip(beats, answers, strict=True)
+        )
         return answers
 
     async def end(self, ends: Sequence[AttemptEnd]) -> list[Ended]:
@@ -139,6 +151,10 @@ class RemoteAttempts:
             self._emit(record, ends[place].outcome, verdict, now, settled=done)
             if not done:
                 answers[place] = Ended(answer=UpdateAnswer.LATE, status=record.status, lease=LeaseState.LOST)
+        self._limits.heed(
+            (records.get(end.id), end.token, answer.lease_state)
+            for end, answer in zip(ends, answers, strict=True)
+        )
         return answers
 
     async def give_back(self, leases: Sequence[RemoteLease]) -> None:

@@ -1,6 +1,7 @@
 """Remote work: leases the tasks of remote executors to workers that ask this process."""
 
 from taskrunner.brokers.base import Broker
+from taskrunner.consumer.remote.lease_limits import LeaseLimits
 from taskrunner.consumer.remote.line import GiveBack, Line
 from taskrunner.consumer.snoozer import Snoozer
 from taskrunner.domain.clock import Clock
@@ -17,6 +18,8 @@ from taskrunner.stores.base import Store
 # Seconds after the last call until a queue is left to other processes.
 _LINGER = 2.0
 _LOOK = 0.5
+# When it stops, for what is to be written of limits.
+_LAST_CHANGES = 1.0
 
 
 class RemoteWork(Service):
@@ -33,6 +36,7 @@ class RemoteWork(Service):
         clock: Clock,
         task_settings: TaskSettingsSource,
         executors: ExecutorSource,
+        limits: LeaseLimits,
         give_back: GiveBack,
         *,
         lease: float,
@@ -44,6 +48,7 @@ class RemoteWork(Service):
         self._clock = clock
         self._task_settings = task_settings
         self._executors = executors
+        self._limits = limits
         self._give_back = give_back
         self._snoozer = Snoozer(
             store, broker, events, clock, hold=hold, handlers=frozenset(), executors=executors
@@ -63,6 +68,7 @@ class RemoteWork(Service):
         await super().stop()
         await self._snoozer.stop()
         self._broker.release([each.delivery for each in self._snoozer.withdraw()])
+        await self._limits.close(_LAST_CHANGES)
 
     def close(self) -> None:
         """Lease nothing more; waiting calls get nothing. Safe to call twice."""
@@ -117,6 +123,7 @@ class RemoteWork(Service):
             self._clock,
             self._task_settings,
             self._snoozer,
+            self._limits,
             self._give_back,
             lease=self.lease,
             hold=self._hold,

@@ -1,4 +1,4 @@
-"""Attempts: the leased attempts that run here, each in a thread of its own, and their heartbeats.
+"""Attempts: the leased attempts that run here, each in a thread, and their heartbeats.
 
 A thread cannot be killed. One that is stuck in C beyond the deadline of its attempt is written off: the
 attempt ends as timed out, and the thread ends with the process.
@@ -6,10 +6,9 @@ attempt ends as timed out, and the thread ends with the process.
 
 import asyncio
 import logging
-import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import grpc
 
@@ -21,6 +20,7 @@ from taskrunner.sdk.remote.connection import Connection, told
 from taskrunner.sdk.remote.ends import Ends
 from taskrunner.sdk.remote.messages import given_back, task_of, update_of
 from taskrunner.sdk.remote.slots import Slots
+from taskrunner.sdk.remote.threads import Threads
 from taskrunner.v1 import task_executor_pb2 as pb
 
 _log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class Attempts:
         self._handler = handler
         self._ends = ends
         self._connection = connection
+        self._threads: Threads[Outcome] = Threads()
         self._running: dict[asyncio.Task[None], _Running] = {}
 
     def start(self, leased: pb.LeasedTask, executor: str, slots: Slots) -> None:
@@ -84,26 +85,18 @@ class Attempts:
         for task in [*self._running]:
             task.cancel()
         await self.all_ended()
+        self._threads.close()
 
     async def _run(self, running: _Running) -> None:
-        ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         timeout = running.context.task.timeout
-        name = f"task-{running.leased.id}"
-        threading.Thread(target=self._work, args=(running.context, ended), name=name, daemon=True).start()
         try:
             async with asyncio.timeout(timeout + _OVERDUE):
-                outcome = await ended
+                outcome = await self._threads.run(partial(self._handler.run, running.context))
         except TimeoutError:
             error = f"The handler did not end within its timeout of {timeout:.3g} s, and cannot be ended."
             outcome = Outcome(kind=OutcomeKind.TIMEOUT, error=error)
         if not running.is_given_back:
             self._ends.add(update_of(running.leased, outcome))
-
-    def _work(self, context: AttemptContext, ended: "asyncio.Future[Outcome]") -> None:
-        outcome = self._handler.run(context)
-        # A loop that is closed waits for nothing: the attempt was given back.
-        with suppress(RuntimeError):
-            ended.get_loop().call_soon_threadsafe(_set, ended, outcome)
 
     async def keep_leases(self) -> None:
         """Send heartbeats, until it is cancelled."""
@@ -135,8 +128,3 @@ class Attempts:
             # An attempt that has timed out is ended, and reported, by its own deadline.
             if state.state in _OVER:
                 each.context.cancelled = True
-
-
-def _set(ended: "asyncio.Future[Outcome]", outcome: Outcome) -> None:
-    if not ended.done():
-        ended.set_result(outcome)

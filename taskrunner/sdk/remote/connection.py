@@ -23,6 +23,8 @@ _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 10_000),
+    # The server bounds its answers, but for a single task as large as it takes.
+    ("grpc.max_receive_message_length", -1),
 )
 # Errors that repeating the call cannot cure: somebody has to change something first.
 REFUSALS = frozenset(

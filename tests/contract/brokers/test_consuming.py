@@ -68,6 +68,21 @@ async def test_prefetch_limits_unacknowledged_deliveries(backend: Backend) -> No
     assert (queues.count("high"), queues.count("low")) == (7, 4)
 
 
+async def test_a_queue_is_full_while_its_prefetch_is_used_up(backend: Backend) -> None:
+    """Then it may have more than it has delivered, and nobody can know what."""
+    await backend.broker.publish([*messages(5, "high"), *messages(3, "low")])
+    inbox = Inbox()
+    assert not backend.broker.is_full("high")
+    backend.broker.consume(["high", "low"], 4, inbox.take)
+    got = await inbox.wait(7)
+    assert (backend.broker.is_full("high"), backend.broker.is_full("low")) == (True, False)
+    backend.broker.ack([delivery for delivery in got if delivery.queue == "high"][:3])
+    await inbox.wait(8)
+    assert not backend.broker.is_full("high")
+    backend.broker.cancel_consume(["low"])
+    assert not backend.broker.is_full("low")
+
+
 async def test_only_requested_queues_are_consumed(backend: Backend) -> None:
     """A consumer of some queues leaves the others alone."""
     await backend.broker.publish([*messages(1, "high"), *messages(1, "medium"), *messages(1, "low")])

@@ -56,6 +56,15 @@ async def test_a_lease_that_was_renewed_lets_an_attempt_begin(bench: Bench) -> N
     assert kinds == [OutcomeKind.OK] * 3
 
 
+async def test_what_waits_for_a_worker_is_not_under_way(bench: Bench) -> None:
+    """However long it waits: only what a worker has begun is."""
+    first = [bench.submit(name) for name in "ab"]
+    await bench.begin("a", "b")
+    for name in "cdef":
+        bench.submit(name)
+    assert list(bench.pool.under_way()) == first
+
+
 async def test_room_counts_free_workers(bench: Bench) -> None:
     """Before the first measurement nothing is claimed ahead."""
     assert bench.pool.room() == 2

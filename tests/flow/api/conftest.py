@@ -23,8 +23,10 @@ from taskrunner.api.probes import (
 from taskrunner.api.server import WebServer
 from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.brokers.memory import MemoryBroker
+from taskrunner.consumer.remote.lease_limits import LeaseLimits
 from taskrunner.consumer.remote.remote_attempts import RemoteAttempts
 from taskrunner.consumer.remote.remote_work import RemoteWork
+from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.events import Event, Events
@@ -191,7 +193,10 @@ async def api(
     trail = AuditTrail(store, events, clock)
     feed = TaskFeed(store, events, clock)
     await feed.start()
-    attempts = RemoteAttempts(store, events, clock, RetentionSettings(), WebhookSource(()), lease=30.0)
+    lease_limits = LeaseLimits(store, clock, executors.source, ConsumerSettings(name="api"))
+    attempts = RemoteAttempts(
+        store, events, clock, RetentionSettings(), WebhookSource(()), lease_limits, lease=30.0
+    )
     work = RemoteWork(
         store,
         broker,
@@ -199,6 +204,7 @@ async def api(
         clock,
         intake_settings,
         executors.source,
+        lease_limits,
         attempts.give_back,
         lease=30.0,
         hold=10.0,

@@ -198,3 +198,14 @@ async def test_patches_at_a_time_all_count(api: Api) -> None:
     assert [answer.status for answer in answers] == [200] * 3
     limits = {each["pattern"]: each for each in (await api.get("/hosts")).json["limits"]}
     assert [limits["a.test"][name] for name in ("concurrency", "rate", "burst")] == [2, 3.0, 4]
+
+
+async def test_a_limited_executor_is_shown_as_a_host(api: Api) -> None:
+    """Under the name that waiting tasks give; other names with a colon are no hosts."""
+    await api.make_executor("resize", kind="remote", concurrency=4)
+    shown = (await api.get("/hosts/executor:resize")).json
+    assert (shown["state"], shown["pattern"]) == ("ok", "executor:resize")
+    assert shown["limit"] == {**NOBODY, "concurrency": 4}
+    assert (await api.ask("POST", "/hosts/executor:resize/reset")).status == 200
+    for wrong in ("executor:Resize", "other:resize"):
+        await api.refusal(404, "host_name_unknown", "GET", f"/hosts/{wrong}")

@@ -152,7 +152,7 @@ async def accepting(folder: Path, **options: Any) -> AsyncIterator[tuple[Connect
     runner = web.AppRunner(web.Application())
     await runner.setup()
     assert runner.server is not None
-    server = ConnectionServer(runner.server, Events(), settings)
+    server = ConnectionServer(runner.server, {}, Events(), settings)
     context = ServerCertificate(settings.certificate, "Api").context
     acceptor = TlsAcceptor(server, context, settings.request_timeout)
     listener = await asyncio.get_running_loop().create_server(acceptor, "127.0.0.1", 0)

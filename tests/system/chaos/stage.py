@@ -181,7 +181,8 @@ def staged(
     target: Target,
     folder: Path,
     random: Random,
-    launcher: Sequence[str] = ("taskrunner",),
+    launcher: Sequence[str],
+    settings: Mapping[str, object],
 ) -> Iterator[Stage]:
     """Two `serve` and two `consume` on the fleet's servers: `linked` by proxies, `aged` on another broker."""
     with contextlib.ExitStack() as stack:
@@ -200,7 +201,7 @@ def staged(
             redis_url=urls["redis"],
             target=target,
             folder=folder,
-            settings={**PROFILES[profile], "FETCH__PORTS": ",".join(map(str, ports))},
+            settings={**PROFILES[profile], "FETCH__PORTS": ",".join(map(str, ports)), **settings},
             launcher=launcher,
         )
         stack.callback(deployment.close)

@@ -34,7 +34,7 @@ def test_a_selection_of_faults_breaks_no_promise(fleet: Fleet, target: Target, t
 @pytest.mark.parametrize("sabotage", SHOWN)
 def test_a_missing_safeguard_is_found(sabotage: str, fleet: Fleet, target: Target, tmp_path: Path) -> None:
     """A build without it breaks a promise, which the check tells."""
-    campaign = Campaign(fleet, target, tmp_path, HASTY)
+    campaign = Campaign(fleet, target, tmp_path, HASTY, executors=False)
     launcher = ("tests.system.chaos.sabotage", sabotage)
     (result,) = campaign.run(Plan.make(SEED, 1, [SHOWN[sabotage].by]), launcher)
     assert SHOWN[sabotage].promise in result.findings, line(result)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.system.chaos.executors import DELAY, HANDLED, REQUESTED
 from tests.system.harness.http import Client
 from tests.system.harness.ledger import Submit, SubmitLedger
 from tests.system.harness.load import Load
@@ -36,7 +37,8 @@ class Orders:
     """Makes orders for `/run/name` at a target; of fifty, a few are not plain.
 
     Without `delayed` none waits in the store alone, which a fault may wipe. Without `calls_back` no end is
-    told by a callback, which waits there too, and of which there are two where a store loses an end.
+    told by a callback, which waits there too, and of which there are two where a store loses an end. A fifth
+    is of `executors`, if the deployment has those of `chaos.executors`.
     """
 
     base: str  # the target's URL without a path
@@ -44,6 +46,7 @@ class Orders:
     secret: str
     delayed: bool = True
     calls_back: bool = True
+    executors: bool = False
     made: dict[str, Order] = field(default_factory=dict)
 
     @property
@@ -60,6 +63,12 @@ class Orders:
                 return self.add(number, "fail=1")
             case 37 if self.delayed:
                 return self.add(number, delay=2)
+            case 28 if self.executors:
+                return self.add_handled(number, "fail=1")
+            case last if last % 10 == 4 and self.executors:
+                return self.add_requested(number)
+            case last if last % 10 == 8 and self.executors:
+                return self.add_handled(number, f"delay={DELAY}")
             case last if last % 10 == 2 and self.calls_back:
                 return self.add(number, "delay=0.05", told=self.base)
             case _:
@@ -79,16 +88,38 @@ class Orders:
 
         `told` is the base of the URL that gets a callback, under a path that is no task's of the run.
         """
-        name = f"{self.run}-{number:06d}" if isinstance(number, int) else f"{self.run}-{number}"
-        by_key = isinstance(number, int) and number % 2 == 0 if keyed is None else keyed
+        name = self._name(number)
         draft = {
-            "url": f"{self.base}/{self.run}/{name}" + (f"?{query}" if query else ""),
-            "retry": RETRY,
+            "url": self._url(name, query),
             "headers": {"X-Api-Token": self.secret},
-            **({} if by_key else {"id": name}),
             **({} if told is None else {"callback": {"url": f"{told}{self.told_path}{name}"}}),
             **fields,
         }
+        by_key = isinstance(number, int) and number % 2 == 0 if keyed is None else keyed
+        return self._note(name, draft, expect=expect, by_key=by_key)
+
+    def add_requested(self, number: int) -> Order:
+        """For the HTTP executor, whose URL its data completes."""
+        name = self._name(number)
+        data = {"run": self.run, "name": name}
+        draft = {"executor": REQUESTED, "data": data, "headers": {"X-Api-Token": self.secret}}
+        return self._note(name, draft, by_key=number % 4 == 0)
+
+    def add_handled(self, number: int, query: str) -> Order:
+        """For the Python handler. No circuit breaker spares its attempts while the target is away."""
+        name = self._name(number)
+        data = {"url": self._url(name, query), "token": self.secret}
+        draft = {"executor": HANDLED, "data": data, "max_attempts": 100}
+        return self._note(name, draft, by_key=number % 4 == 0)
+
+    def _name(self, number: int | str) -> str:
+        return f"{self.run}-{number:06d}" if isinstance(number, int) else f"{self.run}-{number}"
+
+    def _url(self, name: str, query: str) -> str:
+        return f"{self.base}/{self.run}/{name}" + (f"?{query}" if query else "")
+
+    def _note(self, name: str, draft: Mapping[str, Any], *, expect: str = SUCCEEDED, by_key: bool) -> Order:
+        draft = {"retry": RETRY, **({} if by_key else {"id": name}), **draft}
         order = Order(name=name, fields=draft, key=name if by_key else None, expect=expect)
         self.made[name] = order
         return order

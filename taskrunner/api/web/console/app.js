@@ -12,7 +12,12 @@ import { html, render, useEffect, useRef, useState } from "./vendor/view.js";
 export const PAGES = [
   { name: "overview", key: "o", group: "watch", load: () => import("./pages/overview/page.js") },
   { name: "tasks", key: "t", group: "watch", load: () => import("./pages/tasks/page.js"), one: () => import("./pages/task/page.js") },
+  { name: "dead-letters", key: "d", group: "watch", load: () => import("./pages/dead-letters/page.js") },
+  { name: "hosts", key: "h", group: "watch", load: () => import("./pages/hosts/page.js") },
   { name: "workers", key: "w", group: "watch", load: () => import("./pages/workers/page.js") },
+  { name: "submit", key: "n", group: "manage", load: () => import("./pages/submit/page.js") },
+  { name: "schedules", key: "s", group: "manage", load: () => import("./pages/schedules/page.js") },
+  { name: "executors", key: "x", group: "manage", load: () => import("./pages/executors/page.js") },
   { name: "queues", key: "q", group: "manage", load: () => import("./pages/queues/page.js") },
   { name: "keys", key: "k", group: "manage", load: () => import("./pages/keys/page.js") },
 ];

@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from taskrunner.domain.api_key import Scope
+from taskrunner.domain.task_limits import TaskLimits
 from taskrunner.v1 import task_executor_pb2 as pb
 from tests.flow.api.grpc.harness import GrpcApi, bearer, refused
 from tests.tools.waiting import eventually, in_time
@@ -29,6 +30,14 @@ async def lease(rpc: GrpcApi, **asked: Any) -> list[pb.LeasedTask]:
         **{"executor": "resize", "worker": "w1", "wait": {"seconds": 10}, **asked}
     )
     return [*(await rpc.worker.GetNextTasks(request)).tasks]
+
+
+async def beat(rpc: GrpcApi, task: pb.LeasedTask) -> int:
+    """The state of its lease; `lease_until` goes with one that is held."""
+    request = pb.HeartbeatRequest(leases=[pb.LeaseBeat(id=task.id, token=task.token)])
+    (answer,) = (await rpc.worker.Heartbeat(request)).leases
+    assert answer.HasField("lease_until") is (answer.state == pb.LEASE_STATE_HELD)
+    return int(answer.state)
 
 
 async def test_a_worker_learns_what_holds(remote: GrpcApi) -> None:
@@ -64,7 +73,7 @@ async def test_a_batch_is_leased_kept_and_ended(remote: GrpcApi) -> None:
         (pb.UPDATE_ANSWER_APPLIED, pb.STATUS_SUCCEEDED),
         (pb.UPDATE_ANSWER_APPLIED, pb.STATUS_RETRYING),
         (pb.UPDATE_ANSWER_APPLIED, pb.STATUS_FAILED),
-        (pb.UPDATE_ANSWER_APPLIED, pb.STATUS_RETRYING),
+        (pb.UPDATE_ANSWER_APPLIED, pb.STATUS_SCHEDULED),
         (pb.UPDATE_ANSWER_APPLIED, pb.STATUS_CANCELLED),
     ]
     again = (await remote.worker.UpdateTaskStatus(request)).results
@@ -112,6 +121,66 @@ async def test_a_client_that_is_gone_leases_nothing(remote: GrpcApi) -> None:
     (task_id,) = await submit(remote)
     (task,) = await lease(remote)
     assert (task.id, task.attempt) == (task_id, 1)
+
+
+async def test_leases_fit_into_a_message(remote: GrpcApi) -> None:
+    """Clients take 4 MiB: of tasks that are as large as they may be, a call leases fewer."""
+    data = f'"{"x" * (TaskLimits().max_body_bytes - 2)}"'
+    ids = [(await remote.add(url="", executor="resize", data_json=data)).task.id for _ in range(15)]
+    seen: list[str] = []
+    calls = 0
+    while len(seen) < len(ids):
+        tasks = await lease(remote, max_tasks=200)
+        assert {each.data_json for each in tasks} == {data}
+        seen += [each.id for each in tasks]
+        calls += 1
+    assert sorted(seen) == sorted(ids)
+    assert calls > 1
+
+
+async def test_a_client_of_another_version_is_understood(remote: GrpcApi) -> None:
+    """Fields that the server does not know change nothing: https://protobuf.dev/programming-guides/proto3/#unknowns."""
+    await submit(remote)
+    unknown = b"\xfa\x3e\x03abc"  # the field 1007, of three bytes
+    asked = pb.GetNextTasksRequest(executor="resize", worker="w1", wait=SECONDS)
+    path = "/taskrunner.v1.TaskExecutor"
+    call: Any = remote.channel.unary_unary(
+        f"{path}/GetNextTasks", response_deserializer=pb.GetNextTasksResponse.FromString
+    )
+    (task,) = (await call(asked.SerializeToString() + unknown)).tasks
+    update = (
+        pb.TaskUpdate(id=task.id, token=task.token, completed=pb.Completed()).SerializeToString() + unknown
+    )
+    # The field `updates`, by hand, since no message of ours has what it does not know.
+    request = b"\x0a" + bytes([len(update)]) + update + unknown
+    ending: Any = remote.channel.unary_unary(
+        f"{path}/UpdateTaskStatus", response_deserializer=pb.UpdateTaskStatusResponse.FromString
+    )
+    (result,) = (await ending(request)).results
+    assert (result.answer, result.status) == (pb.UPDATE_ANSWER_APPLIED, pb.STATUS_SUCCEEDED)
+
+
+async def test_an_attempt_is_ended_once(remote: GrpcApi) -> None:
+    """The same again is told, and so is another end; a heartbeat extends nothing that is over."""
+    await submit(remote)
+    (task,) = await lease(remote)
+    completed = pb.CompleteTaskRequest(id=task.id, token=task.token, result_json="1")
+    answers = [(await remote.worker.CompleteTask(completed)).answer for _ in range(2)]
+    assert answers == [pb.UPDATE_ANSWER_APPLIED, pb.UPDATE_ANSWER_REPEATED]
+    failed = await remote.worker.FailTask(pb.FailTaskRequest(id=task.id, token=task.token, error="no"))
+    assert (failed.answer, failed.status) == (pb.UPDATE_ANSWER_LATE, pb.STATUS_SUCCEEDED)
+    assert await beat(remote, task) == pb.LEASE_STATE_ENDED
+
+
+async def test_a_lease_of_a_cancelled_task_is_not_extended(remote: GrpcApi) -> None:
+    """And its end changes nothing."""
+    await submit(remote)
+    (task,) = await lease(remote)
+    assert await beat(remote, task) == pb.LEASE_STATE_HELD
+    await remote.manager.CancelTask(pb.CancelTaskRequest(id=task.id))
+    assert await beat(remote, task) == pb.LEASE_STATE_CANCELLED
+    end = await remote.worker.CompleteTask(pb.CompleteTaskRequest(id=task.id, token=task.token))
+    assert (end.answer, end.status) == (pb.UPDATE_ANSWER_LATE, pb.STATUS_CANCELLED)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Why a new task was not accepted: its id, its idempotency key or its dedup key is that of another task."""
+"""The refusal of a task that the store has not created: another one stands in its way."""
 
 from taskrunner.domain.dedup import DedupMode
 from taskrunner.domain.errors import DedupKeyHeld, KeyReused, StateConflict
@@ -11,12 +11,11 @@ from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask
 BATCH_KEY_MARK = "\n"
 
 
-def submit_refusal(new: NewTask, accepted: Accepted, known: Record | None) -> StateConflict | None:
-    """The refusal for an answer other than `CREATED`; None for a task that was accepted before.
-
-    `known` is the record of the accepted id, if it has one.
-    """
+def refusal_of(new: NewTask, accepted: Accepted, known: Record | None) -> StateConflict | None:
+    """None if it was accepted, now or before. `known` is the record of the accepted id, if there is one."""
     key = new.idempotency_key
+    if accepted.answer is AcceptAnswer.CREATED:
+        return None
     if accepted.answer is AcceptAnswer.CONFLICT:
         if key is None:
             return StateConflict(f"the id {accepted.id} was that of a task that is deleted; use a new id")
