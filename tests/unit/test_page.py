@@ -10,7 +10,7 @@ from taskrunner.api.page import WEB, HtmlPage, wants_page
 
 CONSOLE = WEB / "console"
 SOURCES = sorted(path for path in CONSOLE.rglob("*.js") if "vendor" not in path.parts)
-KEY = re.compile(r'^  "([\w.]+)": (.*),$', re.MULTILINE)
+KEY = re.compile(r'^  "([\w.-]+)": (.*),$', re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -69,5 +69,5 @@ def test_every_language_has_the_same_words() -> None:
 def test_every_word_in_use_is_in_the_dictionary() -> None:
     """Of those that are named in full."""
     english = words("en")
-    used = {key for path in SOURCES for key in re.findall(r'\bt\("([\w.]+)"', path.read_text())}
+    used = {key for path in SOURCES for key in re.findall(r'\bt\("([\w.-]+)"', path.read_text())}
     assert used <= set(english), used - set(english)
