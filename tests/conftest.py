@@ -57,9 +57,10 @@ def _url(service: str) -> str:
 
 
 # Under `pytest -n`, the tests of such a folder, and those of one file of real processes, run in line: they
-# break or measure the same servers. All others have keys, files and schemas of their own. (xdist's own groups
-# are lost on pytest 9.2: xdist 3.8.)
+# break or measure the same servers, or share a browser. All others have keys, files and schemas of their own.
+# (xdist's own groups are lost on pytest 9.2: xdist 3.8.)
 _IN_LINE = (
+    "tests/browser/",
     "tests/contract/brokers/",
     "tests/contract/stores/redis/",
     "tests/system/chaos/",

@@ -7,7 +7,6 @@ HTTP's.
 import dataclasses
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from functools import lru_cache
 
 from aiohttp import web
 
@@ -145,7 +144,9 @@ class Admission:
         self._settings = settings
         # Everybody may do everything.
         self.is_open = settings.auth is Auth.NONE
-        self._caller_with = lru_cache(maxsize=1024)(lambda key: Caller(key, quotas))
+        self._quotas = quotas
+        # By the name of the key.
+        self._callers: dict[str, Caller] = {}
 
     async def caller(self, asker: Asker, needs: Needs, *, is_probe: bool = False) -> Caller:
         """Raises `RequestRefused` (400, 401, 403), and `OutsideError` while no key can be known.
@@ -168,14 +169,12 @@ class Admission:
                 raise asker.without_key()
             key = found
         if missing := [scope for scope in needs.scopes if not key.allows(scope)]:
-            raise RequestRefused(
-                Problem(
-                    status=403,
-                    code="scope_missing",
-                    detail=f"key {key.name!r} lacks the scope {' and '.join(missing)}, which this needs",
-                )
-            )
-        return self._caller_with(key)
+            detail = f"key {key.name!r} lacks the scope {' and '.join(missing)}, which this needs"
+            raise refuse(403, "scope_missing", detail)
+        caller = self._callers.get(key.name)
+        if caller is None or caller.key is not key:
+            caller = self._callers[key.name] = Caller(key, self._quotas)
+        return caller
 
     async def take(self, caller: Caller) -> Allowance | None:
         """Take one request from the limit of the caller's key. Raises `RequestRefused` (429)."""

@@ -108,8 +108,9 @@ class KeyAdmin:
 
     async def _known(self) -> Sequence[KnownKey]:
         stored = {known.key.name: known for known in await self._store.api_keys()}
+        uses = await self._store.api_key_uses() if self._configured else {}
         configured = {
-            name: KnownKey(key=key, last_used_at=None)
+            name: KnownKey(key=key, last_used_at=uses.get(name))
             for name, key in self._configured.items()
             if name not in stored
         }

@@ -49,8 +49,8 @@ class KeyLimiter:
             return None
 
     async def _take(self, keys: Sequence[ApiKey]) -> Sequence[Allowance]:
-        limiters = {key.name: key.limiter for key in keys}
         wanted = Counter(key.name for key in keys)
+        limiters = {name: key.limiter for name, key in {key.name: key for key in keys}.items()}
         asks = [
             RateAsk(name=name, limiter=limiter, wanted=wanted[name])
             for name, limiter in limiters.items()

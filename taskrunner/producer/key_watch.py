@@ -62,10 +62,11 @@ class KeyWatch(Service):
 
     async def find(self, secret: str) -> ApiKey | None:
         """The good key with this secret. Raises `StoreUnavailable` if it may be one that cannot be read."""
-        if digest_of(secret) not in self._by_digest:
+        digest = digest_of(secret)
+        if digest not in self._by_digest:
             # It may be a new one.
             await self._reads.run_again()
-        return self.find_known(secret)
+        return self.used(self.good_key(digest))
 
     def find_known(self, secret: str) -> ApiKey | None:
         """As `find`, among the keys that were read before."""

@@ -49,7 +49,8 @@ class Batcher(Generic[Item, Answer]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                await self._space()
+                if self._spacing:
+                    await self._space()
                 group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 await self._commit_group(group)
         finally:

@@ -45,5 +45,9 @@ class ApiKeyStore(ABC):
         """All keys, by name."""
 
     @abstractmethod
+    async def api_key_uses(self) -> Mapping[str, datetime]:
+        """When keys were last used, by name: also those of the configuration, which are not kept here."""
+
+    @abstractmethod
     async def note_api_key_uses(self, uses: Mapping[str, datetime]) -> None:
         """Remember when keys were last used, by name."""

@@ -1,28 +1,33 @@
-"""A browser and a taskrunner for the session, and a console in a context of its own for each test."""
+"""A taskrunner and a browser for all tests of this folder, and a console in a context of its own for each."""
 
 import secrets
-import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
-from servers.programs import install
+from playwright.sync_api import Browser, BrowserContext
 
-from tests.browser.browser_program import launch
-from tests.browser.console import AXE, REPOSITORY, Console, Server, server_in
+from tests.browser.browser_program import BrowserProgram
+from tests.browser.console import Console, Server, server_in
+
+HERE = Path(__file__).parent
+PROGRAM = pytest.StashKey[BrowserProgram]()
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium; Playwright's own is never fetched."""
-    install(["chromium"])
-    if not AXE.exists():
-        subprocess.run([REPOSITORY / "scripts" / "npm.sh"], check=True)
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
+@pytest.fixture
+def browser(request: pytest.FixtureRequest) -> Browser:
+    """The same for all tests of this folder."""
+    return request.session.stash.setdefault(PROGRAM, BrowserProgram()).browser()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if (nextitem is None or HERE not in nextitem.path.parents) and PROGRAM in item.session.stash:
+            item.session.stash[PROGRAM].close()
 
 
 @pytest.fixture(scope="session")

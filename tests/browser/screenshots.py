@@ -5,16 +5,15 @@ python tests/browser/screenshots.py FOLDER [--png] [PAGE...]
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "scripts")]
 
-from playwright.sync_api import Browser, sync_playwright  # noqa: E402 - after the paths
-from servers.programs import install  # noqa: E402
+from playwright.sync_api import Browser  # noqa: E402 - after the paths
 
-from tests.browser.browser_program import launch  # noqa: E402
+from tests.browser.browser_program import BrowserProgram  # noqa: E402
 from tests.browser.console import Console, Server, server_in  # noqa: E402
 from tests.browser.seeds import seed  # noqa: E402
 from tests.browser.test_pages import PAGES  # noqa: E402
@@ -25,37 +24,30 @@ SHOTS = (("light", "light", WIDE), ("dark", "dark", WIDE), ("phone", "light", PH
 _QUALITY = 80
 
 
-def take(browser: Browser, server: Server, folder: Path, names: Sequence[str], *, png: bool) -> None:
-    """One picture for each page and look."""
+def take(browser: Browser, server: Server, folder: Path, places: Mapping[str, str], *, png: bool) -> None:
+    """One picture for each look of each place, by its name."""
     for look, theme, size in SHOTS:
         context = browser.new_context(locale="en-GB", viewport=size, color_scheme=theme)  # type: ignore[arg-type]  # literals
         console = Console(page=context.new_page(), server=server)
-        for name in names:
-            console.open(name, PAGES.get(name))
+        for name, place in places.items():
+            console.open(place, PAGES.get(name))
             console.is_loaded()
-            path = (
-                folder
-                / f"console-{name.replace('/', '-').partition('?')[0]}-{look}.{'png' if png else 'jpg'}"
-            )
+            path = folder / f"console-{name}-{look}.{'png' if png else 'jpg'}"
             # Playwright takes the type from the name.
             console.page.screenshot(path=path, quality=None if png else _QUALITY)
             print(path, path.stat().st_size)
         context.close()
 
 
-def main(folder: Path, names: Sequence[str]) -> None:
-    install(["chromium"])
+def main(folder: Path, wanted: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory() as data,
-        server_in(Path(data)) as server,
-        sync_playwright() as playwright,
-    ):
+    program = BrowserProgram()
+    with tempfile.TemporaryDirectory() as data, server_in(Path(data)) as server:
         seeded = seed(server)
-        browser = launch(playwright)
-        pages = [name for name in names if name != "--png"] or [*PAGES, f"tasks/{seeded['failed']}"]
-        take(browser, server, folder, pages, png="--png" in names)
-        browser.close()
+        places = {**{name: name for name in PAGES}, "task": f"tasks/{seeded['failed']}"}
+        names = [name for name in wanted if name != "--png"] or list(places)
+        take(program.browser(), server, folder, {name: places[name] for name in names}, png="--png" in wanted)
+    program.close()
 
 
 if __name__ == "__main__":

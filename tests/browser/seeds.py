@@ -14,6 +14,12 @@ def seed(server: Server) -> dict[str, str]:
         labels = {"team": _TEAMS[number % 3], "run": f"nightly-{number // 3}"}
         priority = ("high", "medium", "low")[number % 3]
         last = server.submit(f"/orders/{1000 + number}", labels=labels, priority=priority)
+    # More than the least number of workers can do at once.
+    slow = [
+        {"url": f"{server.target}/exports/{number}?delay=0.4", "labels": {"team": "mail"}}
+        for number in range(120)
+    ]
+    server.ask("POST", "/tasks/batch", json=slow)
     failed = [
         server.submit(
             f"/invoices/{number}?status=503&probability=1", labels={"team": "billing"}, max_attempts=3

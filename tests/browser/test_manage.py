@@ -60,3 +60,87 @@ def test_a_key_is_created_shown_once_and_revoked(keyed_console: Console) -> None
     console.button("Audit").click()
     expect(console.row("keys.create")).to_contain_text("deploy")
     expect(console.row("keys.revoke")).to_contain_text("deploy")
+
+
+def test_dead_letters_of_a_host_are_requeued(console: Console) -> None:
+    """From the group of its reason, all that match, after the words were typed."""
+    server = console.server
+    task_id = server.submit("/bad?status=404&probability=1", max_attempts=1, labels={"letters": "yes"})
+    server.ended(task_id, "failed")
+    console.open("dead-letters?label=letters%3Dyes", "Dead letters")
+    expect(console.row(task_id.partition("-")[0]).or_(console.row("HTTP error")).first).to_be_visible()
+    console.button("Retry").first.click()
+    dialog = console.page.get_by_role("dialog")
+    dialog.get_by_label("To go on, type").fill("retry 1")
+    dialog.get_by_role("button", name="Retry 1 task").click()
+    expect(console.page.get_by_text("1 task runs again")).to_be_visible()
+    assert len(server.ask("GET", f"/tasks/{task_id}")["attempts"]) >= 1
+
+
+def test_a_schedule_is_created_run_and_deleted(console: Console) -> None:
+    """Its next runs are shown, and the task that it submits is linked."""
+    console.open("schedules", "Schedules")
+    console.button("Create a schedule").first.click()
+    dialog = console.page.get_by_role("dialog")
+    dialog.get_by_label("Name of the schedule").fill("nightly")
+    dialog.get_by_label("Time zone").fill("Europe/Berlin")
+    dialog.get_by_label("URL of the task").fill(f"{console.server.target}/good")
+    dialog.get_by_role("button", name="Save").click()
+    row = console.row("nightly")
+    expect(row).to_contain_text("Europe/Berlin")
+    row.get_by_role("button", name="Run now").click()
+    expect(console.page.get_by_text("nightly runs now")).to_be_visible()
+    row.get_by_role("button", name="Delete").click()
+    dialog.get_by_label("To go on, type").fill("nightly")
+    dialog.get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
+
+
+def test_a_host_gets_a_limit(console: Console) -> None:
+    """It is in force at once, and can be removed."""
+    console.open("hosts", "Hosts")
+    console.button("Set a limit").click()
+    dialog = console.page.get_by_role("dialog")
+    dialog.get_by_label("Host or pattern").fill("api.limited.example")
+    dialog.get_by_label("Starts per second").fill("5/m")
+    dialog.get_by_role("button", name="Save").click()
+    row = console.row("api.limited.example").last
+    expect(row).to_contain_text("the API")
+    row.get_by_role("button", name="Delete").click()
+    expect(console.page.get_by_text("The limit of api.limited.example is removed")).to_be_visible()
+
+
+def test_a_task_is_submitted_after_a_dry_run(console: Console) -> None:
+    """What is wrong is told before; the new task is shown afterwards."""
+    console.open("submit", "Submit a task")
+    text = console.page.get_by_label("The task as JSON")
+    text.fill('{"url": "ftp://example.com/"}')
+    expect(console.page.get_by_role("alert")).to_contain_text("url")
+    expect(console.button("Submit")).to_have_attribute("aria-disabled", "true")
+    text.fill(f'{{"url": "{console.server.target}/good", "labels": {{"submitted": "here"}}}}')
+    expect(console.page.get_by_text("allowed")).to_be_visible()
+    console.button("Submit").click()
+    console.shows("GET")
+
+
+def test_an_executor_is_created_tried_and_disabled(console: Console) -> None:
+    """The form of the test task is made from the schema of its data."""
+    console.open("executors", "Executors")
+    console.button("Create an executor").first.click()
+    dialog = console.page.get_by_role("dialog")
+    dialog.get_by_label("The executor as JSON").fill(
+        f'{{"name": "greet", "kind": "http", "url": "{console.server.target}/hello/{{who}}", "method": "GET",'
+        '"max_attempts": 4, "retry": {"base": 1},'
+        '"schema": {"type": "object", "properties": {"who": {"type": "string"}}, "required": ["who"]}}'
+    )
+    expect(dialog.get_by_text("4 attempts within")).to_be_visible()
+    dialog.get_by_role("button", name="Save").click()
+    row = console.row("greet")
+    row.get_by_role("button", name="Disable").click()
+    expect(row).to_contain_text("disabled")
+    row.get_by_role("button", name="Enable").click()
+    expect(row).to_contain_text("enabled")
+    row.get_by_role("button", name="Test").click()
+    dialog.get_by_label("who *").fill("ada")
+    dialog.get_by_role("button", name="Submit").click()
+    console.shows("greet: GET")

@@ -13,7 +13,12 @@ from tests.browser.console import Console
 PAGES = {
     "overview": "Overview",
     "tasks": "Tasks",
+    "dead-letters": "Dead letters",
+    "hosts": "Hosts",
     "workers": "Workers",
+    "submit": "Submit a task",
+    "schedules": "Schedules",
+    "executors": "Executors",
     "queues": "Queues",
     "keys": "Keys and audit",
 }
@@ -21,7 +26,7 @@ MOST_REQUESTS = 12
 MOST_BYTES = 250 * 1024
 # The key of a word, in place of the word.
 KEY = re.compile(
-    r"\b(?:page|nav|action|audit|column|condition|keys|problem|queues|sessions|state|status|workers)\.[a-z_]+\b"
+    r"\b(?:page|nav|action|audit|column|condition|executors|hosts|keys|letters|problem|queues|schedules|sessions|state|status|submit|workers)\.[a-z_]+\b"
 )
 every_page = pytest.mark.parametrize("name", PAGES)
 

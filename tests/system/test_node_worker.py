@@ -132,6 +132,16 @@ def task_with(dev: Client, task_id: str, *statuses: str) -> Any:
     return wait_for(look, f"task {task_id} is {' or '.join(statuses)}")
 
 
+def wait_for_progress(dev: Client, task_id: str) -> Any:
+    """The task, once its handler runs: the worker has told so."""
+
+    def look() -> Any:
+        task = dev.get(f"/tasks/{task_id}").json
+        return task if task["progress"] else None
+
+    return wait_for(look, f"the progress of {task_id}")
+
+
 def test_the_example_runs(dev: Client, work: Work, grpc_port: int) -> None:
     """A result, a failure that is final, and a retry; it ends by SIGTERM with 0."""
     example = work(EXAMPLE, TASKRUNNER_GRPC=f"127.0.0.1:{grpc_port}")
@@ -162,14 +172,9 @@ def test_heartbeats_tell_progress_and_extend_leases(dev: Client, worker: NodeWor
     """Also when there is nothing new to tell; a task that was cancelled makes its handler stop."""
     waiting = submit(dev, "wait_for_file", "a", timeout=600)
     stopped = submit(dev, "wait_for_file", "never", timeout=600)
-
-    def due_with_progress() -> Any:
-        task = dev.get(f"/tasks/{waiting}").json
-        return task["due_at"] if task["progress"] else None
-
-    due = wait_for(due_with_progress, "the progress")
-    progress = dev.get(f"/tasks/{waiting}").json["progress"]
-    assert progress == {"fraction": 0.25, "message": "waiting"}
+    task = wait_for_progress(dev, waiting)
+    due = task["due_at"]
+    assert task["progress"] == {"fraction": 0.25, "message": "waiting"}
     wait_for(lambda: dev.get(f"/tasks/{waiting}").json["due_at"] > due, "the lease is extended")
     assert dev.post(f"/tasks/{stopped}/cancel", {}).status == 200
     (tmp_path / "a").touch()
@@ -185,7 +190,7 @@ def test_a_stop_ends_what_runs_and_gives_the_rest_back(
     """In the grace time, which a second signal ends: what then runs starts again elsewhere, uncounted."""
     ends, stuck = (submit(dev, "wait_for_file", name, timeout=600) for name in ("b", "never"))
     for each in (ends, stuck):
-        task_with(dev, each, "running")
+        wait_for_progress(dev, each)
     worker.process.send_signal(signal.SIGTERM)
     worker.wait_logged("stopping; 2 tasks still run")
     later = submit(dev, "wait_for_file", "c")

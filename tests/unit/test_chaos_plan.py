@@ -1,9 +1,13 @@
 """The chaos campaign's plan, its measure of recovery, and its list of faults."""
 
+from collections import Counter
+
 import pytest
 
 from tests.system.chaos.campaign import Plan
 from tests.system.chaos.catalogue import FAULTS, listed, name_of
+from tests.system.chaos.executors import HANDLED, REQUESTED
+from tests.system.chaos.traffic import Orders
 from tests.system.chaos.trial import rate, recovery
 from tests.system.harness.target import Hit
 
@@ -63,3 +67,15 @@ def test_recovery_is_when_the_former_rate_begins(after: list[Hit], expected: flo
     assert rate(hits, 98.0) == pytest.approx(100, abs=1)
     found = recovery(hits, 98.0, 100.0)
     assert (found is None) if expected is None else found == pytest.approx(expected, abs=0.1)
+
+
+def test_a_fifth_of_the_traffic_is_of_executors() -> None:
+    """Unless the fault wipes out the executors, too; each order is one task with a name of its own."""
+    orders = Orders("http://target.test:1", "run", "secret", executors=True)
+    made = [orders.make(number) for number in range(50)]
+    named = Counter(order.fields.get("executor") for order in made)
+    assert (named[REQUESTED], named[HANDLED], named[None]) == (5, 5, 40)
+    assert len(orders.made) == 50
+    assert all(("id" in order.fields) is (order.key is None) for order in made)
+    bare = Orders("http://target.test:1", "run", "secret")
+    assert not any("executor" in bare.make(number).fields for number in range(50))

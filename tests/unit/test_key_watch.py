@@ -45,6 +45,9 @@ class HeldKeys(ApiKeyStore):
         self.keys.append(key)
         return True
 
+    async def api_key_uses(self) -> Mapping[str, datetime]:
+        return {}
+
     async def note_api_key_uses(self, uses: Mapping[str, datetime]) -> None:
         """Nobody asks for them here."""
 

@@ -21,6 +21,10 @@ class RedisApiKeyStore(RedisPart, ApiKeyStore):
         found = dict(pairs(await self._connection.call("HGETALL", f"{self._prefix}api-keys")))
         return [_known(found[name], uses.get(name)) for name in sorted(found)]
 
+    async def api_key_uses(self) -> Mapping[str, datetime]:
+        uses = pairs(await self._connection.call("HGETALL", f"{self._prefix}api-key-uses"))
+        return {name.decode(): from_ms(float(used)) for name, used in uses}
+
     async def note_api_key_uses(self, uses: Mapping[str, datetime]) -> None:
         if uses:
             flat = [each for name, moment in uses.items() for each in (name, to_ms(moment))]

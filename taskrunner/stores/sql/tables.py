@@ -137,7 +137,14 @@ api_keys = Table(
     metadata,
     Column("name", _BYTEWISE, primary_key=True),
     Column("encoded", Text, nullable=False),
-    Column("last_used_ms", BigInteger),
+)
+
+# Also of the keys of the configuration, which have no row above.
+api_key_uses = Table(
+    "taskrunner_api_key_uses",
+    metadata,
+    Column("name", _BYTEWISE, primary_key=True),
+    Column("last_used_ms", BigInteger, nullable=False),
 )
 
 key_rates = Table(

@@ -50,6 +50,16 @@ async def test_a_key_that_leaves_the_configuration_opens_nothing(api: Api) -> No
     await api.refusal(401, "key_missing", "GET", "/stats")
 
 
+async def test_the_use_of_a_configured_key_is_remembered(api: Api) -> None:
+    """The store has its use, though not the key."""
+    key = configured_key("ci", secret := new_secret(), EVERYTHING)
+    api.keys.configure([key])
+    assert (await api.ask("GET", "/tasks", headers=bearer(secret))).status == 200
+    await api.keys.turn()
+    known = await KeyAdmin(api.store, api.clock, configured=lambda: [key]).get("ci")
+    assert known.last_used_at is not None
+
+
 @pytest.mark.parametrize("access_settings", [AccessSettings(local=False)])
 async def test_beyond_loopback_nobody_gets_in_without_a_key(api: Api) -> None:
     """Also while there is none."""

@@ -226,3 +226,12 @@ async def test_a_task_of_another_key_is_run_but_not_shown(remote: Api) -> None:
     record = await remote.store.get("own~t1")
     assert record is not None
     assert record.status is Status.SUCCEEDED
+
+
+async def test_a_limit_has_its_limit(api: Api) -> None:
+    """The leases of a limited executor are counted one by one."""
+    fields = {"name": "resize", "kind": "remote", "concurrency": 2001}
+    problem = await api.refusal(422, "executor_invalid", "POST", "/executors", json=fields)
+    assert "concurrency must be at most 2000 for the kind remote, got 2001" in problem["errors"][0]["message"]
+    await api.make_executor("resize", kind="remote", concurrency=2000)
+    assert (await api.ask("PATCH", "/executors/resize", json={"concurrency": 2001})).status == 422

@@ -15,7 +15,7 @@ from servers.fleet import Fleet
 from tests.system.chaos import checks, trial
 from tests.system.chaos.catalogue import FAULTS
 from tests.system.chaos.evidence import Evidence, Usage
-from tests.system.chaos.executors import ensure_executors
+from tests.system.chaos.executors import HANDLERS, ensure_executors
 from tests.system.chaos.fault import Fault
 from tests.system.chaos.stage import Stage, staged
 from tests.system.chaos.traffic import Orders, Traffic
@@ -60,16 +60,24 @@ class Plan:
 
 
 class Campaign:
-    """Runs a plan against servers of its own; `tell` gets a line for each trial."""
+    """Runs a plan against servers of its own; a fifth of the traffic is of `executors`."""
 
     def __init__(
-        self, fleet: Fleet, target: Target, folder: Path, settings: Settings, *, rate: float = RATE
+        self,
+        fleet: Fleet,
+        target: Target,
+        folder: Path,
+        settings: Settings,
+        *,
+        rate: float = RATE,
+        executors: bool = True,
     ) -> None:
         self._fleet = fleet
         self._target = target
         self._folder = folder
         self._settings = settings
         self._rate = rate
+        self._executors = executors
         self._numbers = itertools.count(1)
         self.results: list[Result] = []
         self.closings: dict[str, dict[str, list[str]]] = {}
@@ -81,7 +89,10 @@ class Campaign:
             while left:
                 folder = self._folder / f"{next(self._numbers)}-{profile}"
                 folder.mkdir()
-                with staged(profile, self._fleet, self._target, folder, Random(plan.seed), launcher) as stage:
+                settings = {"WORKERS__HANDLERS": HANDLERS} if self._executors else {}
+                with staged(
+                    profile, self._fleet, self._target, folder, Random(plan.seed), launcher, settings
+                ) as stage:
                     self._warm_up(stage)
                     before = _at_rest(stage)
                     is_well = True
@@ -130,9 +141,10 @@ class Campaign:
         base = self._target.url("").rstrip("/")
         run = f"{stage.deployment.name}-{name}-{next(self._numbers)}"
         secret = f"secret-{stage.deployment.name}"
-        if whole:
+        executors = whole and self._executors
+        if executors:
             ensure_executors(ports, base)
-        stage.orders = Orders(base, run, secret, delayed=whole, calls_back=whole, executors=whole)
+        stage.orders = Orders(base, run, secret, delayed=whole, calls_back=whole, executors=executors)
         stage.traffic = Traffic(sorted(ports), stage.folder, stage.orders, rate=self._rate)
         yield stage.traffic
 

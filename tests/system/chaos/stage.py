@@ -19,7 +19,6 @@ from servers.ports import free_ports
 from servers.rabbitmq import RabbitMQ
 
 from tests.system.chaos.evidence import Usage
-from tests.system.chaos.executors import HANDLERS
 from tests.system.chaos.link import Link
 from tests.system.chaos.traffic import Orders, Traffic
 from tests.system.harness import amqp
@@ -182,7 +181,8 @@ def staged(
     target: Target,
     folder: Path,
     random: Random,
-    launcher: Sequence[str] = ("taskrunner",),
+    launcher: Sequence[str],
+    settings: Mapping[str, object],
 ) -> Iterator[Stage]:
     """Two `serve` and two `consume` on the fleet's servers: `linked` by proxies, `aged` on another broker."""
     with contextlib.ExitStack() as stack:
@@ -201,11 +201,7 @@ def staged(
             redis_url=urls["redis"],
             target=target,
             folder=folder,
-            settings={
-                **PROFILES[profile],
-                "FETCH__PORTS": ",".join(map(str, ports)),
-                "WORKERS__HANDLERS": HANDLERS,
-            },
+            settings={**PROFILES[profile], "FETCH__PORTS": ",".join(map(str, ports)), **settings},
             launcher=launcher,
         )
         stack.callback(deployment.close)

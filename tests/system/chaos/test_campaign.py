@@ -18,13 +18,15 @@ SELECTION = ["F04", "F24b", "F38", "F70", "F71"]
 # Submits a second; `make chaos` makes 250. Fewer tasks are enough to be under way when a fault begins.
 RATE = 100.0
 SHORT = Settings(tasks=400, lead=100, ends_within=PATIENCE, recovers_within=PATIENCE)
+# `make chaos` has them, too; this part is as short as it can be.
+EXECUTORS = False
 # What is lost is lost at once; there is no need to wait for it for long.
 HASTY = Settings(tasks=400, lead=100, ends_within=8.0)
 
 
 def test_a_selection_of_faults_breaks_no_promise(fleet: Fleet, target: Target, tmp_path: Path) -> None:
     """Nothing is lost, nothing runs after its end, and everything is given back."""
-    campaign = Campaign(fleet, target, tmp_path, SHORT, rate=RATE)
+    campaign = Campaign(fleet, target, tmp_path, SHORT, rate=RATE, executors=EXECUTORS)
     for result in campaign.run(Plan.make(SEED, len(SELECTION), SELECTION)):
         print(line(result))
     assert {result.fault: result.findings for result in campaign.results if result.findings} == {}
@@ -34,7 +36,7 @@ def test_a_selection_of_faults_breaks_no_promise(fleet: Fleet, target: Target, t
 @pytest.mark.parametrize("sabotage", SHOWN)
 def test_a_missing_safeguard_is_found(sabotage: str, fleet: Fleet, target: Target, tmp_path: Path) -> None:
     """A build without it breaks a promise, which the check tells."""
-    campaign = Campaign(fleet, target, tmp_path, HASTY)
+    campaign = Campaign(fleet, target, tmp_path, HASTY, executors=EXECUTORS)
     launcher = ("tests.system.chaos.sabotage", sabotage)
     (result,) = campaign.run(Plan.make(SEED, 1, [SHOWN[sabotage].by]), launcher)
     assert SHOWN[sabotage].promise in result.findings, line(result)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+import taskrunner.sdk
 from taskrunner.handlers.python.dependency import DependencyClosed
-from taskrunner.sdk import Fail, Middleware, Task, dependency, handler, use
+from taskrunner.sdk import Fail, Middleware, Task, dependency, handler, remote, use
 from taskrunner.sdk.testing import run
 
 
@@ -137,3 +138,10 @@ def test_what_is_raised_afterwards_changes_nothing() -> None:
 
     handler("do", middleware=(Broken(),))(lambda task: 1)
     assert run("do").result == 1
+
+
+def test_the_worker_of_remote_executors_is_there_too() -> None:
+    """It loads grpc when it is first used."""
+    assert taskrunner.sdk.RemoteWorker is remote.RemoteWorker
+    with pytest.raises(AttributeError, match="no attribute 'RemoteWorkers'"):
+        taskrunner.sdk.RemoteWorkers  # type: ignore[attr-defined]  # noqa: B018 - it raises

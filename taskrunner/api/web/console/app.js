@@ -1,7 +1,7 @@
 // The console: its pages, the address of what is shown, the frame around the pages, and the keyboard.
 import { access, learnAccess, Problem, useCell, Cell, send } from "./lib/api.js";
 import { chooseLanguage, Failure, language, LiveSwitch, Loading, loadLanguage, Offline, otherLanguage, t, Toasts } from "./lib/ui.js";
-import { html, render, useEffect, useState } from "./vendor/view.js";
+import { html, render, useEffect, useRef, useState } from "./vendor/view.js";
 
 /**
  * The pages, in the order of the navigation. `name` begins the address (`#/tasks/…`) and names the words
@@ -12,7 +12,12 @@ import { html, render, useEffect, useState } from "./vendor/view.js";
 export const PAGES = [
   { name: "overview", key: "o", group: "watch", load: () => import("./pages/overview/page.js") },
   { name: "tasks", key: "t", group: "watch", load: () => import("./pages/tasks/page.js"), one: () => import("./pages/task/page.js") },
+  { name: "dead-letters", key: "d", group: "watch", load: () => import("./pages/dead-letters/page.js") },
+  { name: "hosts", key: "h", group: "watch", load: () => import("./pages/hosts/page.js") },
   { name: "workers", key: "w", group: "watch", load: () => import("./pages/workers/page.js") },
+  { name: "submit", key: "n", group: "manage", load: () => import("./pages/submit/page.js") },
+  { name: "schedules", key: "s", group: "manage", load: () => import("./pages/schedules/page.js") },
+  { name: "executors", key: "x", group: "manage", load: () => import("./pages/executors/page.js") },
   { name: "queues", key: "q", group: "manage", load: () => import("./pages/queues/page.js") },
   { name: "keys", key: "k", group: "manage", load: () => import("./pages/keys/page.js") },
 ];
@@ -80,6 +85,8 @@ function onKey(event) {
   }
   const target = /** @type {HTMLElement} */ (event.target);
   if (event.ctrlKey || event.metaKey || event.altKey || target.closest("input, textarea, select, dialog, [contenteditable]")) return;
+  // What has the focus is pressed by it.
+  if (event.key === "Enter" && target.closest("a, button, summary")) return;
   const follows = Date.now() - afterG < 1500;
   afterG = 0;
   const page = follows && PAGES.find((each) => each.key === event.key);
@@ -174,6 +181,13 @@ function Console() {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, []);
+  const first = useRef(true);
+  useEffect(() => {
+    // Whoever reads by ear begins at the top of the new page.
+    if (!first.current) document.getElementById("main")?.focus({ preventScroll: true });
+    first.current = false;
+    scrollTo(0, 0);
+  }, [name, rest[0]]);
   if (who.state === "out") return html`<${Lazy} load=${() => import("./shell/login.js")} name="login" />`;
   if (error) return html`<main class="alone"><${Failure} error=${error} retry=${learn} /></main>`;
   const page = /** @type {typeof PAGES[0]} */ (PAGES.find((each) => each.name === name));

@@ -79,8 +79,9 @@ async def test_the_last_use_is_remembered(store: Store) -> None:
     for name in ("a", "b", "c"):
         await store.save_api_key(key(name), expected=None)
     await store.note_api_key_uses({"a": NOW, "b": NOW})
-    await store.note_api_key_uses({"b": NOW + HOUR})
+    await store.note_api_key_uses({"b": NOW + HOUR, "configured": NOW})
     await store.save_api_key(key("b", revoked_at=NOW), expected=key("b"))
+    assert await store.api_key_uses() == {"a": NOW, "b": NOW + HOUR, "configured": NOW}
     assert {known.key.name: known.last_used_at for known in await store.api_keys()} == {
         "a": NOW,
         "b": NOW + HOUR,

@@ -67,12 +67,12 @@ export class Problem extends Error {
 }
 
 /**
- * @typedef {{method?: string, body?: unknown, etag?: string | null, signal?: AbortSignal, accept?: string}} Options
- * `etag`: only if nothing has changed since (If-Match).
+ * @typedef {{method?: string, body?: unknown, text?: string, etag?: string | null, signal?: AbortSignal, accept?: string}} Options
+ * `text` is sent as it is, in place of a `body`, so that no number is rounded. `etag`: only if nothing has changed since (If-Match).
  */
 
 /** The answer, if it is a success. Raises `Problem`. @param {string} path relative to the page @param {Options} options */
-export async function send(path, { method = "GET", body, etag, signal, accept = "application/json" } = {}) {
+export async function send(path, { method = "GET", body, text, etag, signal, accept = "application/json" } = {}) {
   /** @type {Record<string, string>} */
   const headers = { Accept: accept, "X-Requested-With": "XMLHttpRequest" };
   // A change with a session needs it, also without a body.
@@ -80,7 +80,7 @@ export async function send(path, { method = "GET", body, etag, signal, accept = 
   if (etag) headers["If-Match"] = etag;
   let response;
   try {
-    response = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    response = await fetch(path, { method, headers, signal, body: text ?? (body === undefined ? undefined : JSON.stringify(body)) });
   } catch (error) {
     if (signal?.aborted) throw error;
     reachable.set(false);
@@ -104,16 +104,26 @@ async function members(response) {
   }
 }
 
+/** @param {Response} response @returns {Promise<any>} */
+async function valueOf(response) {
+  try {
+    return await response.json();
+  } catch {
+    // Cut on the way, or from somebody between the server and us.
+    throw new Problem(0, { code: "unreadable" });
+  }
+}
+
 /** The answer as a value; null if it is empty. @param {string} path @param {Options} [options] @returns {Promise<any>} */
 export async function ask(path, options) {
   const response = await send(path, options);
-  return response.status === 204 ? null : response.json();
+  return response.status === 204 ? null : valueOf(response);
 }
 
 /** The answer with its entity tag, for a change that must not undo another one. @param {string} path */
 export async function askTagged(path) {
   const response = await send(path);
-  return { value: await response.json(), etag: response.headers.get("ETag") };
+  return { value: await valueOf(response), etag: response.headers.get("ETag") };
 }
 
 /** Learn who uses the console; afterwards, `access` is known. */

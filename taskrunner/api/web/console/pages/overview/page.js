@@ -68,7 +68,7 @@ function Charts({ points, workers, queues, span }) {
 function Decisions({ workers }) {
   const changes = workers.flatMap((worker) => worker.changes).sort((one, other) => other.at.localeCompare(one.at)).slice(0, 6);
   if (!changes.length) return html`<p class="soft">${t("overview.decisions.none")}</p>`;
-  return html`<ol class="timeline">${changes.map((each, index) => html`<li key=${index}><span><${Time} at=${each.at} /></span><span><strong>${number(each.before)} → ${number(each.after)}</strong> <span class="soft">${each.reason}</span></span></li>`)}</ol>`;
+  return html`<ol class="plain">${changes.map((each, index) => html`<li key=${index}><strong>${number(each.before)} → ${number(each.after)}</strong> <${Time} at=${each.at} /> <span class="soft">${each.reason}</span></li>`)}</ol>`;
 }
 
 /** @param {{queues: any[]}} props */
@@ -90,11 +90,13 @@ function Workers({ workers }) {
       <td class="number">${worker.min_threads}–${worker.max_threads}, ${t("overview.target", { target: worker.target })}</td><td>${worker.last_decision ?? "–"}</td></tr>`)}</tbody></table></${Scroll}>`;
 }
 
-/** What keeps tasks from running, most important first. @param {{checks: Record<string, any>, stuck: Record<string, number> | null}} props */
-function Trouble({ checks, stuck }) {
+/** What keeps tasks from running, most important first. @param {{checks: Record<string, any>, stuck: Record<string, number> | null, queues: any[]}} props */
+function Trouble({ checks, stuck, queues }) {
   const count = Object.values(stuck ?? {}).reduce((sum, each) => sum + each, 0);
   return html`${Object.entries(checks).filter(([, check]) => !check.ok).map(([name, check]) => html`<p key=${name} class="banner bad" role="alert"><span><strong>${name}</strong> ${check.error}</span> <span class="soft">${t("overview.for")} <${Since} at=${check.since} /></span></p>`)}
-    ${count > 0 && html`<p class="banner warn" role="alert"><strong>${t("overview.stuck", { count })}</strong> <span>${t("overview.stuck.next")} <code>taskrunner doctor</code></span></p>`}`;
+    ${count > 0 && html`<p class="banner warn" role="alert"><strong>${t("overview.stuck", { count })}</strong>
+      <span>${Object.entries(stuck ?? {}).filter(([, each]) => each).map(([status, each]) => `${named("status", status)}: ${number(each)}`).join(", ")}. ${t("overview.stuck.next")} <code>taskrunner doctor</code></span></p>`}
+    ${queues.filter((queue) => queue.ready && queue.consumers === 0).map((queue) => html`<p key=${queue.name} class="banner warn" role="alert"><strong>${t("overview.unserved", { queue: queue.name })}</strong> <span>${t("overview.no_workers.next")}</span></p>`)}`;
 }
 
 /** @param {{hosts: any[]}} props */
@@ -114,7 +116,7 @@ const Dependencies = ({ checks }) => html`<ul class="plain">${Object.entries(che
 function Everything({ value, span }) {
   const { queues, workers, checks, counts, stuck, hosts, failures, points } = value;
   const sums = totals(points);
-  return html`<${Trouble} checks=${checks} stuck=${stuck} />
+  return html`<${Trouble} checks=${checks} stuck=${stuck} queues=${queues} />
     <dl class="figures">
       <${Figure} name=${t("overview.waiting")}>${number(queues.reduce((/** @type {number} */ all, /** @type {any} */ queue) => all + (queue.ready ?? 0), 0))}</${Figure}>
       <${Figure} name=${t("overview.running")}>${number(counts?.running)}</${Figure}>

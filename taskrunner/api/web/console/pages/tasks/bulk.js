@@ -5,15 +5,15 @@ import { Facts, Failure, Loading, number, t, toast } from "../../lib/ui.js";
 import { html, useEffect, useState } from "../../vendor/view.js";
 
 /**
- * @param {{action: string, ids: string[] | null, conditions: Record<string, string[]>, close: () => void, done: () => void}} props
- * `ids` is null for all that match the conditions.
+ * @param {{action: string, ids: string[] | null, conditions: Record<string, string[]>, resource?: string, close: () => void, done: () => void}} props
+ * `ids` is null for all that match the conditions; `resource` is `dead-letters` where those are meant.
  */
-export default function Bulk({ action, ids, conditions, close, done }) {
+export default function Bulk({ action, ids, conditions, resource = "tasks", close, done }) {
   const [count, setCount] = useState(/** @type {number | null} */ (null));
   const [progress, setProgress] = useState(/** @type {any} */ (null));
   const [error, setError] = useState(/** @type {Error | null} */ (null));
   const [rate, setRate] = useState("");
-  const draft = { action, ...selection(ids, conditions) };
+  const draft = { action, resource, ...selection(ids, conditions) };
   useEffect(() => {
     operate({ ...draft, dry_run: true }).then((operation) => setCount(operation.matched), setError);
   }, []);

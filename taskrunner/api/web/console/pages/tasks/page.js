@@ -12,6 +12,7 @@ const FIRST_COLUMNS = ["status", "task", "queue", "attempt", "result", "updated"
 
 const STATUSES = ["scheduled", "queued", "running", "retrying", "succeeded", "failed", "cancelled"];
 const CONDITIONS = ["queue", "label", "label_text", "host", "executor", "outcome", "reason", "created_by", "created_after", "created_before", "finished_after", "finished_before"];
+const OUTCOMES = ["http_error", "timeout", "connect_error", "dns_error", "tls_error", "protocol_error", "too_large", "too_many_redirects", "blocked", "decode_error", "interrupted", "handler_error", "ok"];
 const AGES = ["15m", "1h", "12h", "24h", "7d"];
 
 /** @param {{counts: Record<string, number> | undefined, status: string, choose: (status: string) => void}} props */
@@ -26,7 +27,7 @@ function StatusTabs({ counts, status, choose }) {
 /** What the listed tasks have in common with a condition. @param {any[]} tasks @returns {Record<string, string[]>} */
 function seen(tasks) {
   /** @type {Record<string, Set<string>>} */
-  const found = { queue: new Set(), label: new Set(), host: new Set(), executor: new Set(["http"]), created_by: new Set() };
+  const found = { queue: new Set(), label: new Set(), host: new Set(), executor: new Set(["http"]), created_by: new Set(), outcome: new Set(OUTCOMES) };
   for (const task of tasks) {
     found.queue.add(task.queue);
     if (task.url) found.host.add(hostOf(task.url));
