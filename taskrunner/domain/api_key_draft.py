@@ -18,6 +18,12 @@ LONGEST_GRACE = 30 * 86_400.0
 LiveTasks = Annotated[WholeNumber, Field(ge=1, le=1_000_000_000)]
 StoredBytes = Annotated[WholeNumber, Field(ge=1, le=2**50)]
 
+# What `check_limits` demands, in JSON Schema.
+_SEES_ITS_OWN: dict[str, Any] = {
+    "if": {"properties": {"scopes": {"contains": {"enum": [Scope.READ_ALL.value, Scope.ADMIN.value]}}}},
+    "then": {"properties": {name: {"type": "null"} for name in ("max_live_tasks", "max_stored_bytes")}},
+}
+
 
 class _Draft(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -77,6 +83,8 @@ class KeyLimitPatch(_Draft):
 
 class ApiKeyDraft(KeyLimit):
     """A key to make. Its `name` is unique for ever."""
+
+    model_config = ConfigDict(json_schema_extra={"allOf": [BURST_NEEDS_RATE, _SEES_ITS_OWN]})
 
     name: str = Field(pattern=f"^{NAME_PATTERN.pattern}$")
     scopes: list[Scope] = Field(min_length=1, max_length=len(Scope))

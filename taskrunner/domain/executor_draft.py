@@ -31,7 +31,7 @@ from taskrunner.domain.executor import (
 from taskrunner.domain.executor_limits import MOST_REMOTE_SLOTS
 from taskrunner.domain.host_limit import BURST_NEEDS_RATE, Count, Rate
 from taskrunner.domain.json_fields import OrNull, QueueName, WholeNumber
-from taskrunner.domain.json_text import BOM, JsonUnfit, decode, join, members, merge, set_any_aside
+from taskrunner.domain.json_text import BOM, JsonUnfit, decode, join, members, merge_fields, set_any_aside
 from taskrunner.domain.messages import shown
 from taskrunner.domain.retry_draft import RetryDraft
 from taskrunner.domain.retry_policy import RetryPolicy
@@ -125,7 +125,8 @@ class ExecutorDraft(BaseModel):
             named = members(changes, is_shallow=True)
             if named.pop("name", None) not in {None, f'"{executor.name}"'}:
                 raise ExecutorInvalid([FieldError(field="name", message="cannot be changed")])
-            return cls.from_json(merge(_as_given(executor), join(named)), limits)
+            known = {field.alias or name for name, field in cls.model_fields.items()}
+            return cls.from_json(merge_fields(_as_given(executor), join(named), known), limits)
         except JsonUnfit as exc:
             raise ExecutorInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
 

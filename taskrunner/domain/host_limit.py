@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from taskrunner.domain.errors import FieldError, HostLimitInvalid
 from taskrunner.domain.host_name import patterns_for
 from taskrunner.domain.json_fields import WholeNumber
-from taskrunner.domain.json_text import JsonUnfit, decode, join, members, merge
+from taskrunner.domain.json_text import JsonUnfit, decode, join, members, merge_fields
 from taskrunner.domain.messages import shown
 from taskrunner.domain.validation import excess, field_errors
 from taskrunner.domain.value import Value
@@ -142,7 +142,7 @@ def read_document(raw: bytes, known: HostLimit | None = None) -> HostLimit:
     try:
         text = join(members(decode(raw)))
         if known is not None:
-            text = merge(known.encode().decode(), text)
+            text = merge_fields(known.encode().decode(), text, HostLimit.model_fields)
     except JsonUnfit as exc:
         raise HostLimitInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
     return read_limit(text.encode("utf-8", "surrogatepass"))

@@ -5,7 +5,7 @@ Other parsers lose what RFC 8259 allows: exact numbers, repeated members, escape
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import cache
 from json.decoder import scanstring  # type: ignore[attr-defined]  # typeshed does not list it
 from typing import Any
@@ -243,6 +243,14 @@ def merge(target: str, patch: str) -> str:
         else:
             merged[name] = merge(merged.get(name, ""), value)
     return join(merged)
+
+
+def merge_fields(target: str, patch: str, known: Container[str]) -> str:
+    """As `merge`; a null for a member that is not `known` stays, for its validation to refuse it."""
+    changes = members(patch, is_shallow=True)
+    unknown = {name: value for name, value in changes.items() if value == "null" and name not in known}
+    merged = merge(target, patch)
+    return join({**members(merged, is_shallow=True), **unknown}) if unknown else merged
 
 
 def check_depth(raw: bytes, limit: int = MAX_DEPTH) -> None:

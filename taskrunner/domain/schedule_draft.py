@@ -10,7 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSche
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.errors import FieldError, ScheduleInvalid, TaskInvalid
 from taskrunner.domain.json_fields import OrNull
-from taskrunner.domain.json_text import BOM, MAX_DEPTH, JsonUnfit, decode, join, members, merge, set_aside
+from taskrunner.domain.json_text import (
+    BOM,
+    MAX_DEPTH,
+    JsonUnfit,
+    decode,
+    join,
+    members,
+    merge_fields,
+    set_aside,
+)
 from taskrunner.domain.resource_name import ResourceName
 from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.submitter import without_namespace
@@ -73,7 +82,7 @@ class ScheduleDraft(BaseModel):
                 for each in cls.model_fields
                 if each not in {"name", "task"}
             }
-            merged = merge(join({**known, "task": schedule.task}), join(changes))
+            merged = merge_fields(join({**known, "task": schedule.task}), join(changes), cls.model_fields)
         except JsonUnfit as exc:
             raise ScheduleInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
         return cls.from_json(merged, limits)

@@ -16,7 +16,7 @@ from taskrunner.domain.draft_reading import draft_from_json
 from taskrunner.domain.errors import FieldError, WebhookInvalid
 from taskrunner.domain.executor import NAME_PATTERN as EXECUTOR_NAME
 from taskrunner.domain.json_fields import OrNull, QueueName
-from taskrunner.domain.json_text import JsonUnfit, decode, join, members, merge
+from taskrunner.domain.json_text import JsonUnfit, decode, join, members, merge_fields
 from taskrunner.domain.messages import shown
 from taskrunner.domain.outcome import OutcomeKind
 from taskrunner.domain.queue import check_queue_name
@@ -104,7 +104,7 @@ class WebhookDraft(CallbackDraft):
             changes = members(decode(patch), is_shallow=True)
             if changes.pop("name", None) not in {None, json.dumps(without_namespace(webhook.name))}:
                 raise WebhookInvalid([FieldError(field="name", message="cannot be changed")])
-            merged = merge(encode(cls.of(webhook)).decode(), join(changes))
+            merged = merge_fields(encode(cls.of(webhook)).decode(), join(changes), cls.model_fields)
         except JsonUnfit as exc:
             raise WebhookInvalid([FieldError(field=exc.path, message=exc.reason)]) from exc
         return cls.from_json(merged.encode("utf-8", "surrogatepass"), limits)

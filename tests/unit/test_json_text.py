@@ -15,6 +15,7 @@ from taskrunner.domain.json_text import (
     may_name,
     members,
     merge,
+    merge_fields,
     set_any_aside,
     set_aside,
 )
@@ -206,3 +207,17 @@ def test_a_merge_keeps_spellings() -> None:
     """Only what the patch names is changed."""
     assert merge('{"a":1.10,"b":2}', '{"b":3.0}') == '{"a":1.10,"b":3.0}'
     assert isinstance(JsonText("[]"), str)
+
+
+@pytest.mark.parametrize(
+    ("patch", "merged"),
+    [
+        ('{"a":null}', '{"b":2}'),
+        ('{"c":null}', '{"a":1,"b":2}'),
+        ('{"d":null}', '{"a":1,"b":2,"d":null}'),
+        ('{"":null,"a":3}', '{"a":3,"b":2,"":null}'),
+    ],
+)
+def test_a_null_for_an_unknown_member_stays_to_be_refused(patch: str, merged: str) -> None:
+    """Of the members of the target, and of those that it might have."""
+    assert merge_fields('{"a":1,"b":2}', patch, {"a", "b", "c"}) == merged

@@ -93,6 +93,8 @@ async def test_a_patch_of_a_configured_limit_overrules_it(api: Api) -> None:
         ('{"rate": "***"}', 422, "rate"),
         ('{"concurrency": "***"}', 422, "concurrency"),
         ('{"rates": 3}', 422, "rates"),
+        ('{"rates": null}', 422, "rates"),
+        ('{"": null}', 422, ""),
         ('{"rate": {"burst": 1}}', 422, "rate"),
         ('{"rate": 1, "rate": 2}', 400, "rate"),
         ('{"rate": 1, "r\\u0061te": 2}', 400, "rate"),
