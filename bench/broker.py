@@ -25,7 +25,7 @@ from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.events import Events
-from taskrunner.domain.new_task import new_task_id
+from taskrunner.domain.tasks.new_task import new_task_id
 
 BODY = b"b" * 400
 PREFETCH = 500

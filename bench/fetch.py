@@ -31,14 +31,14 @@ from unittest.mock import patch
 
 import pycurl
 
-from taskrunner.domain import task_fields
-from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task import Task
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.url import Url, parse_url
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.targets.ssrf_policy import SsrfPolicy
+from taskrunner.domain.targets.url import Url, parse_url
+from taskrunner.domain.tasks import task_fields
+from taskrunner.domain.tasks.new_task import new_task_id
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network

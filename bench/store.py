@@ -27,12 +27,12 @@ import uvloop
 from redis import Redis
 
 from taskrunner.domain.events import Events
-from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.outcome import OutcomeKind, Response, Timings
-from taskrunner.domain.record import Attempt
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.new_task import new_task_id
+from taskrunner.domain.tasks.outcome import OutcomeKind, Response, Timings
+from taskrunner.domain.tasks.record import Attempt
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task
 from taskrunner.stores.base import AttemptRef, NewTask, Settlement, Store
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore

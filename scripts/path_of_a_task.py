@@ -28,8 +28,8 @@ from taskrunner.app.embedded import embedded_config
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.serve import api_running
-from taskrunner.domain.api_key import Scope
 from taskrunner.domain.events import Event, TaskSettled
+from taskrunner.domain.keys.api_key import Scope
 
 _PACKAGE = f"{Path(__file__).resolve().parent.parent / 'taskrunner'}{os.sep}"
 _PATIENCE = 60.0
@@ -66,7 +66,7 @@ _BESIDE = frozenset(
 _ADAPTERS = ("stores/", "brokers/")
 # Used everywhere: a reader knows them after the first task.
 _GENERIC = (
-    "api/request_ids.py",
+    "api/http/request_ids.py",
     "domain/clock.py",
     "domain/codec.py",
     "domain/events.py",

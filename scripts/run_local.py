@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from taskrunner.domain.api_key import new_secret
+from taskrunner.domain.keys.api_key import new_secret
 
 ENDS_WITHIN = 40.0  # more than the consumer's shutdown_grace
 

@@ -1,4 +1,4 @@
-"""Draw the statuses of a task, from `domain/status.py`, into docs/architecture.md.
+"""Draw the statuses of a task, from `domain/tasks/status.py`, into docs/architecture.md.
 
 python scripts/status_diagram.py           # writes the diagram
 python scripts/status_diagram.py --check   # exits with 1 if the page is out of date
@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from taskrunner.domain.status import FOLLOWERS, TERMINAL, Status
+from taskrunner.domain.tasks.status import FOLLOWERS, TERMINAL, Status
 
 PAGE = Path(__file__).parent.parent / "docs" / "architecture.md"
 BEGIN = "<!-- status diagram: written by scripts/status_diagram.py -->\n"

@@ -3,8 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from taskrunner.api.problems import Problem, RequestRefused
-from taskrunner.domain.api_key import ApiKey
+from taskrunner.api.http.problems import Problem, RequestRefused
+from taskrunner.domain.keys.api_key import ApiKey
 
 HOW_TO_SEND_A_KEY = "send it as `Authorization: Bearer tr_…`, or as the password of HTTP Basic"
 

@@ -9,11 +9,11 @@ from functools import cached_property
 
 from aiohttp import web
 
-from taskrunner.api.page import WEB, HtmlPage, policy
-from taskrunner.api.parameters import CONSOLE_PATH
-from taskrunner.api.problems import refuse
-from taskrunner.api.requests import path_value
-from taskrunner.api.responses import raw_response
+from taskrunner.api.http.page import WEB, HtmlPage, policy
+from taskrunner.api.http.parameters import CONSOLE_PATH
+from taskrunner.api.http.problems import refuse
+from taskrunner.api.http.requests import path_value
+from taskrunner.api.http.responses import raw_response
 from taskrunner.api.routes import Operation, Routes
 
 # Pictures that a target has sent are shown from memory; they cannot run anything in an <img>. No text becomes

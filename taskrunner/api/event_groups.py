@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from taskrunner.api.event_stream import EventStream, gap
-from taskrunner.domain.change import ChangeId, StatusChange
+from taskrunner.api.http.event_stream import EventStream, gap
 from taskrunner.domain.codec import encode
-from taskrunner.domain.submitter import namespace_of
-from taskrunner.domain.task_filter import TaskFacts, TaskFilter, task_facts
+from taskrunner.domain.tasks.change import ChangeId, StatusChange
+from taskrunner.domain.tasks.submitter import namespace_of
+from taskrunner.domain.tasks.task_filter import TaskFacts, TaskFilter, task_facts
 from taskrunner.domain.value import replace
 from taskrunner.producer.change_reader import TaskNews
 

@@ -10,8 +10,8 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
 
-from taskrunner.domain.change import ChangeId
 from taskrunner.domain.messages import shown
+from taskrunner.domain.tasks.change import ChangeId
 
 _PLACE = struct.Struct(">QQ")
 _NONCE_BYTES = 8

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from taskrunner.consumer.remote.remote_attempts import RemoteAttempts
-from taskrunner.domain.remote_lease import RemoteLease
+from taskrunner.domain.executors.remote_lease import RemoteLease
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 
 

@@ -7,9 +7,9 @@ from typing import Protocol
 from aiohttp import web
 from pydantic import BaseModel
 
-from taskrunner.api.draft_schemas import Patch, Variant
-from taskrunner.api.entity_tags import tagged_response
-from taskrunner.api.requests import prefix_of
+from taskrunner.api.description.draft_schemas import Patch, Variant
+from taskrunner.api.http.entity_tags import tagged_response
+from taskrunner.api.http.requests import prefix_of
 from taskrunner.domain.errors import FieldError, FieldsInvalid
 from taskrunner.domain.messages import shown
 

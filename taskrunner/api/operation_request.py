@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from taskrunner.api.parameters import TASK_CONDITIONS
-from taskrunner.domain.bulk_operation import MOST_IDS, STATUSES, OperationAction, Resource
-from taskrunner.domain.bulk_operation_draft import BulkOperationDraft
-from taskrunner.domain.submitter import STORED_ID
+from taskrunner.api.http.parameters import TASK_CONDITIONS
+from taskrunner.domain.operations.bulk_operation import MOST_IDS, STATUSES, OperationAction, Resource
+from taskrunner.domain.operations.bulk_operation_draft import BulkOperationDraft
+from taskrunner.domain.tasks.submitter import STORED_ID
 
 _NULL = {"type": "null"}
 _GIVEN = {"not": _NULL}

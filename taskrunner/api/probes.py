@@ -10,7 +10,7 @@ from typing import Any
 
 from taskrunner.brokers.base import Broker, BrokerStatus
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.status import LIVE, Status
+from taskrunner.domain.tasks.status import LIVE, Status
 from taskrunner.monitor.health import Check, Checker
 from taskrunner.stores.base import Store
 from taskrunner.stores.lifecycle import StoreStatus

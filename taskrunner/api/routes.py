@@ -12,18 +12,18 @@ from typing import Any
 from aiohttp import HttpVersion11, web
 from pydantic import BaseModel
 
-from taskrunner.api.access import Access, caller_of
-from taskrunner.api.audited import action_of, audited, is_audited
-from taskrunner.api.draft_schemas import DerivedSchema
-from taskrunner.api.entity_tags import refuse_conditions
-from taskrunner.api.handler import FIXED_ROUTES, Handler
-from taskrunner.api.parameters import Parameter
-from taskrunner.api.problems import http_problem
-from taskrunner.api.query import Query
-from taskrunner.api.request_ids import request_id_of
-from taskrunner.api.requests import refuse_body
-from taskrunner.api.responses import problem_response
-from taskrunner.api.scopes import ROUTES, Needs
+from taskrunner.api.auth.access import Access, caller_of
+from taskrunner.api.auth.audited import action_of, audited, is_audited
+from taskrunner.api.auth.scopes import ROUTES, Needs
+from taskrunner.api.description.draft_schemas import DerivedSchema
+from taskrunner.api.http.entity_tags import refuse_conditions
+from taskrunner.api.http.handler import FIXED_ROUTES, Handler
+from taskrunner.api.http.parameters import Parameter
+from taskrunner.api.http.problems import http_problem
+from taskrunner.api.http.query import Query
+from taskrunner.api.http.request_ids import request_id_of
+from taskrunner.api.http.requests import refuse_body
+from taskrunner.api.http.responses import problem_response
 from taskrunner.api.views.view import View
 from taskrunner.domain.errors import CallerError
 from taskrunner.producer.audit_trail import AuditTrail

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from taskrunner.api.event_stream import EventStream, gap
-from taskrunner.domain.change import ChangeId
+from taskrunner.api.http.event_stream import EventStream, gap
+from taskrunner.domain.tasks.change import ChangeId
 from taskrunner.producer.change_reader import TaskNews
 from taskrunner.producer.task_follower import TaskFollower
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from taskrunner.api.access import caller_of
-from taskrunner.api.live_requests import LiveRequests
-from taskrunner.api.preferences import wait_of
-from taskrunner.api.scopes import READ
-from taskrunner.api.settings import ApiSettings
-from taskrunner.domain.change import ChangeId
-from taskrunner.domain.record import Record
-from taskrunner.domain.status import TERMINAL
+from taskrunner.api.auth.access import caller_of
+from taskrunner.api.auth.scopes import READ
+from taskrunner.api.http.live_requests import LiveRequests
+from taskrunner.api.http.preferences import wait_of
+from taskrunner.api.http.settings import ApiSettings
+from taskrunner.domain.tasks.change import ChangeId
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import TERMINAL
 from taskrunner.domain.value import Value
 from taskrunner.producer.change_reader import TaskNews
 from taskrunner.producer.task_feed import TaskFeed

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from taskrunner.api.access import Admission
 from taskrunner.api.app import LIVE_REQUESTS
-from taskrunner.api.server import WebServer
-from taskrunner.api.settings import ApiSettings, ServerSettings
+from taskrunner.api.auth.access import Admission
+from taskrunner.api.http.server import WebServer
+from taskrunner.api.http.settings import ApiSettings, ServerSettings
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.remote import Remote

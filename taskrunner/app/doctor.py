@@ -7,8 +7,8 @@ from taskrunner.app.platform import Platform
 from taskrunner.app.relay import make_relay
 from taskrunner.brokers.base import Broker
 from taskrunner.config import Config
-from taskrunner.domain.audit import Actor
 from taskrunner.domain.errors import BrokerUnavailable, SetupError
+from taskrunner.domain.keys.audit import Actor
 from taskrunner.producer.doctor import Doctor, DoctorSettings, Finding
 
 # How long to wait for a service that does not answer; one that is up answers within a second.

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from taskrunner.domain.api_key import check_secret, new_secret
 from taskrunner.domain.errors import SetupError
+from taskrunner.domain.keys.api_key import check_secret, new_secret
 
 FILE_NAME = "taskrunner.key"
 # A key has at most 203 characters.

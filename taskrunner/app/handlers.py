@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from taskrunner.config import Config
 from taskrunner.consumer.handler_declaration import check_declaration
 from taskrunner.domain.errors import ExecutorInvalid, FieldError, HandlersInvalid
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import HandlerFactory
 from taskrunner.handlers.executor_handlers import ExecutorHandlerFactory

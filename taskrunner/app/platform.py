@@ -8,12 +8,12 @@ from taskrunner.app.adapters import egress_proxy, make_broker, make_store
 from taskrunner.app.default_store import default_store_explained
 from taskrunner.config import Config
 from taskrunner.domain.clock import SystemClock
-from taskrunner.domain.console_session import SessionSettings
-from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.errors import OutsideError, StoreUnavailable, StoreUnfit, WriteUnconfirmed
 from taskrunner.domain.events import Events
-from taskrunner.domain.task_settings import TaskSettingsSource
-from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.domain.keys.console_session import SessionSettings
+from taskrunner.domain.queues.declared_queues import DeclaredQueues
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
+from taskrunner.domain.tasks.write_concern import WriteConcern
 from taskrunner.handlers.http.target_check import TargetCheck
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from taskrunner.api.access import Access
 from taskrunner.api.app import build_api
-from taskrunner.api.settings import ApiSettings, ServerSettings
+from taskrunner.api.auth.access import Access
+from taskrunner.api.http.settings import ApiSettings, ServerSettings
 from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.app.api_servers import ApiServers, grpc_running
 from taskrunner.app.monitor import Monitor

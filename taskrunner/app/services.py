@@ -7,11 +7,11 @@ from typing import Any
 
 from aiohttp import web
 
-from taskrunner.api.access import Access
-from taskrunner.api.access_settings import Auth
 from taskrunner.api.app import build_monitor_app
-from taskrunner.api.server import WebServer
-from taskrunner.api.settings import ServerSettings
+from taskrunner.api.auth.access import Access
+from taskrunner.api.auth.access_settings import Auth
+from taskrunner.api.http.server import WebServer
+from taskrunner.api.http.settings import ServerSettings
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.relay import make_relay
@@ -20,7 +20,7 @@ from taskrunner.config.sections.servers import ApiSection, ServerSection
 from taskrunner.domain.errors import ConfigInvalid, FieldError, OutsideError
 from taskrunner.domain.events import Events
 from taskrunner.domain.process_events import ApiOpened, StopRequested
-from taskrunner.domain.queue import check_declared
+from taskrunner.domain.queues.queue import check_declared
 from taskrunner.monitor.outage_reminder import OutageReminder
 from taskrunner.producer.cleaner import Cleaner
 from taskrunner.producer.scheduler import Scheduler

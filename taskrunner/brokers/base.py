@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
-from taskrunner.domain.queue import QueueCounts as QueueCounts
+from taskrunner.domain.queues.queue import QueueCounts as QueueCounts
 from taskrunner.domain.value import Value
 
 

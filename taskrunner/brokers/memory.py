@@ -26,7 +26,7 @@ from taskrunner.brokers.base import (
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, LoopFailed, ServiceLost, ServiceRestored
-from taskrunner.domain.queue import DEFAULT_QUEUES
+from taskrunner.domain.queues.queue import DEFAULT_QUEUES
 
 SERVICE = "memory broker"
 _DELIVERY_LIMIT = Topology().delivery_limit

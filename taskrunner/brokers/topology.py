@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from taskrunner.domain.errors import TopologyConflict
-from taskrunner.domain.queue import DEFAULT_QUEUES, is_queue_name
+from taskrunner.domain.queues.queue import DEFAULT_QUEUES, is_queue_name
 
 DEAD_KEY = "dead"
 # RabbitMQ 4 gives a quorum queue without a limit one of 20, and drops what is returned more often when there

@@ -15,7 +15,7 @@ from taskrunner.cli.command_group import Command
 from taskrunner.cli.options import config_option, json_option, limit_option
 from taskrunner.cli.table import print_list
 from taskrunner.config import load
-from taskrunner.domain.audit import AUDIT_CONDITIONS, AuditEntry, read_audit_filter
+from taskrunner.domain.keys.audit import AUDIT_CONDITIONS, AuditEntry, read_audit_filter
 
 _HEADERS = ("TIME", "WHO", "FROM", "ACTION", "COUNT", "TARGET")
 

@@ -9,7 +9,7 @@ import click
 
 from taskrunner.app.platform import Platform, operate
 from taskrunner.config import Config
-from taskrunner.domain.audit import Actor, AuditSource
+from taskrunner.domain.keys.audit import Actor, AuditSource
 from taskrunner.domain.process_events import AuditLost
 from taskrunner.producer.audit_trail import Change
 

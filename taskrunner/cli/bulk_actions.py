@@ -15,9 +15,14 @@ from taskrunner.cli.audited import command_actor, tell_if_lost
 from taskrunner.cli.errors import FAILURE, PARTLY_DONE
 from taskrunner.cli.options import task_filter
 from taskrunner.config import load
-from taskrunner.domain.bulk_operation import BulkOperation, OperationAction, OperationStatus, Resource
-from taskrunner.domain.bulk_operation_draft import BulkOperationDraft, StopAtDraft
 from taskrunner.domain.errors import OutsideError
+from taskrunner.domain.operations.bulk_operation import (
+    BulkOperation,
+    OperationAction,
+    OperationStatus,
+    Resource,
+)
+from taskrunner.domain.operations.bulk_operation_draft import BulkOperationDraft, StopAtDraft
 from taskrunner.producer.operation_run import OperationRun
 from taskrunner.stores.base import Page
 

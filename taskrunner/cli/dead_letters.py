@@ -20,14 +20,14 @@ from taskrunner.cli.ids import act_on_ids
 from taskrunner.cli.options import config_option, filter_options, json_option, limit_option, task_filter
 from taskrunner.cli.table import print_list
 from taskrunner.config import load
-from taskrunner.domain.audit import ids_target
-from taskrunner.domain.bulk_operation import OperationAction, Resource
-from taskrunner.domain.bulk_operation_draft import StopAtDraft
 from taskrunner.domain.duration import duration_text
 from taskrunner.domain.errors import StateConflict, TaskUnknown
+from taskrunner.domain.keys.audit import ids_target
 from taskrunner.domain.masking import masked_url
-from taskrunner.domain.record import DeadLetter
-from taskrunner.domain.task_filter import LETTER_CONDITIONS
+from taskrunner.domain.operations.bulk_operation import OperationAction, Resource
+from taskrunner.domain.operations.bulk_operation_draft import StopAtDraft
+from taskrunner.domain.tasks.record import DeadLetter
+from taskrunner.domain.tasks.task_filter import LETTER_CONDITIONS
 from taskrunner.producer.audit_trail import Change
 
 _HEADERS = ("ID", "KIND", "AGE", "REASON", "URL")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from taskrunner.api.access_settings import Auth
+from taskrunner.api.auth.access_settings import Auth
 from taskrunner.app.all import run_all
 from taskrunner.app.api_servers import ApiServers
 from taskrunner.app.embedded import ADDRESS, FILE_NAME, embedded_config, make_folder, store_url

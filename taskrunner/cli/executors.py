@@ -19,8 +19,8 @@ from taskrunner.cli.task_options import json_text, pairs
 from taskrunner.config import load
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import ExecutorInvalid, FieldError
-from taskrunner.domain.executor import Executor, ExecutorKind
-from taskrunner.domain.executor_draft import ExecutorDraft, check_executor_name
+from taskrunner.domain.executors.executor import Executor, ExecutorKind
+from taskrunner.domain.executors.executor_draft import ExecutorDraft, check_executor_name
 from taskrunner.domain.json_text import join
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.producer.audit_trail import Change

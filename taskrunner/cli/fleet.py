@@ -13,7 +13,7 @@ from taskrunner.cli.options import config_option, json_option
 from taskrunner.cli.table import each_of, print_list
 from taskrunner.config import load
 from taskrunner.domain.duration import duration_text
-from taskrunner.domain.worker_report import WorkerReport
+from taskrunner.domain.fleet.worker_report import WorkerReport
 
 _WORKER_HEADERS = ("ID", "HOST", "UP", "BUSY", "TARGET", "QUEUES", "LONGEST")
 

@@ -14,7 +14,7 @@ from taskrunner.cli.options import config_option, json_option
 from taskrunner.cli.streams import LineOutput
 from taskrunner.config import load
 from taskrunner.domain.codec import encode
-from taskrunner.domain.host_view import HostView
+from taskrunner.domain.hosts.host_view import HostView
 from taskrunner.producer.audit_trail import Change
 from taskrunner.producer.host_admin import HostAdmin, HostLimitEntry
 

@@ -14,11 +14,11 @@ from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import DURATION, config_option, json_option
 from taskrunner.cli.table import each_of, print_list
 from taskrunner.config import load
-from taskrunner.domain.api_key import ApiKey, Scope, new_secret, read_scopes
-from taskrunner.domain.api_key_draft import KeyLimit, KeyLimitPatch
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.codec import encode
-from taskrunner.domain.host_limit import rate_text
+from taskrunner.domain.hosts.host_limit import rate_text
+from taskrunner.domain.keys.api_key import ApiKey, Scope, new_secret, read_scopes
+from taskrunner.domain.keys.api_key_draft import KeyLimit, KeyLimitPatch
 from taskrunner.producer.audit_trail import Change
 from taskrunner.producer.key_admin import NewKey
 from taskrunner.stores.base import KnownKey

@@ -17,8 +17,8 @@ from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option, json_option, limit_option
 from taskrunner.cli.table import print_list
 from taskrunner.config import load
-from taskrunner.domain.bulk_operation import BulkOperation
 from taskrunner.domain.duration import duration_text
+from taskrunner.domain.operations.bulk_operation import BulkOperation
 from taskrunner.producer.audit_trail import Change
 
 _HEADERS = ("ID", "STATUS", "AGE", "DONE", "WHAT")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from taskrunner.domain.duration import read_duration
-from taskrunner.domain.task_filter import CONDITIONS, TaskFilter, read_filter
+from taskrunner.domain.tasks.task_filter import CONDITIONS, TaskFilter, read_filter
 
 config_option = click.option(
     "--config",

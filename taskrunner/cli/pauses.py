@@ -11,8 +11,8 @@ from taskrunner.cli.audited import change
 from taskrunner.cli.command_group import Command
 from taskrunner.cli.options import config_option
 from taskrunner.config import load
-from taskrunner.domain.audit import ids_target
-from taskrunner.domain.pauses import read_scopes
+from taskrunner.domain.keys.audit import ids_target
+from taskrunner.domain.queues.pauses import read_scopes
 from taskrunner.producer.audit_trail import Change
 
 

@@ -16,9 +16,9 @@ from taskrunner.cli.options import DURATION, config_option, json_option
 from taskrunner.cli.submit_output import OutputOptions
 from taskrunner.cli.task_options import claim_stdin, task_fields, task_options
 from taskrunner.config import Config, load
-from taskrunner.domain.api_key import check_secret
-from taskrunner.domain.client_key import check_client_key
-from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.keys.api_key import check_secret
+from taskrunner.domain.tasks.client_key import check_client_key
+from taskrunner.domain.tasks.task_draft import TaskDraft
 from taskrunner.domain.value import replace
 
 if TYPE_CHECKING:

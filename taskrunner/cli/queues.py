@@ -15,10 +15,10 @@ from taskrunner.cli.command_group import ListingGroup
 from taskrunner.cli.options import config_option, json_option
 from taskrunner.cli.table import each_of, print_list
 from taskrunner.config import load
-from taskrunner.domain.audit import ids_target
 from taskrunner.domain.codec import encode
 from taskrunner.domain.duration import duration_text
-from taskrunner.domain.queue_draft import QueueDraft
+from taskrunner.domain.keys.audit import ids_target
+from taskrunner.domain.queues.queue_draft import QueueDraft
 from taskrunner.producer.audit_trail import Change
 from taskrunner.producer.fleet import QueueState
 

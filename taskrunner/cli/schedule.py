@@ -20,9 +20,9 @@ from taskrunner.config import load
 from taskrunner.domain.codec import encode, to_plain
 from taskrunner.domain.json_text import join, members
 from taskrunner.domain.masking import Masking, masked_url
-from taskrunner.domain.schedule import Schedule
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.schedules.schedule import Schedule
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.producer.audit_trail import Change
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 

@@ -12,7 +12,7 @@ import orjson
 from taskrunner.cli.progress import SubmitProgress
 from taskrunner.domain.codec import encode
 from taskrunner.domain.masking import masked_url
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import Value
 from taskrunner.producer.batch_reader import RefusedLine
 

@@ -22,8 +22,8 @@ from taskrunner.cli.submit_output import (
 )
 from taskrunner.domain.errors import ApiUnavailable, FieldError, TaskInvalid
 from taskrunner.domain.json_text import join, members
-from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.status import TERMINAL
+from taskrunner.domain.tasks.new_task import new_task_id
+from taskrunner.domain.tasks.status import TERMINAL
 from taskrunner.producer.batch_reader import EXCLUSIVE_FIELDS, RefusedLine, check_length, meaningful
 from taskrunner.runtime.backoff import Backoff
 

@@ -27,10 +27,10 @@ from taskrunner.cli.submit_output import (
 from taskrunner.domain.codec import to_plain
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.masking import Masking
-from taskrunner.domain.record import Record
-from taskrunner.domain.status import TERMINAL
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import TERMINAL
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.write_concern import WriteConcern
 from taskrunner.producer.batch_submit import BatchSubmit
 from taskrunner.producer.intake import Submitted
 from taskrunner.runtime.backoff import Backoff

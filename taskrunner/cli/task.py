@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from taskrunner.api import curl, har
-from taskrunner.api.explanation import ExplanationView
+from taskrunner.api.endpoints.explanation import ExplanationView
 from taskrunner.api.views.attempt import AttemptDetail
 from taskrunner.api.views.task import TaskView
 from taskrunner.api.views.view import pretty
@@ -17,9 +17,9 @@ from taskrunner.cli.ids import act_on_ids
 from taskrunner.cli.options import config_option, json_option
 from taskrunner.cli.watch import watch_command
 from taskrunner.config import load
-from taskrunner.domain.audit import ids_target
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import TaskUnknown
+from taskrunner.domain.keys.audit import ids_target
 from taskrunner.domain.masking import Masking
 from taskrunner.producer.audit_trail import Change
 

@@ -21,12 +21,12 @@ from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option, filter_options, json_option, limit_option, task_filter
 from taskrunner.cli.table import print_lines, print_list
 from taskrunner.config import load
-from taskrunner.domain.bulk_operation import OperationAction
 from taskrunner.domain.duration import duration_text
 from taskrunner.domain.masking import Masking, masked_url
-from taskrunner.domain.record import Record
-from taskrunner.domain.task import Task
-from taskrunner.domain.task_filter import TaskOrder
+from taskrunner.domain.operations.bulk_operation import OperationAction
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.tasks.task_filter import TaskOrder
 
 _HEADERS = ("ID", "STATUS", "AGE", "QUEUE", "REQUEST")
 _sort_option = click.option(

@@ -13,11 +13,11 @@ from taskrunner.cli.command_group import Command
 from taskrunner.cli.options import config_option, json_option
 from taskrunner.cli.submit_output import EXIT_FAILED
 from taskrunner.config import load
-from taskrunner.domain.change import ChangeId
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.domain.masking import Masking
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.change import ChangeId
+from taskrunner.domain.tasks.status import Status
 from taskrunner.producer.change_reader import TaskNews
 from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.producer.task_follower import TaskFollower

@@ -14,10 +14,10 @@ from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option, json_option
 from taskrunner.cli.streams import LineOutput
 from taskrunner.config import load
-from taskrunner.domain.callback import EVENTS
 from taskrunner.domain.codec import encode
-from taskrunner.domain.webhook import Webhook
-from taskrunner.domain.webhook_draft import WebhookConditions, WebhookDraft
+from taskrunner.domain.tasks.callback import EVENTS
+from taskrunner.domain.webhooks.webhook import Webhook
+from taskrunner.domain.webhooks.webhook_draft import WebhookConditions, WebhookDraft
 from taskrunner.producer.audit_trail import Change
 from taskrunner.producer.webhook_admin import WebhookAdmin
 

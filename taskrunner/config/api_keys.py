@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
-from taskrunner.domain.api_key import (
+from taskrunner.domain.errors import KeyInvalid
+from taskrunner.domain.keys.api_key import (
     NAME_PATTERN,
     PREFIX,
     ApiKey,
@@ -19,8 +20,7 @@ from taskrunner.domain.api_key import (
     configured_key,
     read_scopes,
 )
-from taskrunner.domain.api_key_draft import KeyLimit
-from taskrunner.domain.errors import KeyInvalid
+from taskrunner.domain.keys.api_key_draft import KeyLimit
 
 # The name of a key that is given without one.
 _ONLY_KEY = "default"

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from taskrunner.api.access_settings import AccessSettings
+from taskrunner.api.auth.access_settings import AccessSettings
 from taskrunner.config.api_keys import key_of
 from taskrunner.config.endpoints import listener_endpoints, service_endpoints
 from taskrunner.config.sections.backends import RabbitSection, RedisSection, StoreSection
@@ -25,18 +25,18 @@ from taskrunner.config.sections.servers import (
 )
 from taskrunner.config.sections.tasks import CallbacksSection, LimitsSection, RetentionSection, RetrySection
 from taskrunner.config.sections.workers import QueuesSection, WorkersSection
-from taskrunner.domain.address import is_loopback, parse_address
-from taskrunner.domain.api_key import ApiKey
-from taskrunner.domain.callback import CallbackDefaults
-from taskrunner.domain.circuit_breaker import BreakerSettings
-from taskrunner.domain.credential import use_of
-from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.scaling import ScalingSettings
-from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
+from taskrunner.domain.fleet.scaling import ScalingSettings
+from taskrunner.domain.hosts.circuit_breaker import BreakerSettings
+from taskrunner.domain.hosts.host_settings import HostSettings
+from taskrunner.domain.keys.api_key import ApiKey
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.targets.address import is_loopback, parse_address
+from taskrunner.domain.targets.credential import use_of
+from taskrunner.domain.targets.ssrf_policy import SsrfPolicy
+from taskrunner.domain.tasks.callback import CallbackDefaults
+from taskrunner.domain.tasks.settlement import RetentionSettings
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskDefaults, TaskSettings
 
 
 class Config(BaseModel):

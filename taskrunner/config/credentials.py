@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from taskrunner.config.named_values import NAME, folded, read_named_values
 from taskrunner.config.signing_keys import read_keys, read_secret_hosts
-from taskrunner.domain.credential import (
+from taskrunner.domain.messages import did_you_mean, shown
+from taskrunner.domain.targets.credential import (
     ClientAuth,
     Credential,
     GrantedToken,
@@ -16,9 +17,8 @@ from taskrunner.domain.credential import (
     SigningSecret,
     is_private,
 )
-from taskrunner.domain.messages import did_you_mean, shown
-from taskrunner.domain.signature import PREFIX
-from taskrunner.domain.url import parse_url
+from taskrunner.domain.targets.signature import PREFIX
+from taskrunner.domain.targets.url import parse_url
 
 _MAX_CREDENTIALS = 100
 _MAX_KEY_BYTES = 64 * 1024
@@ -116,7 +116,7 @@ def _text(label: str, value: Any) -> str | None:
 def _pem(label: str, path: Any) -> str:
     """The text of a private key that can sign tokens."""
     # Loads the library for tokens, which only those who configure a key need.
-    from taskrunner.domain.signed_token import TokenKey
+    from taskrunner.domain.targets.signed_token import TokenKey
 
     if not isinstance(path, str):
         raise ValueError(f"{label}: must be the path of a file")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from taskrunner.config.config import Config
 from taskrunner.config.keys import Key
-from taskrunner.domain.credential import SignedToken, SigningSecret
-from taskrunner.domain.queue import MAX_QUEUES
-from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.domain.queues.queue import MAX_QUEUES
+from taskrunner.domain.targets.credential import SignedToken, SigningSecret
+from taskrunner.domain.tasks.write_concern import WriteConcern
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from taskrunner.config.keys import Key, find_key, find_section, key_names, secti
 from taskrunner.config.layers import Layer, Setting
 from taskrunner.config.near_misses import OWN_NAMES, PREFIX, near_miss
 from taskrunner.domain.messages import did_you_mean, shown
-from taskrunner.domain.redis_url import RedisUrl, read_redis_url
-from taskrunner.domain.service_tls import ServiceTls
-from taskrunner.domain.service_url import shown_place
+from taskrunner.domain.services.redis_url import RedisUrl, read_redis_url
+from taskrunner.domain.services.service_tls import ServiceTls
+from taskrunner.domain.services.service_url import shown_place
 
 _FILE_SUFFIX = "_FILE"
 

@@ -16,7 +16,7 @@ from taskrunner.config.config import Config
 from taskrunner.config.sections.section import Section
 from taskrunner.config.sections.workers import QueueSection
 from taskrunner.config.values import Secret
-from taskrunner.domain.host_limit import HostLimit
+from taskrunner.domain.hosts.host_limit import HostLimit
 from taskrunner.domain.value import Value
 
 _FILE = "file"

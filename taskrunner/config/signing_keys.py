@@ -11,10 +11,10 @@ from pydantic import BeforeValidator
 
 from taskrunner.config.named_values import NAME
 from taskrunner.config.values import read_hosts, split_commas
-from taskrunner.domain.credential import SigningSecret
 from taskrunner.domain.messages import did_you_mean
-from taskrunner.domain.signature import PREFIX, read_secret
-from taskrunner.domain.url_pattern import ANY_HOST
+from taskrunner.domain.targets.credential import SigningSecret
+from taskrunner.domain.targets.signature import PREFIX, read_secret
+from taskrunner.domain.targets.url_pattern import ANY_HOST
 
 _MAX_KEYS = 2
 _HOSTS = ".hosts"

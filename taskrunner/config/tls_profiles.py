@@ -12,7 +12,7 @@ from taskrunner.config.named_values import NAME, folded, read_named_values
 from taskrunner.config.values import read_hosts
 from taskrunner.domain.errors import ConfigInvalid, FieldError
 from taskrunner.domain.messages import did_you_mean
-from taskrunner.domain.tls_profile import TlsProfile
+from taskrunner.domain.targets.tls_profile import TlsProfile
 
 _MAX_PROFILES = 100
 _MAX_PASSWORD_BYTES = 4096

@@ -6,10 +6,10 @@ from typing import Any
 
 from taskrunner.brokers.base import Broker
 from taskrunner.consumer.consumer import Consumer
-from taskrunner.domain import scaling
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, WorkersScaled
-from taskrunner.domain.scaling import Load, ScalingDecision, ScalingHistory, ScalingSettings
+from taskrunner.domain.fleet import scaling
+from taskrunner.domain.fleet.scaling import Load, ScalingDecision, ScalingHistory, ScalingSettings
 from taskrunner.runtime.service import Service
 
 # What operators see of the past; more would make each report longer.

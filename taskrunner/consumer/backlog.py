@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from taskrunner.consumer.host_lines import HostLines, MayStart
 from taskrunner.consumer.host_stats import HostStats
 from taskrunner.consumer.waiting_delivery import WaitingDelivery
-from taskrunner.domain.task import Task
+from taskrunner.domain.tasks.task import Task
 
 
 class Backlog:

@@ -9,15 +9,15 @@ from taskrunner.brokers.base import Broker, DeadDelivery
 from taskrunner.brokers.topology import BROKER_REASONS
 from taskrunner.consumer.incoming_message import IncomingMessage, read_message
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import Envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, StoreUnavailable, TaskInvalid
 from taskrunner.domain.events import DeadLetterCollected, Events, LoopFailed, TaskSentBack
-from taskrunner.domain.follow_up import End, follow_ups
-from taskrunner.domain.record import BY_BROKER, DeadLetter, DeadLetterKind
-from taskrunner.domain.settlement import kept_unclaimed
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_settings import TaskSettingsSource
-from taskrunner.domain.webhook import WebhookSource
+from taskrunner.domain.tasks.envelope import Envelope
+from taskrunner.domain.tasks.follow_up import End, follow_ups
+from taskrunner.domain.tasks.record import BY_BROKER, DeadLetter, DeadLetterKind
+from taskrunner.domain.tasks.settlement import kept_unclaimed
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
+from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AttemptRef, NewTask, Snooze, Store

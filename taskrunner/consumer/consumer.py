@@ -25,7 +25,6 @@ from taskrunner.consumer.snoozer import Snoozer
 from taskrunner.consumer.waiting_delivery import WaitingDelivery
 from taskrunner.consumer.worker_pool import WorkerPool
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.errors import (
     EnvelopeUnreadable,
     ExecutorNotKnown,
@@ -34,12 +33,13 @@ from taskrunner.domain.errors import (
     TaskInvalid,
 )
 from taskrunner.domain.events import Events, LoopFailed, MessageRejected
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.task_settings import TaskSettingsSource
-from taskrunner.domain.webhook import WebhookSource
+from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.queues.declared_queues import DeclaredQueues
+from taskrunner.domain.queues.pauses import Pauses
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.settlement import RetentionSettings
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
+from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskrunner.domain.codec import encode
-from taskrunner.domain.executor import ExecutorKind
-from taskrunner.domain.executor_draft import ExecutorDraft
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.executors.executor import ExecutorKind
+from taskrunner.domain.executors.executor_draft import ExecutorDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.handlers.python.manifest import HandlerManifest
 
 

@@ -11,9 +11,9 @@ from taskrunner.consumer.handler_declaration import check_declaration, declared
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import ExecutorInvalid
 from taskrunner.domain.events import Events, ExecutorNotRegistered, ExecutorRegistered
-from taskrunner.domain.executor import MAX_EXECUTORS, Executor, ExecutorKind, ManagedBy
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.executors.executor import MAX_EXECUTORS, Executor, ExecutorKind, ManagedBy
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
 from taskrunner.domain.value import replace
 from taskrunner.handlers.python.manifest import HandlerManifest
 from taskrunner.runtime.service import Service

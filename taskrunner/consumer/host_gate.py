@@ -22,7 +22,7 @@ from taskrunner.consumer.slow_hosts import due_times, slow_host_workers
 from taskrunner.consumer.snoozer import PendingSnooze
 from taskrunner.consumer.waiting_delivery import WaitingDelivery
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.host_admission import SLOW, Admission, wait_reason
+from taskrunner.domain.hosts.host_admission import SLOW, Admission, wait_reason
 
 # For this long after tasks of fast hosts had to wait for a worker, slow hosts give workers up.
 _CROWDED = 0.5

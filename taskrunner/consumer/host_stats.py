@@ -4,12 +4,12 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from taskrunner.domain.circuit_breaker import CircuitPhase
-from taskrunner.domain.executor_limits import EXECUTOR
-from taskrunner.domain.host_limit import AppliedLimit, HostLimits
-from taskrunner.domain.host_name import host_of
-from taskrunner.domain.host_state import HostState
-from taskrunner.domain.task import Task
+from taskrunner.domain.executors.executor_limits import EXECUTOR
+from taskrunner.domain.hosts.circuit_breaker import CircuitPhase
+from taskrunner.domain.hosts.host_limit import AppliedLimit, HostLimits
+from taskrunner.domain.hosts.host_name import host_of
+from taskrunner.domain.hosts.host_state import HostState
+from taskrunner.domain.tasks.task import Task
 
 # The weight of the newest attempt in the running mean.
 _SMOOTHING = 0.2

@@ -13,15 +13,15 @@ from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.consumer.worker_pool import WorkerPool
-from taskrunner.domain.circuit_breaker import CircuitPhase
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import CircuitClosed, CircuitOpened, Event, Events, HostSlowedDown
-from taskrunner.domain.executor_limits import executor_limits
-from taskrunner.domain.executor_source import ExecutorSource
-from taskrunner.domain.host_limit import HostLimit, HostLimits, read_limits
-from taskrunner.domain.host_settings import HostSignal, host_signal
-from taskrunner.domain.host_state import HostState
+from taskrunner.domain.executors.executor_limits import executor_limits
+from taskrunner.domain.executors.executor_source import ExecutorSource
+from taskrunner.domain.hosts.circuit_breaker import CircuitPhase
+from taskrunner.domain.hosts.host_limit import HostLimit, HostLimits, read_limits
+from taskrunner.domain.hosts.host_settings import HostSignal, host_signal
+from taskrunner.domain.hosts.host_state import HostState
 from taskrunner.domain.process_events import HostLimitsChanged
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import Snooze, Store

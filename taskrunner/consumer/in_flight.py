@@ -7,8 +7,8 @@ from datetime import datetime
 from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.host_stats import HostStats
 from taskrunner.consumer.worker_threads import AssignedAttempt
-from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.progress import Progress
+from taskrunner.domain.tasks.outcome import Outcome
+from taskrunner.domain.tasks.progress import Progress
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -9,12 +9,12 @@ import zlib
 from datetime import datetime
 
 from taskrunner.brokers.base import DeadDelivery, Delivery
-from taskrunner.domain.envelope import Envelope, decode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, ExecutorDisabled, FieldError, TaskInvalid
 from taskrunner.domain.messages import shown
-from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.task_fields import ID_PATTERN
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.tasks.envelope import Envelope, decode_envelope
+from taskrunner.domain.tasks.new_task import new_task_id
+from taskrunner.domain.tasks.task_fields import ID_PATTERN
+from taskrunner.domain.tasks.task_settings import TaskSettings
 from taskrunner.domain.value import Value, replace
 
 # The most that a compressed message may hold: as much as RabbitMQ 4 takes in one message.

@@ -11,8 +11,13 @@ from taskrunner.consumer.autoscaler import Autoscaler
 from taskrunner.consumer.consumer import Consumer
 from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.host_name import host_of
-from taskrunner.domain.worker_report import RunningAttempt, ScalingChange, WorkerProcessReport, WorkerReport
+from taskrunner.domain.fleet.worker_report import (
+    RunningAttempt,
+    ScalingChange,
+    WorkerProcessReport,
+    WorkerReport,
+)
+from taskrunner.domain.hosts.host_name import host_of
 from taskrunner.version import __version__
 
 # The longest running attempts are those that somebody looks for.

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.scaling import ScalingSettings
+from taskrunner.domain.fleet.scaling import ScalingSettings
+from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.hosts.host_settings import HostSettings
 from taskrunner.domain.timing import HOLD, LEASE
 from taskrunner.domain.value import Value, field
 

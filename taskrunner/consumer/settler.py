@@ -14,14 +14,14 @@ from taskrunner.brokers.base import Broker
 from taskrunner.consumer.claimer import Claimer
 from taskrunner.consumer.host_watch import HostWatch
 from taskrunner.consumer.in_flight import ClaimedAttempt, InFlight
-from taskrunner.domain import retry
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events, LoopFailed, SettleRefused, TaskSettled
-from taskrunner.domain.record import Attempt
-from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import RetentionSettings, Settlement, settlement
-from taskrunner.domain.webhook import WebhookSource
+from taskrunner.domain.retries import retry
+from taskrunner.domain.retries.retry import Verdict
+from taskrunner.domain.tasks.record import Attempt
+from taskrunner.domain.tasks.settlement import RetentionSettings, Settlement, settlement
+from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import ConsumerStore

@@ -19,8 +19,8 @@ from taskrunner.consumer.host_stats import HostStats, HostStatsTable
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.host_admission import Admission, AdmissionRequest, admit
-from taskrunner.domain.host_state import HostState, decode_state, encode_state
+from taskrunner.domain.hosts.host_admission import Admission, AdmissionRequest, admit
+from taskrunner.domain.hosts.host_state import HostState, decode_state, encode_state
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.stores.base import Store

@@ -2,8 +2,8 @@
 
 import math
 
-from taskrunner.domain.host_admission import assign_wait_times
-from taskrunner.domain.host_settings import HostSettings
+from taskrunner.domain.hosts.host_admission import assign_wait_times
+from taskrunner.domain.hosts.host_settings import HostSettings
 
 
 def slow_host_workers(workers: int, share: float, *, alone: bool, crowded: bool) -> int:

@@ -14,10 +14,10 @@ from taskrunner.consumer.waiting_delivery import WaitingDelivery
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import DeliveryDropped, Events, TaskAdopted, TasksSnoozed
-from taskrunner.domain.executor import ExecutorKind
-from taskrunner.domain.executor_source import ExecutorSource
-from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.unserved import UNSERVED_PAUSE, unserved
+from taskrunner.domain.executors.executor import ExecutorKind
+from taskrunner.domain.executors.executor_source import ExecutorSource
+from taskrunner.domain.queues.pauses import Pauses
+from taskrunner.domain.tasks.unserved import UNSERVED_PAUSE, unserved
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AcceptAnswer, Snooze, Store
 

@@ -9,7 +9,7 @@ from taskrunner.consumer.worker_group import WorkerGroup
 from taskrunner.consumer.worker_pool import OnFinished
 from taskrunner.consumer.worker_threads import WorkerThreads
 from taskrunner.domain.events import Events
-from taskrunner.domain.outcome import Outcome
+from taskrunner.domain.tasks.outcome import Outcome
 from taskrunner.handlers.base import HandlerFactory
 
 

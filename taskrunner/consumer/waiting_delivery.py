@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.host_stats import HostStats
-from taskrunner.domain.envelope import Envelope
-from taskrunner.domain.new_task import NewTask
+from taskrunner.domain.tasks.envelope import Envelope
+from taskrunner.domain.tasks.new_task import NewTask
 
 
 @dataclass(slots=True, eq=False)

@@ -9,7 +9,7 @@ from itertools import islice
 from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.worker_pool import OnFinished, ProcessInfo, WorkerPool
 from taskrunner.domain.events import Events, WorkerWrittenOff
-from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
 
 # The weight of the newest attempt in the running mean of attempt times.
 _SMOOTHING = 0.05

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.progress import Progress
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.progress import Progress
 from taskrunner.handlers.base import AttemptContext, Handler
 
 # A handler ends within its task's timeout; one that is this many seconds late is not coming back soon.

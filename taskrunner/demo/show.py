@@ -13,7 +13,7 @@ from taskrunner.app.all import run_all
 from taskrunner.app.api_servers import ApiServers
 from taskrunner.app.embedded import ADDRESS, embedded_config
 from taskrunner.demo.target import build_target
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 
 Print = Callable[[str], None]
 # The slowest task takes about 3 s.

@@ -5,9 +5,9 @@ Those of a process itself are in `process_events`.
 
 from collections.abc import Callable, Collection, Sequence
 
-from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.retry import Verdict
-from taskrunner.domain.task import Task
+from taskrunner.domain.retries.retry import Verdict
+from taskrunner.domain.tasks.outcome import Outcome
+from taskrunner.domain.tasks.task import Task
 from taskrunner.domain.value import Value
 
 

@@ -6,8 +6,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticUseDefault
 
 from taskrunner.domain.constraints import MakeSchema, Schema, whole
-from taskrunner.domain.queue import QUEUE_NAME
-from taskrunner.domain.url import URL_PATTERN
+from taskrunner.domain.queues.queue import QUEUE_NAME
+from taskrunner.domain.targets.url import URL_PATTERN
 
 
 class OrNull:

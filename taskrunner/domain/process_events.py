@@ -1,7 +1,7 @@
 """Events of one process: its stop, what it has read anew, its ports and the requests it refused or failed."""
 
-from taskrunner.domain.audit import AuditEntry
 from taskrunner.domain.events import Event
+from taskrunner.domain.keys.audit import AuditEntry
 
 
 class StopRequested(Event):

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from taskrunner.domain.errors import FieldError, FieldsInvalid, TaskInvalid
 from taskrunner.domain.messages import did_you_mean, shown
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_limits import TaskLimits
 
 # pydantic's error types for an unknown field of a model and of a dataclass.
 UNKNOWN = frozenset({"extra_forbidden", "unexpected_keyword_argument"})

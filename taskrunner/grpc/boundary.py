@@ -10,11 +10,11 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from taskrunner.api.access import Admission
-from taskrunner.api.audited import action_of, is_audited
-from taskrunner.api.problems import Problem, internal_error, problem_of, refuse
-from taskrunner.api.rate_limits import limit_fields
-from taskrunner.api.scopes import ROUTES
+from taskrunner.api.auth.access import Admission
+from taskrunner.api.auth.audited import action_of, is_audited
+from taskrunner.api.auth.rate_limits import limit_fields
+from taskrunner.api.auth.scopes import ROUTES
+from taskrunner.api.http.problems import Problem, internal_error, problem_of, refuse
 from taskrunner.domain.errors import CallerError
 from taskrunner.domain.events import Events
 from taskrunner.domain.process_events import RequestDenied, RequestFailed

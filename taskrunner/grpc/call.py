@@ -5,12 +5,12 @@ from urllib.parse import unquote
 
 from grpc.aio import ServicerContext
 
-from taskrunner.api.access import Admission, Caller
 from taskrunner.api.asker import Asker
-from taskrunner.api.client_address import is_near_peer
-from taskrunner.api.request_ids import fit_request_id
-from taskrunner.api.scopes import Needs
-from taskrunner.domain.audit import Actor, AuditSource
+from taskrunner.api.auth.access import Admission, Caller
+from taskrunner.api.auth.scopes import Needs
+from taskrunner.api.http.client_address import is_near_peer
+from taskrunner.api.http.request_ids import fit_request_id
+from taskrunner.domain.keys.audit import Actor, AuditSource
 from taskrunner.producer.audit_trail import Change
 
 Context = ServicerContext[bytes, bytes]

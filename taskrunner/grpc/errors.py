@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from taskrunner.api.problems import Problem
+from taskrunner.api.http.problems import Problem
 from taskrunner.domain.errors import FieldError
 from taskrunner.v1 import task_executor_pb2 as pb
 

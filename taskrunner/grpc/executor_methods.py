@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from taskrunner.api.parameters import EXECUTOR_NAME
-from taskrunner.api.problems import refuse
-from taskrunner.api.settings import ApiSettings
+from taskrunner.api.http.parameters import EXECUTOR_NAME
+from taskrunner.api.http.problems import refuse
+from taskrunner.api.http.settings import ApiSettings
 from taskrunner.api.views.executor import ExecutorView
 from taskrunner.domain.errors import ExecutorInvalid, FieldError
-from taskrunner.domain.executor import Executor
-from taskrunner.domain.executor_draft import ExecutorDraft
+from taskrunner.domain.executors.executor import Executor
+from taskrunner.domain.executors.executor_draft import ExecutorDraft
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.grpc.call import Call
 from taskrunner.grpc.messages import JSON_SUFFIX, fields_of, json_document, view_message

@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
-from taskrunner.api.problems import RequestRefused, refuse
-from taskrunner.domain.change import ChangeId
+from taskrunner.api.http.problems import RequestRefused, refuse
+from taskrunner.domain.tasks.change import ChangeId
 from taskrunner.producer.change_reader import TaskNews
 from taskrunner.producer.task_follower import TaskFollower
 

@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from taskrunner.domain.errors import ConfigInvalid, SetupError
 from taskrunner.domain.events import Events
 from taskrunner.domain.process_events import PortOpened
-from taskrunner.domain.service_url import shown_place
+from taskrunner.domain.services.service_url import shown_place
 from taskrunner.grpc.boundary import Boundary
 from taskrunner.grpc.health import HealthService
 from taskrunner.grpc.open_services import OpenServices

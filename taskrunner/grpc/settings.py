@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from taskrunner.api.settings import ApiSettings, ServerSettings
+from taskrunner.api.http.settings import ApiSettings, ServerSettings
 from taskrunner.runtime.server_certificate import CertificateFiles
 
 _SERVER = ServerSettings()

@@ -2,11 +2,11 @@
 
 import base64
 
-from taskrunner.api.access import Caller
+from taskrunner.api.auth.access import Caller
 from taskrunner.api.views.task import TaskView
 from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.masking import Masking
-from taskrunner.domain.record import Record
+from taskrunner.domain.tasks.record import Record
 from taskrunner.grpc.messages import fields_of, json_document, view_message
 from taskrunner.v1 import task_executor_pb2 as pb
 

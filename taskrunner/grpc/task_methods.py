@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
-from taskrunner.api.live_requests import LiveRequests
-from taskrunner.api.parameters import TASK_ID, TRACEPARENT
-from taskrunner.api.problems import problem_of
-from taskrunner.api.settings import ApiSettings
+from taskrunner.api.http.live_requests import LiveRequests
+from taskrunner.api.http.parameters import TASK_ID, TRACEPARENT
+from taskrunner.api.http.problems import problem_of
+from taskrunner.api.http.settings import ApiSettings
 from taskrunner.api.views.task import TaskView
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError, TaskInvalid
-from taskrunner.domain.record import Record
-from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.task_draft import TaskDraft
 from taskrunner.grpc.call import Call
 from taskrunner.grpc.errors import refusal_message
 from taskrunner.grpc.incoming_tasks import IncomingTasks, NumberedRequest

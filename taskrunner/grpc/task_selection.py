@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from taskrunner.api.parameters import BAD_CURSOR, LIMIT, TASK_CURSOR
+from taskrunner.api.http.parameters import BAD_CURSOR, LIMIT, TASK_CURSOR
 from taskrunner.domain.errors import FieldError, FilterInvalid
-from taskrunner.domain.task_filter import TaskFilter, TaskOrder, read_filter
+from taskrunner.domain.tasks.task_filter import TaskFilter, TaskOrder, read_filter
 from taskrunner.domain.value import Value
 from taskrunner.grpc.messages import fields_of
 from taskrunner.v1 import task_executor_pb2 as pb

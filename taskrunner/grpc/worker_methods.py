@@ -9,18 +9,18 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
+from taskrunner.api.http.live_requests import LiveRequests
+from taskrunner.api.http.parameters import EXECUTOR_NAME
+from taskrunner.api.http.settings import ApiSettings
 from taskrunner.api.lease_poll import LeasePoll
-from taskrunner.api.live_requests import LiveRequests
-from taskrunner.api.parameters import EXECUTOR_NAME
-from taskrunner.api.settings import ApiSettings
 from taskrunner.api.views.executor import ExecutorView
 from taskrunner.consumer.remote import outcomes
 from taskrunner.consumer.remote.remote_attempts import AttemptEnd, Ended, Heartbeat, RemoteAttempts
 from taskrunner.consumer.remote.remote_work import RemoteWork
 from taskrunner.domain.errors import FieldError, LeaseInvalid
-from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.remote_draft import MOST_TASKS
-from taskrunner.domain.remote_lease import RemoteLease, check_token, check_worker_name
+from taskrunner.domain.executors.remote_draft import MOST_TASKS
+from taskrunner.domain.executors.remote_lease import RemoteLease, check_token, check_worker_name
+from taskrunner.domain.tasks.outcome import Outcome
 from taskrunner.grpc.call import Call
 from taskrunner.grpc.live_stream import stream_ended
 from taskrunner.grpc.messages import view_message

@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Self
 
-from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.progress import Progress
-from taskrunner.domain.task import Task
+from taskrunner.domain.tasks.outcome import Outcome
+from taskrunner.domain.tasks.progress import Progress
+from taskrunner.domain.tasks.task import Task
 
 
 @dataclass(slots=True, eq=False)

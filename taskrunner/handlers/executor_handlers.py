@@ -4,7 +4,7 @@ A task with a URL is fetched, whatever its executor is called: that of an HTTP e
 task was submitted. A task without one is for a Python handler.
 """
 
-from taskrunner.domain.outcome import Outcome
+from taskrunner.domain.tasks.outcome import Outcome
 from taskrunner.handlers.base import AttemptContext, Handler, HandlerFactory
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from taskrunner.domain.events import TaskSettled
-from taskrunner.domain.executor import BUILT_IN
-from taskrunner.domain.executor_source import ExecutorSource
+from taskrunner.domain.executors.executor import BUILT_IN
+from taskrunner.domain.executors.executor_source import ExecutorSource
 
 # Pairs of a queue and an executor; there are at most 200 executors and 300 queues, but not for ever the same.
 MAX_PAIRS = 1000

@@ -62,8 +62,8 @@ from taskrunner.domain.process_events import (
     StopRequested,
     StopWaits,
 )
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task
 from taskrunner.monitor.logs import LEVELS
 
 

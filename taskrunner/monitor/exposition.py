@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from taskrunner.domain.figures import DURATION_BUCKETS
+from taskrunner.domain.fleet.figures import DURATION_BUCKETS
 from taskrunner.monitor.attempt_counts import AttemptLabels
 from taskrunner.monitor.metrics import COUNTERS, Metrics
 

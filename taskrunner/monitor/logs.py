@@ -11,7 +11,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from taskrunner.domain.masking import strip_urls
-from taskrunner.domain.task_log import TASK_LOGGER
+from taskrunner.domain.tasks.task_log import TASK_LOGGER
 
 LEVELS: Mapping[str, int] = {
     "debug": logging.DEBUG,

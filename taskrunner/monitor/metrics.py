@@ -10,9 +10,9 @@ from typing import Any
 
 from taskrunner.domain import events, process_events
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.executor_source import ExecutorSource
-from taskrunner.domain.figures import DURATION_BUCKETS, Figures, bucket
-from taskrunner.domain.status import Status
+from taskrunner.domain.executors.executor_source import ExecutorSource
+from taskrunner.domain.fleet.figures import DURATION_BUCKETS, Figures, bucket
+from taskrunner.domain.tasks.status import Status
 from taskrunner.monitor.attempt_counts import AttemptCounts
 
 # The counters by their names in `/stats` and `/metrics`.

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from taskrunner.domain.audit import Actor, AuditEntry, AuditFilter, first_audit_id, new_audit_id
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import CallerError, StoreUnavailable
 from taskrunner.domain.events import Events
+from taskrunner.domain.keys.audit import Actor, AuditEntry, AuditFilter, first_audit_id, new_audit_id
 from taskrunner.domain.process_events import AuditLost
 from taskrunner.stores.base import AuditStore, Page
 

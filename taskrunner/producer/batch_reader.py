@@ -7,7 +7,6 @@ from typing import Annotated, BinaryIO
 
 from pydantic import StringConstraints
 
-from taskrunner.domain.client_key import KEY_PATTERN
 from taskrunner.domain.errors import (
     ExecutorDisabled,
     FieldError,
@@ -17,9 +16,10 @@ from taskrunner.domain.errors import (
     TaskTooLarge,
 )
 from taskrunner.domain.json_text import BOM, join, members
-from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.submitter import Submitter
-from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.tasks.client_key import KEY_PATTERN
+from taskrunner.domain.tasks.new_task import NewTask
+from taskrunner.domain.tasks.submitter import Submitter
+from taskrunner.domain.tasks.task_draft import TaskDraft
 from taskrunner.domain.validation import findings_of
 from taskrunner.domain.value import Value
 from taskrunner.producer.intake import Intake

@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from operator import attrgetter, itemgetter
 
-from taskrunner.domain.dedup import DedupMode
 from taskrunner.domain.errors import (
     BatchRefused,
     ExecutorNotKnown,
@@ -15,8 +14,9 @@ from taskrunner.domain.errors import (
     StoreUnavailable,
     TaskInvalid,
 )
-from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.tasks.dedup import DedupMode
+from taskrunner.domain.tasks.new_task import NewTask
+from taskrunner.domain.tasks.task_draft import TaskDraft
 from taskrunner.domain.value import Value
 from taskrunner.producer.batch_reader import BatchReader, NumberedLine, ReadLines, RefusedLine, meaningful
 from taskrunner.producer.intake import Intake, Submitted

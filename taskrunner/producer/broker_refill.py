@@ -6,10 +6,10 @@ It does not leave this to the relay, which takes a queued task for a waiting one
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.codec import encode
 from taskrunner.domain.events import Events
-from taskrunner.domain.new_task import StoredTask
-from taskrunner.domain.queue import is_remote
-from taskrunner.domain.record import Record
-from taskrunner.domain.status import Status
+from taskrunner.domain.queues.queue import is_remote
+from taskrunner.domain.tasks.new_task import StoredTask
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import Status
 from taskrunner.producer.publisher import Publisher
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AttemptRef, Store

@@ -2,11 +2,17 @@
 
 from collections.abc import Sequence
 
-from taskrunner.domain.bulk_operation import STATUSES, BulkOperation, OperationAction, Refusal, Resource
 from taskrunner.domain.errors import TaskUnknown
-from taskrunner.domain.record import DeadLetter, DeadLetterKind, Record
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_filter import TaskFilter
+from taskrunner.domain.operations.bulk_operation import (
+    STATUSES,
+    BulkOperation,
+    OperationAction,
+    Refusal,
+    Resource,
+)
+from taskrunner.domain.tasks.record import DeadLetter, DeadLetterKind, Record
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_filter import TaskFilter
 from taskrunner.domain.value import Value, replace
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.requeuer import Requeuer

@@ -10,13 +10,13 @@ from datetime import datetime
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.events import Events, TasksCancelled, TasksDeleted
-from taskrunner.domain.follow_up import End, follow_ups
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.record import Attempt, Record
-from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import RetentionSettings, Settlement, by_retention, settlement
-from taskrunner.domain.status import CLAIMABLE, TERMINAL, Status
-from taskrunner.domain.webhook import Webhook, WebhookSource
+from taskrunner.domain.retries.retry import Verdict
+from taskrunner.domain.tasks.follow_up import End, follow_ups
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.record import Attempt, Record
+from taskrunner.domain.tasks.settlement import RetentionSettings, Settlement, by_retention, settlement
+from taskrunner.domain.tasks.status import CLAIMABLE, TERMINAL, Status
+from taskrunner.domain.webhooks.webhook import Webhook, WebhookSource
 from taskrunner.stores.base import AttemptRef, Store
 from taskrunner.stores.values import seen_state
 

@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 
-from taskrunner.domain.change import ChangeId, Changes, StatusChange
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.record import Record
+from taskrunner.domain.tasks.change import ChangeId, Changes, StatusChange
+from taskrunner.domain.tasks.record import Record
 from taskrunner.domain.value import Value
 from taskrunner.stores.base import Store
 

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import decode_task
 from taskrunner.domain.errors import EnvelopeUnreadable
 from taskrunner.domain.events import Events, TaskExpired
-from taskrunner.domain.follow_up import End, follow_ups
-from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.settlement import RetentionSettings, by_retention
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
-from taskrunner.domain.webhook import WebhookSource
+from taskrunner.domain.tasks.envelope import decode_task
+from taskrunner.domain.tasks.follow_up import End, follow_ups
+from taskrunner.domain.tasks.new_task import NewTask
+from taskrunner.domain.tasks.settlement import RetentionSettings, by_retention
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AttemptRef, Due, Store
 

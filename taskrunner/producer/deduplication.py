@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.dedup import DedupMode
 from taskrunner.domain.events import Events, TasksAccepted, TasksCancelled
-from taskrunner.domain.settlement import RetentionSettings, kept_unclaimed
-from taskrunner.domain.status import Status
-from taskrunner.domain.webhook import WebhookSource
+from taskrunner.domain.tasks.dedup import DedupMode
+from taskrunner.domain.tasks.settlement import RetentionSettings, kept_unclaimed
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.producer.cancellation import waiting_ref
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 

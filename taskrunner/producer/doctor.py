@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from taskrunner.brokers.base import Broker
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import BrokerUnavailable
-from taskrunner.domain.record import BY_BROKER
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.record import BY_BROKER
+from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import Value
 from taskrunner.producer.relay import Relay
 from taskrunner.stores.base import Store

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
-from taskrunner.domain.dry_run import DryRun, TargetState, TargetVerdict, planned_attempts
-from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.submitter import Submitter
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.url import Url, parse_url
+from taskrunner.domain.targets.ssrf_policy import SsrfPolicy
+from taskrunner.domain.targets.url import Url, parse_url
+from taskrunner.domain.tasks.dry_run import DryRun, TargetState, TargetVerdict, planned_attempts
+from taskrunner.domain.tasks.submitter import Submitter
+from taskrunner.domain.tasks.task_draft import TaskDraft
 from taskrunner.producer.intake import Intake
 
 CheckTarget = Callable[[Url, SsrfPolicy, float], TargetVerdict]

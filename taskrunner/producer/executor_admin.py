@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import ExecutorInvalid, ExecutorUnknown, FieldError, StateConflict
-from taskrunner.domain.executor import MAX_EXECUTORS, Executor, ManagedBy
-from taskrunner.domain.executor_draft import ExecutorDraft, switch_of
-from taskrunner.domain.record import Record
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_filter import TaskFilter
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.executors.executor import MAX_EXECUTORS, Executor, ManagedBy
+from taskrunner.domain.executors.executor_draft import ExecutorDraft, switch_of
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_filter import TaskFilter
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
 from taskrunner.domain.value import replace
 from taskrunner.producer.cancellation import Cancellation
 from taskrunner.producer.change_check import MAX_TRIES, Check, allow

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events
-from taskrunner.domain.executor_source import ExecutorSource
+from taskrunner.domain.executors.executor_source import ExecutorSource
 from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import ExecutorStore

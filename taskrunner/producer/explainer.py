@@ -3,17 +3,17 @@
 import shlex
 from datetime import datetime, timedelta
 
-from taskrunner.domain.audit import AuditEntry, AuditFilter
 from taskrunner.domain.clock import Clock, to_ms
-from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.errors import BrokerUnavailable, TaskUnknown, TopologyConflict
-from taskrunner.domain.explanation import Reason, explain
-from taskrunner.domain.host_name import host_of
-from taskrunner.domain.pauses import ALL, EXECUTOR, Pauses, with_disabled
-from taskrunner.domain.queue import QueueCounts, is_remote
-from taskrunner.domain.record import Record
-from taskrunner.domain.situation import Pause, QueueFacts, Situation
-from taskrunner.domain.status import TERMINAL, Status
+from taskrunner.domain.hosts.host_name import host_of
+from taskrunner.domain.keys.audit import AuditEntry, AuditFilter
+from taskrunner.domain.queues.declared_queues import DeclaredQueues
+from taskrunner.domain.queues.pauses import ALL, EXECUTOR, Pauses, with_disabled
+from taskrunner.domain.queues.queue import QueueCounts, is_remote
+from taskrunner.domain.tasks.explanation import Reason, explain
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.situation import Pause, QueueFacts, Situation
+from taskrunner.domain.tasks.status import TERMINAL, Status
 from taskrunner.domain.value import Value, replace
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.host_admin import HostAdmin

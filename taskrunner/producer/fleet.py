@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.declared_queues import DeclaredQueues, QueueOrigin
 from taskrunner.domain.errors import BrokerUnavailable, QueueUnknown, TopologyConflict
-from taskrunner.domain.figures import KEPT, SECOND, Figures, at_once
+from taskrunner.domain.fleet.figures import KEPT, SECOND, Figures, at_once
+from taskrunner.domain.fleet.worker_report import WorkerReport
 from taskrunner.domain.messages import did_you_mean, shown
-from taskrunner.domain.pauses import ALL
-from taskrunner.domain.queue import QueueCounts
+from taskrunner.domain.queues.declared_queues import DeclaredQueues, QueueOrigin
+from taskrunner.domain.queues.pauses import ALL
+from taskrunner.domain.queues.queue import QueueCounts
 from taskrunner.domain.value import Value
-from taskrunner.domain.worker_report import WorkerReport
 from taskrunner.producer.explainer import Explainer
 from taskrunner.producer.process_reporter import INTERVAL
 from taskrunner.producer.queue_counter import QueueCounter

@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from taskrunner.domain.back_pressure import BackPressure
-from taskrunner.domain.circuit_breaker import CircuitBreaker, CircuitPhase
 from taskrunner.domain.clock import Clock, to_ms
 from taskrunner.domain.errors import (
     FieldError,
@@ -16,14 +14,16 @@ from taskrunner.domain.errors import (
     StoreUnavailable,
 )
 from taskrunner.domain.events import CircuitClosed, Events
-from taskrunner.domain.executor_limits import check_limited_name, executor_limits
-from taskrunner.domain.host_admission import waits_for_host
-from taskrunner.domain.host_limit import HostLimit, HostLimits, read_document, read_limit, read_limits
-from taskrunner.domain.host_name import check_pattern, host_of, patterns_for
-from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.host_state import HostState, decode_state, encode_state
-from taskrunner.domain.host_view import HostView, host_view
-from taskrunner.domain.status import Status
+from taskrunner.domain.executors.executor_limits import check_limited_name, executor_limits
+from taskrunner.domain.hosts.back_pressure import BackPressure
+from taskrunner.domain.hosts.circuit_breaker import CircuitBreaker, CircuitPhase
+from taskrunner.domain.hosts.host_admission import waits_for_host
+from taskrunner.domain.hosts.host_limit import HostLimit, HostLimits, read_document, read_limit, read_limits
+from taskrunner.domain.hosts.host_name import check_pattern, host_of, patterns_for
+from taskrunner.domain.hosts.host_settings import HostSettings
+from taskrunner.domain.hosts.host_state import HostState, decode_state, encode_state
+from taskrunner.domain.hosts.host_view import HostView, host_view
+from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import Value, replace
 from taskrunner.producer.change_check import Check, allow
 from taskrunner.stores.base import Page, Snooze, Store

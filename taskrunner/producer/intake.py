@@ -15,16 +15,16 @@ from taskrunner.domain.errors import (
     StateConflict,
 )
 from taskrunner.domain.events import Events, TasksAccepted
-from taskrunner.domain.fingerprint import fingerprint, own_fields
-from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.submitter import Submitter, stored_dedup_key
-from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_settings import TaskSettings, TaskSettingsSource
+from taskrunner.domain.tasks.fingerprint import fingerprint, own_fields
+from taskrunner.domain.tasks.new_task import new_task_id
+from taskrunner.domain.tasks.settlement import RetentionSettings
+from taskrunner.domain.tasks.submitter import Submitter, stored_dedup_key
+from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_settings import TaskSettings, TaskSettingsSource
+from taskrunner.domain.tasks.write_concern import WriteConcern
 from taskrunner.domain.value import Value, replace
-from taskrunner.domain.webhook import WebhookSource
-from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.producer.deduplication import Deduplication, is_replacing
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.refusal import refusal_of

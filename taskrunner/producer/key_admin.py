@@ -6,11 +6,19 @@ Each change is conditional on the state of the key that it was made from.
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from taskrunner.domain.api_key import ApiKey, Scope, check_limits, check_name, digest_of, hint_of, new_secret
-from taskrunner.domain.api_key_draft import KeyLimit, KeyLimitPatch
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import FieldError, KeyInvalid, KeyUnknown, StateConflict
-from taskrunner.domain.submitter import namespace_for
+from taskrunner.domain.keys.api_key import (
+    ApiKey,
+    Scope,
+    check_limits,
+    check_name,
+    digest_of,
+    hint_of,
+    new_secret,
+)
+from taskrunner.domain.keys.api_key_draft import KeyLimit, KeyLimitPatch
+from taskrunner.domain.tasks.submitter import namespace_for
 from taskrunner.domain.value import Value, replace
 from taskrunner.producer.change_check import MAX_TRIES, Check, allow
 from taskrunner.producer.shared_read import Refresh, no_refresh

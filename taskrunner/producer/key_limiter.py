@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from taskrunner.domain.api_key import ApiKey
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
+from taskrunner.domain.keys.api_key import ApiKey
 from taskrunner.domain.rate_limit import RateLimiter
 from taskrunner.domain.value import Value
 from taskrunner.runtime.batcher import Batcher

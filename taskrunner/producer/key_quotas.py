@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from taskrunner.domain.api_key import ApiKey
+from taskrunner.domain.keys.api_key import ApiKey
 from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.producer.task_quota import Room, TaskQuota
 

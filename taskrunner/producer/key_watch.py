@@ -3,10 +3,10 @@
 import hmac
 from collections.abc import Iterable, Sequence
 
-from taskrunner.domain.api_key import ApiKey, digest_of
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import ConfigInvalid, FieldError
 from taskrunner.domain.events import Events
+from taskrunner.domain.keys.api_key import ApiKey, digest_of
 from taskrunner.domain.process_events import KeyNamesClash
 from taskrunner.producer.last_uses import LastUses
 from taskrunner.producer.shared_read import SharedRead

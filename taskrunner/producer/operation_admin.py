@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
-from taskrunner.domain.audit import Actor
-from taskrunner.domain.bulk_operation import BulkOperation, OperationStatus
-from taskrunner.domain.bulk_operation_draft import BulkOperationDraft
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OperationUnknown, StateConflict
+from taskrunner.domain.keys.audit import Actor
+from taskrunner.domain.operations.bulk_operation import BulkOperation, OperationStatus
+from taskrunner.domain.operations.bulk_operation_draft import BulkOperationDraft
 from taskrunner.domain.value import replace
 from taskrunner.producer.operation_lease import LEASE, new_version
 from taskrunner.producer.operation_run import MOST_RUNS

@@ -6,9 +6,9 @@ Law: a state is saved before the next one is made, and only in place of what thi
 import secrets
 from datetime import timedelta
 
-from taskrunner.domain.audit import AuditEntry, audit_id_of
-from taskrunner.domain.bulk_operation import BulkOperation, OperationStatus
 from taskrunner.domain.clock import Clock
+from taskrunner.domain.keys.audit import AuditEntry, audit_id_of
+from taskrunner.domain.operations.bulk_operation import BulkOperation, OperationStatus
 from taskrunner.domain.process_events import AuditLost
 from taskrunner.domain.value import replace
 from taskrunner.producer.audit_trail import AuditTrail

@@ -3,7 +3,10 @@
 Law: a step is saved before the next one begins.
 """
 
-from taskrunner.domain.bulk_operation import (
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.errors import OutsideError
+from taskrunner.domain.events import Events, LoopFailed
+from taskrunner.domain.operations.bulk_operation import (
     MOST_REASONS,
     BulkOperation,
     OperationAction,
@@ -11,11 +14,8 @@ from taskrunner.domain.bulk_operation import (
     OperationStatus,
     RequeueSample,
 )
-from taskrunner.domain.clock import Clock
-from taskrunner.domain.errors import OutsideError
-from taskrunner.domain.events import Events, LoopFailed
 from taskrunner.domain.process_events import AuditLost
-from taskrunner.domain.status import TERMINAL, Status
+from taskrunner.domain.tasks.status import TERMINAL, Status
 from taskrunner.domain.value import replace
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.bulk_actions import BulkActions, Step

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
-from taskrunner.domain.record import Record
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import AttemptRef, Store
 
 

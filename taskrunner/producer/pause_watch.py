@@ -5,9 +5,9 @@ from datetime import datetime
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events
-from taskrunner.domain.executor_source import ExecutorSource
-from taskrunner.domain.pauses import Pauses, with_disabled
+from taskrunner.domain.executors.executor_source import ExecutorSource
 from taskrunner.domain.process_events import PausesChanged
+from taskrunner.domain.queues.pauses import Pauses, with_disabled
 from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import OperatorStore

@@ -9,9 +9,9 @@ from typing import Protocol
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import Events
-from taskrunner.domain.figures import KEPT, MINUTE, SECOND, Figures, in_sequence
+from taskrunner.domain.fleet.figures import KEPT, MINUTE, SECOND, Figures, in_sequence
+from taskrunner.domain.fleet.worker_report import WorkerReport
 from taskrunner.domain.value import replace
-from taskrunner.domain.worker_report import WorkerReport
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import FleetStore, StoredFigures
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from taskrunner.domain.credential import Credential, SignedToken
+from taskrunner.domain.targets.credential import Credential, SignedToken
 
 
 class PublishedKeys:
@@ -21,7 +21,7 @@ class PublishedKeys:
 
 def _public_keys(pems: list[str]) -> list[dict[str, Any]]:
     # Loads the library for tokens, which is needed only where a key is configured.
-    from taskrunner.domain.signed_token import TokenKey
+    from taskrunner.domain.targets.signed_token import TokenKey
 
     by_id = {key.id: key.public for key in map(TokenKey, pems)}
     return list(by_id.values())

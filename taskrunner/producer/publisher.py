@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from taskrunner.brokers.base import Broker, Publication, PublishAnswer
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import encode_envelope
 from taskrunner.domain.errors import BrokerUnavailable, OutsideError
 from taskrunner.domain.events import Events, PublishFailed, TasksPublished
-from taskrunner.domain.new_task import StoredTask
+from taskrunner.domain.tasks.envelope import encode_envelope
+from taskrunner.domain.tasks.new_task import StoredTask
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AttemptRef, RelayStore
 

@@ -4,7 +4,6 @@ import orjson
 
 from taskrunner.brokers.base import Broker
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.declared_queues import DeclaredQueue, DeclaredQueues, QueueOrigin, StoredQueue
 from taskrunner.domain.errors import (
     FieldError,
     OutsideError,
@@ -14,9 +13,10 @@ from taskrunner.domain.errors import (
     TopologyConflict,
 )
 from taskrunner.domain.messages import did_you_mean, shown
-from taskrunner.domain.queue import MAX_QUEUES, check_new_queue
-from taskrunner.domain.queue_draft import QueueDraft
-from taskrunner.domain.schedule import decode_schedule
+from taskrunner.domain.queues.declared_queues import DeclaredQueue, DeclaredQueues, QueueOrigin, StoredQueue
+from taskrunner.domain.queues.queue import MAX_QUEUES, check_new_queue
+from taskrunner.domain.queues.queue_draft import QueueDraft
+from taskrunner.domain.schedules.schedule import decode_schedule
 from taskrunner.producer.change_check import MAX_TRIES
 from taskrunner.producer.queue_watch import QueueWatch
 from taskrunner.stores.base import Store

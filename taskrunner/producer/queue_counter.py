@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from taskrunner.brokers.base import Broker
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.queue import QueueCounts
+from taskrunner.domain.queues.queue import QueueCounts
 from taskrunner.stores.base import FleetStore
 
 

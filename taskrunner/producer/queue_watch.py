@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from taskrunner.brokers.base import Broker
-from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import Events
-from taskrunner.domain.executor import ExecutorKind
-from taskrunner.domain.executor_source import ExecutorSource
+from taskrunner.domain.executors.executor import ExecutorKind
+from taskrunner.domain.executors.executor_source import ExecutorSource
+from taskrunner.domain.executors.remote_lease import queue_of
 from taskrunner.domain.process_events import QueuesChanged
-from taskrunner.domain.remote_lease import queue_of
-from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.queues.declared_queues import DeclaredQueues
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import QueueStore
 

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from taskrunner.domain.host_name import host_of
-from taskrunner.domain.record import Record
-from taskrunner.domain.status import Status
+from taskrunner.domain.hosts.host_name import host_of
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import Value
 from taskrunner.stores.operator_store import OperatorStore
 

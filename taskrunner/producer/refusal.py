@@ -1,10 +1,10 @@
 """The refusal of a task that the store has not created: another one stands in its way."""
 
-from taskrunner.domain.dedup import DedupMode
 from taskrunner.domain.errors import DedupKeyHeld, KeyReused, StateConflict
-from taskrunner.domain.fingerprint import is_same_request
-from taskrunner.domain.record import Record
-from taskrunner.domain.submitter import KEY_MARK
+from taskrunner.domain.tasks.dedup import DedupMode
+from taskrunner.domain.tasks.fingerprint import is_same_request
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.submitter import KEY_MARK
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask
 
 # Between the key of a batch and the number of the item: no client can send it.

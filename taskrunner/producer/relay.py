@@ -9,17 +9,17 @@ from contextlib import suppress
 from datetime import timedelta
 
 from taskrunner.brokers.base import Broker
-from taskrunner.domain import retry
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import decode_task
 from taskrunner.domain.errors import BrokerUnavailable, StoreUnavailable
 from taskrunner.domain.events import Events, LeaseExpired
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.record import Attempt
-from taskrunner.domain.settlement import RetentionSettings, Settlement, settlement
-from taskrunner.domain.status import Status
-from taskrunner.domain.webhook import WebhookSource
+from taskrunner.domain.queues.pauses import Pauses
+from taskrunner.domain.retries import retry
+from taskrunner.domain.tasks.envelope import decode_task
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.record import Attempt
+from taskrunner.domain.tasks.settlement import RetentionSettings, Settlement, settlement
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.producer.outage_recovery import OutageRecovery
 from taskrunner.producer.publisher import Publisher
 from taskrunner.producer.settings import RelaySettings

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from taskrunner.domain.bulk_operation import Refusal
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.envelope import decode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, StateConflict, TaskInvalid, TaskUnknown
-from taskrunner.domain.record import DeadLetter, DeadLetterKind
-from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.operations.bulk_operation import Refusal
+from taskrunner.domain.tasks.envelope import decode_envelope
+from taskrunner.domain.tasks.record import DeadLetter, DeadLetterKind
+from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.tasks.task_draft import TaskDraft
 from taskrunner.domain.value import Value
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Publisher

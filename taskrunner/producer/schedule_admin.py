@@ -16,12 +16,12 @@ from taskrunner.domain.errors import (
     StateConflict,
     TaskInvalid,
 )
-from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.schedule import LABEL, Schedule, decode_schedule
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.submitter import without_namespace
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.schedules.schedule import LABEL, Schedule, decode_schedule
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.new_task import new_task_id
+from taskrunner.domain.tasks.submitter import without_namespace
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.domain.value import replace
 from taskrunner.producer.change_check import MAX_TRIES, Check, allow
 from taskrunner.producer.intake import Intake, Submitted

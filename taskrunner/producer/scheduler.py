@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import ExecutorDisabled, TaskInvalid
 from taskrunner.domain.events import Events, ScheduleFailed, TasksAccepted, TasksDeleted
-from taskrunner.domain.record import Record
-from taskrunner.domain.schedule import (
+from taskrunner.domain.schedules.schedule import (
     Overlap,
     Schedule,
     SlotPlan,
@@ -20,14 +19,15 @@ from taskrunner.domain.schedule import (
     slot_delay,
     slot_task_id,
 )
-from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.status import TERMINAL, Status
-from taskrunner.domain.submitter import stored_dedup_key
-from taskrunner.domain.task import Task
-from taskrunner.domain.task_settings import TaskSettingsSource
-from taskrunner.domain.validators import validators_after
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.settlement import RetentionSettings
+from taskrunner.domain.tasks.status import TERMINAL, Status
+from taskrunner.domain.tasks.submitter import stored_dedup_key
+from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
+from taskrunner.domain.tasks.validators import validators_after
 from taskrunner.domain.value import replace
-from taskrunner.domain.webhook import WebhookSource
+from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.producer.deduplication import Deduplication
 from taskrunner.producer.schedule_admin import draft_of, stored_form
 from taskrunner.producer.settings import SchedulerSettings

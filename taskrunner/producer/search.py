@@ -8,8 +8,8 @@ may have fewer items than its limit, or none, and a cursor.
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from taskrunner.domain.record import DeadLetter, Record
-from taskrunner.domain.task_filter import TaskFilter, TaskOrder, dead_letter_facts, task_facts
+from taskrunner.domain.tasks.record import DeadLetter, Record
+from taskrunner.domain.tasks.task_filter import TaskFilter, TaskOrder, dead_letter_facts, task_facts
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import Page, Store
 from taskrunner.stores.values import Created, Place

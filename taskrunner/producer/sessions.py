@@ -6,11 +6,11 @@ A session is good as long as the secret of its key is. All processes learn withi
 from collections.abc import Sequence
 from datetime import datetime
 
-from taskrunner.domain.api_key import ApiKey, digest_of
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.console_session import ConsoleSession, SessionSettings, new_session
 from taskrunner.domain.errors import SessionUnknown
 from taskrunner.domain.events import Events
+from taskrunner.domain.keys.api_key import ApiKey, digest_of
+from taskrunner.domain.keys.console_session import ConsoleSession, SessionSettings, new_session
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.last_uses import LastUses
 from taskrunner.producer.shared_read import SharedRead

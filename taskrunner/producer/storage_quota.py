@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from taskrunner.domain.api_key import ApiKey
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import TooManyStoredBytes
 from taskrunner.domain.events import Events
-from taskrunner.domain.submitter import namespace_for
+from taskrunner.domain.keys.api_key import ApiKey
+from taskrunner.domain.tasks.submitter import namespace_for
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.task_quota import Room
 from taskrunner.runtime.service import Service

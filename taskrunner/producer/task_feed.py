@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
-from taskrunner.domain.change import ChangeId, Changes, StatusChange
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events, LoopFailed
-from taskrunner.domain.record import Record
+from taskrunner.domain.tasks.change import ChangeId, Changes, StatusChange
+from taskrunner.domain.tasks.record import Record
 from taskrunner.producer.change_reader import PART, ChangeReader, TaskNews
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import Store

@@ -3,9 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from taskrunner.domain.change import ChangeId, StatusChange
-from taskrunner.domain.record import Record
-from taskrunner.domain.status import TERMINAL, Status
+from taskrunner.domain.tasks.change import ChangeId, StatusChange
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import TERMINAL, Status
 from taskrunner.producer.change_reader import TaskNews
 
 

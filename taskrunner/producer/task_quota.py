@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from taskrunner.domain.api_key import ApiKey
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import TooManyLiveTasks
 from taskrunner.domain.events import Events
-from taskrunner.domain.submitter import namespace_for
+from taskrunner.domain.keys.api_key import ApiKey
+from taskrunner.domain.tasks.submitter import namespace_for
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service

@@ -1,8 +1,8 @@
 """The task reader reads the records of tasks, and what they have fetched, for the APIs that show them."""
 
 from taskrunner.domain.errors import StateConflict, TaskUnknown
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.record import Record
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.record import Record
 from taskrunner.domain.value import replace
 from taskrunner.producer.intake import Submitted
 from taskrunner.stores.base import Store

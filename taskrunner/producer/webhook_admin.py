@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StateConflict, WebhookUnknown
 from taskrunner.domain.resource_name import NAME_PATTERN
-from taskrunner.domain.submitter import Submitter, without_namespace
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.tasks.submitter import Submitter, without_namespace
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
 from taskrunner.domain.value import replace
-from taskrunner.domain.webhook import MAX_WEBHOOKS, Webhook
-from taskrunner.domain.webhook_draft import WebhookDraft
+from taskrunner.domain.webhooks.webhook import MAX_WEBHOOKS, Webhook
+from taskrunner.domain.webhooks.webhook_draft import WebhookDraft
 from taskrunner.producer.change_check import MAX_TRIES, Check, allow
 from taskrunner.producer.shared_read import Refresh, no_refresh
 from taskrunner.stores.base import WebhookStore

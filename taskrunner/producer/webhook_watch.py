@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events
-from taskrunner.domain.webhook import Webhook, WebhookSource
+from taskrunner.domain.webhooks.webhook import Webhook, WebhookSource
 from taskrunner.producer.shared_read import SharedRead
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import Store

@@ -3,7 +3,7 @@
 import ssl
 
 from taskrunner.domain.errors import ConfigInvalid, FieldError
-from taskrunner.domain.service_tls import ServiceTls, TlsVerify
+from taskrunner.domain.services.service_tls import ServiceTls, TlsVerify
 
 
 def make_tls_context(tls: ServiceTls, section: str) -> ssl.SSLContext:

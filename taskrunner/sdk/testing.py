@@ -14,14 +14,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from taskrunner.domain.codec import encode
-from taskrunner.domain.data_schema import DataSchema
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.progress import Progress
-from taskrunner.domain.retry import decide
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task as StoredTask
-from taskrunner.domain.task_settings import TaskDefaults
+from taskrunner.domain.executors.data_schema import DataSchema
+from taskrunner.domain.retries.retry import decide
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.progress import Progress
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task as StoredTask
+from taskrunner.domain.tasks.task_settings import TaskDefaults
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.python.definition import Handler, HandlerDefinition

@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from taskrunner.domain.api_key import ApiKey
 from taskrunner.domain.codec import Decoder
+from taskrunner.domain.keys.api_key import ApiKey
 from taskrunner.domain.value import Value
 
 decode_api_key = Decoder(ApiKey).decode

@@ -3,8 +3,8 @@
 from abc import ABC, abstractmethod
 from datetime import datetime
 
-from taskrunner.domain.audit import AuditEntry
 from taskrunner.domain.codec import Decoder
+from taskrunner.domain.keys.audit import AuditEntry
 from taskrunner.stores.values import Page
 
 decode_audit_entry = Decoder(AuditEntry).decode

@@ -5,8 +5,8 @@ contract tests in `tests/contract/stores` state the same in code; each adapter p
 import the seam from here.
 """
 
-from taskrunner.domain.new_task import NewTask as NewTask
-from taskrunner.domain.settlement import Settlement as Settlement
+from taskrunner.domain.tasks.new_task import NewTask as NewTask
+from taskrunner.domain.tasks.settlement import Settlement as Settlement
 from taskrunner.stores.api_key_store import ApiKeyStore as ApiKeyStore
 from taskrunner.stores.api_key_store import KnownKey as KnownKey
 from taskrunner.stores.api_key_store import StoredBytes as StoredBytes

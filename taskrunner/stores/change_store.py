@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from datetime import datetime
 
-from taskrunner.domain.change import ChangeId, ChangeLog, Changes
+from taskrunner.domain.tasks.change import ChangeId, ChangeLog, Changes
 
 # How many changes the log holds; older ones are removed from it.
 MOST_CHANGES = 50_000

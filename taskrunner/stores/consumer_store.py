@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from taskrunner.domain.settlement import Settlement
-from taskrunner.domain.status import FOLLOWERS, TERMINAL, Status
+from taskrunner.domain.tasks.settlement import Settlement
+from taskrunner.domain.tasks.status import FOLLOWERS, TERMINAL, Status
 from taskrunner.domain.value import Value
 from taskrunner.stores.values import AttemptRef
 

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from taskrunner.domain.record import DeadLetter
+from taskrunner.domain.tasks.record import DeadLetter
 from taskrunner.stores.values import Page
 
 

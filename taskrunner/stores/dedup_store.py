@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from datetime import datetime
 
-from taskrunner.domain.new_task import NewTask
+from taskrunner.domain.tasks.new_task import NewTask
 from taskrunner.domain.value import Value
 from taskrunner.stores.intake_store import Accepted
 from taskrunner.stores.values import AttemptRef

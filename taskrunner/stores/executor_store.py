@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from taskrunner.domain.codec import Decoder
-from taskrunner.domain.executor import Executor
+from taskrunner.domain.executors.executor import Executor
 
 decode_executor = Decoder(Executor).decode
 

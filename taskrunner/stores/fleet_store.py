@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from taskrunner.domain.codec import Decoder
-from taskrunner.domain.figures import Figures
+from taskrunner.domain.fleet.figures import Figures
+from taskrunner.domain.fleet.worker_report import WorkerReport
 from taskrunner.domain.value import Value
-from taskrunner.domain.worker_report import WorkerReport
 
 decode_worker_report = Decoder(WorkerReport).decode
 decode_figures = Decoder(Figures).decode

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import StrEnum
 
-from taskrunner.domain.new_task import NewTask
+from taskrunner.domain.tasks.new_task import NewTask
 from taskrunner.domain.value import Value
 
 # One step of `accept_all`. A store serves nobody else meanwhile: Redis takes some 5 ms for 500 tasks.

@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 
-from taskrunner.domain.bulk_operation import BulkOperation
 from taskrunner.domain.codec import Decoder, encode
+from taskrunner.domain.operations.bulk_operation import BulkOperation
 from taskrunner.domain.value import Value
 from taskrunner.stores.values import Page
 

@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from taskrunner.domain.record import Record
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_filter import TaskOrder
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_filter import TaskOrder
 from taskrunner.stores.values import AttemptRef, Created, Due, Page
 
 ANY_TIME = Created()

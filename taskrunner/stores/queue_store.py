@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from taskrunner.domain.codec import Decoder
-from taskrunner.domain.declared_queues import StoredQueue
+from taskrunner.domain.queues.declared_queues import StoredQueue
 
 decode_queue = Decoder(StoredQueue).decode
 

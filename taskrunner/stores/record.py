@@ -2,13 +2,13 @@
 
 from taskrunner.domain.clock import from_ms
 from taskrunner.domain.codec import Decoder
-from taskrunner.domain.envelope import decode_task
 from taskrunner.domain.errors import EnvelopeUnreadable, RecordUnreadable
 from taskrunner.domain.messages import shown
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.progress import Progress
-from taskrunner.domain.record import Attempt, Record
-from taskrunner.domain.status import TERMINAL, Status
+from taskrunner.domain.tasks.envelope import decode_task
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.progress import Progress
+from taskrunner.domain.tasks.record import Attempt, Record
+from taskrunner.domain.tasks.status import TERMINAL, Status
 from taskrunner.domain.value import Value
 
 _ATTEMPT: Decoder[Attempt] = Decoder(Attempt)

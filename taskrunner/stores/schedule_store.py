@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 
-from taskrunner.domain.new_task import NewTask
+from taskrunner.domain.tasks.new_task import NewTask
 from taskrunner.domain.value import Value
 from taskrunner.stores.values import Page
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from taskrunner.domain.codec import Decoder
-from taskrunner.domain.console_session import ConsoleSession
+from taskrunner.domain.keys.console_session import ConsoleSession
 from taskrunner.domain.value import Value
 
 decode_session = Decoder(ConsoleSession).decode

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Generic, Self, TypeVar
 
 from taskrunner.domain.clock import to_ms
-from taskrunner.domain.new_task import NewTask, StoredTask
-from taskrunner.domain.progress import Progress
-from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_filter import TaskOrder
+from taskrunner.domain.tasks.new_task import NewTask, StoredTask
+from taskrunner.domain.tasks.progress import Progress
+from taskrunner.domain.tasks.record import Attempt, DeadLetter, DeadLetterKind, Record
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_filter import TaskOrder
 from taskrunner.domain.value import Value
 
 Item = TypeVar("Item")

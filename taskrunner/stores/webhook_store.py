@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from taskrunner.domain.codec import Decoder
-from taskrunner.domain.webhook import Webhook
+from taskrunner.domain.webhooks.webhook import Webhook
 
 decode_webhook = Decoder(Webhook).decode
 

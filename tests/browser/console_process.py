@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from taskrunner.api.access_settings import Auth
+from taskrunner.api.auth.access_settings import Auth
 from taskrunner.app.all import run_all
 from taskrunner.app.api_servers import ApiServers
 from taskrunner.app.embedded import ADDRESS, embedded_config

@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from taskrunner.api.page import WEB
+from taskrunner.api.http.page import WEB
 from tests.browser.console import Console
 
 # Each page with its heading in English; a page that is added is added here.

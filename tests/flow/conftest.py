@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from taskrunner.domain.events import Events
-from taskrunner.domain.executor import ExecutorKind
+from taskrunner.domain.executors.executor import ExecutorKind
 from taskrunner.stores.base import Store
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore

@@ -13,9 +13,9 @@ from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.consumer.waiting_delivery import WaitingDelivery
-from taskrunner.domain.declared_queues import DeclaredQueues
-from taskrunner.domain.envelope import Envelope
-from taskrunner.domain.host_limit import HostLimit
+from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.queues.declared_queues import DeclaredQueues
+from taskrunner.domain.tasks.envelope import Envelope
 from tests.flow.local_runner import LEASE, LocalRunner, TargetKit
 from tests.tools.fetching import make_task
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from taskrunner.consumer.consumer import Consumer
-from taskrunner.domain.circuit_breaker import BreakerSettings
 from taskrunner.domain.events import TaskSettled, TasksSnoozed
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.host_state import HostState, encode_state
-from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.status import Status
+from taskrunner.domain.hosts.circuit_breaker import BreakerSettings
+from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.hosts.host_settings import HostSettings
+from taskrunner.domain.hosts.host_state import HostState, encode_state
+from taskrunner.domain.tasks.outcome import Outcome
+from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.stores.host_store import HostEdit, HostEntry

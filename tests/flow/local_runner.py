@@ -11,14 +11,14 @@ from taskrunner.consumer.consumer import Consumer
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.consumer.worker_pool import WorkerPool
-from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.events import Event, Events, TaskSettled
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
-from taskrunner.domain.record import Record
-from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.queues.declared_queues import DeclaredQueues
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.settlement import RetentionSettings
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
 from taskrunner.handlers.base import AttemptContext, Handler, HandlerFactory
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.cancellation import Cancellation

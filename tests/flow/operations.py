@@ -3,12 +3,12 @@
 from typing import Any
 
 from taskrunner.brokers.base import Publication
-from taskrunner.domain.audit import Actor, AuditFilter, AuditSource
-from taskrunner.domain.bulk_operation import BulkOperation
-from taskrunner.domain.bulk_operation_draft import BulkOperationDraft
 from taskrunner.domain.codec import encode
 from taskrunner.domain.events import DeadLetterCollected, TaskSettled
-from taskrunner.domain.status import Status
+from taskrunner.domain.keys.audit import Actor, AuditFilter, AuditSource
+from taskrunner.domain.operations.bulk_operation import BulkOperation
+from taskrunner.domain.operations.bulk_operation_draft import BulkOperationDraft
+from taskrunner.domain.tasks.status import Status
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_run import OperationRun, OperationRuns

@@ -7,9 +7,9 @@ from taskrunner.consumer.remote.lease_limits import LeaseLimits
 from taskrunner.consumer.remote.remote_attempts import AttemptEnd, Ended, Heartbeat, RemoteAttempts
 from taskrunner.consumer.remote.remote_work import RemoteWork
 from taskrunner.consumer.settings import ConsumerSettings
-from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.remote_lease import LeaseState, RemoteLease
-from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.executors.remote_lease import LeaseState, RemoteLease
+from taskrunner.domain.tasks.outcome import Outcome
+from taskrunner.domain.tasks.task_draft import TaskDraft
 from tests.flow.local_runner import HOLD, LEASE, RETENTION, LocalRunner
 from tests.tools.waiting import PATIENCE
 

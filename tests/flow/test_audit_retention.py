@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from taskrunner.domain.audit import AuditEntry, AuditSource, new_audit_id
-from taskrunner.domain.settlement import RetentionSettings
+from taskrunner.domain.keys.audit import AuditEntry, AuditSource, new_audit_id
+from taskrunner.domain.tasks.settlement import RetentionSettings
 from tests.flow.local_runner import LocalRunner
 
 

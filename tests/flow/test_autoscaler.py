@@ -5,8 +5,8 @@ import asyncio
 from taskrunner.consumer.autoscaler import Autoscaler
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import WorkersScaled
-from taskrunner.domain.queue_draft import QueueDraft
-from taskrunner.domain.scaling import ScalingSettings
+from taskrunner.domain.fleet.scaling import ScalingSettings
+from taskrunner.domain.queues.queue_draft import QueueDraft
 from taskrunner.producer.queue_admin import QueueAdmin
 from tests.flow.local_runner import LocalRunner
 

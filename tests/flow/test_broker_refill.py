@@ -3,8 +3,8 @@
 import pytest
 
 from taskrunner.domain.events import DeliveryDropped
-from taskrunner.domain.remote_lease import LeaseState
-from taskrunner.domain.status import Status
+from taskrunner.domain.executors.remote_lease import LeaseState
+from taskrunner.domain.tasks.status import Status
 from taskrunner.producer import broker_refill
 from taskrunner.producer.broker_refill import BrokerRefill, end_leases
 from tests.flow.local_runner import LEASE, LocalRunner

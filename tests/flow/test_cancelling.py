@@ -11,8 +11,8 @@ from taskrunner.domain.events import (
     TasksDeleted,
     TaskSettled,
 )
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.status import Status
 from taskrunner.handlers.base import AttemptContext
 from tests.flow.local_runner import DEADLINE, FORGOTTEN, LEASE, OK, LocalRunner, http_error
 from tests.tools.interposed import interposed

@@ -6,10 +6,10 @@ import pytest
 
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import DeliveryDropped, LeaseExpired, SettleRefused, TaskSettled
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from tests.flow.local_runner import HOLD, LEASE, LocalRunner
 from tests.tools.severed import Cut, severable
 from tests.tools.waiting import eventually

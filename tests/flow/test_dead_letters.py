@@ -8,10 +8,10 @@ import pytest
 
 from taskrunner.brokers.base import Publication
 from taskrunner.domain.codec import encode
-from taskrunner.domain.envelope import encode_envelope
 from taskrunner.domain.errors import StoreUnavailable, TaskUnknown
 from taskrunner.domain.events import DeadLetterCollected, TaskSentBack, TaskSettled
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.envelope import encode_envelope
+from taskrunner.domain.tasks.status import Status
 from tests.flow.local_runner import HOLD, OK, LocalRunner, http_error
 from tests.tools.severed import Cut, severable
 

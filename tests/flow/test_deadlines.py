@@ -7,9 +7,9 @@ import pytest
 from taskrunner.brokers.base import Publication
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import DeliveryDropped, TaskAdopted, TaskExpired, TaskSettled
-from taskrunner.domain.record import Record
-from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.settlement import RetentionSettings
+from taskrunner.domain.tasks.status import Status
 from tests.flow.local_runner import OK, LocalRunner, http_error
 from tests.tools.severed import Cut, severable
 

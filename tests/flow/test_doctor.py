@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from taskrunner.domain.events import TaskAdopted, TaskSentBack, TaskSettled
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.producer.doctor import Doctor, DoctorSettings, Finding
 from taskrunner.stores.base import AttemptRef
 from taskrunner.stores.inspection_store import Inspection

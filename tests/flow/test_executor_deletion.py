@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from taskrunner.domain.errors import StateConflict, StoreUnavailable
-from taskrunner.domain.executor import Executor
-from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.executors.executor import Executor
+from taskrunner.domain.tasks.new_task import NewTask
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_draft import TaskDraft
 from taskrunner.producer.executor_admin import ExecutorAdmin
 from taskrunner.producer.executor_watch import INTERVAL, ExecutorWatch
 from taskrunner.producer.search import Search

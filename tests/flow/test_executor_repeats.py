@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.errors import ExecutorDisabled, KeyReused, StateConflict
-from taskrunner.domain.executor import Executor, ExecutorKind
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.domain.executors.executor import Executor, ExecutorKind
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.write_concern import WriteConcern
 from taskrunner.producer.intake import Submitted
 from tests.flow.local_runner import LocalRunner
 from tests.tools.executors import executor, with_executors

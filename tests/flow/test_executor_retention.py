@@ -8,9 +8,9 @@ import pytest
 
 from taskrunner.domain.errors import ExecutorInvalid
 from taskrunner.domain.events import DeadLetterCollected, DeliveryDropped, TaskAdopted, TaskExpired
-from taskrunner.domain.executor_draft import ExecutorDraft
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.executors.executor_draft import ExecutorDraft
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from tests.flow.local_runner import RETENTION, LocalRunner
 from tests.tools.executors import executor, with_executors
 

@@ -14,13 +14,13 @@ from taskrunner.domain.events import (
     TaskAdopted,
     TaskSettled,
 )
-from taskrunner.domain.executor import ExecutorKind, ManagedBy
-from taskrunner.domain.executor_draft import ExecutorDraft
-from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_filter import TaskFilter
+from taskrunner.domain.executors.executor import ExecutorKind, ManagedBy
+from taskrunner.domain.executors.executor_draft import ExecutorDraft
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.outcome import Outcome
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_filter import TaskFilter
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.producer.executor_admin import ExecutorAdmin
 from taskrunner.producer.executor_watch import ExecutorWatch

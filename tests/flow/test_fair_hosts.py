@@ -6,12 +6,12 @@ from collections import Counter
 import pytest
 
 from taskrunner.domain.events import TaskSettled, TasksSnoozed
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_name import host_of
-from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.hosts.host_name import host_of
+from taskrunner.domain.hosts.host_settings import HostSettings
+from taskrunner.domain.tasks.outcome import Outcome
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_draft import TaskDraft
 from taskrunner.handlers.base import AttemptContext
 from tests.flow.gate_parts import Parts, delivered, make_parts, start
 from tests.flow.hosts import FAST, SLOW

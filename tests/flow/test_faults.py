@@ -6,8 +6,8 @@ import pytest
 
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import DeliveryDropped, LeaseExpired, LoopFailed, PublishFailed, TaskSettled
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.status import Status
 from tests.flow.local_runner import HOLD, LEASE, OK, LocalRunner, http_error
 from tests.tools.poisoned import poisoned
 from tests.tools.severed import severable

@@ -7,11 +7,11 @@ import pytest
 
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.events import HostSlowedDown, TaskSettled
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.record import DeadLetterKind
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.record import DeadLetterKind
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.domain.value import replace
 from taskrunner.producer.batch_submit import BatchSubmit
 from tests.flow.local_runner import FORGOTTEN, HOLD, OK, LocalRunner, http_error

@@ -13,9 +13,9 @@ from taskrunner.domain.events import (
     TaskAdopted,
     TaskSettled,
 )
-from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.record import DeadLetter, DeadLetterKind
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.outcome import Outcome
+from taskrunner.domain.tasks.record import DeadLetter, DeadLetterKind
+from taskrunner.domain.tasks.status import Status
 from taskrunner.handlers.base import AttemptContext
 from tests.flow.local_runner import OK, LocalRunner, http_error
 

@@ -7,9 +7,9 @@ import pytest
 
 from taskrunner.consumer.handler_registration import HandlerRegistration
 from taskrunner.domain.events import ExecutorNotRegistered, ExecutorRegistered
-from taskrunner.domain.executor import MAX_EXECUTORS, Executor, ExecutorKind, ManagedBy
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.executors.executor import MAX_EXECUTORS, Executor, ExecutorKind, ManagedBy
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettings
 from taskrunner.domain.value import replace
 from taskrunner.handlers.python.manifest import HandlerManifest
 from taskrunner.producer.executor_admin import ExecutorAdmin

@@ -7,9 +7,9 @@ from datetime import datetime
 import pytest
 
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.host_state import decode_state
+from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.hosts.host_settings import HostSettings
+from taskrunner.domain.hosts.host_state import decode_state
 from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry
 from tests.flow.gate_parts import Parts, delivered, make_parts, start
 from tests.flow.local_runner import LocalRunner

@@ -6,11 +6,11 @@ from itertools import pairwise
 import pytest
 
 from taskrunner.domain.events import TaskSettled
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.host_state import HeldSlots, decode_state
+from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.hosts.host_settings import HostSettings
+from taskrunner.domain.hosts.host_state import HeldSlots, decode_state
 from taskrunner.domain.process_events import HostLimitsChanged
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.stores.host_store import HostEdit, HostEntry
 from tests.flow.hosts import FAST, SLOW, pass_time, snoozed, start_consumer, store_state

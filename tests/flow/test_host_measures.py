@@ -7,9 +7,9 @@ import pytest
 
 from taskrunner.consumer.host_stats import HostStatsTable
 from taskrunner.consumer.in_flight import ClaimedAttempt
-from taskrunner.domain.host_name import host_of
-from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.outcome import Outcome
+from taskrunner.domain.hosts.host_name import host_of
+from taskrunner.domain.hosts.host_settings import HostSettings
+from taskrunner.domain.tasks.outcome import Outcome
 from taskrunner.handlers.base import AttemptContext
 from tests.flow.gate_parts import Parts, delivered, make_parts, start
 from tests.flow.local_runner import DEADLINE, OK, LocalRunner

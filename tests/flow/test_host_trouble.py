@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from taskrunner.domain.back_pressure import BackPressure
-from taskrunner.domain.circuit_breaker import CircuitBreaker
 from taskrunner.domain.events import CircuitClosed, CircuitOpened, HostSlowedDown, TaskSettled
-from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.host_view import HostCondition
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.status import Status
+from taskrunner.domain.hosts.back_pressure import BackPressure
+from taskrunner.domain.hosts.circuit_breaker import CircuitBreaker
+from taskrunner.domain.hosts.host_settings import HostSettings
+from taskrunner.domain.hosts.host_view import HostCondition
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.status import Status
 from taskrunner.producer.host_admin import HostAdmin
 from tests.flow.hosts import FAST, SLOW, by_host, pass_time, snoozed, start_consumer, store_state
 from tests.flow.local_runner import OK, LocalRunner, http_error

@@ -8,10 +8,10 @@ from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError, QueueUnknown, StateConflict, TaskInvalid
 from taskrunner.domain.events import TaskSettled
 from taskrunner.domain.process_events import QueuesChanged
-from taskrunner.domain.queue_draft import QueueDraft
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.queues.queue_draft import QueueDraft
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_draft import TaskDraft
 from taskrunner.producer.queue_admin import QueueAdmin
 from tests.flow.local_runner import FORGOTTEN, HOLD, OK, LocalRunner, http_error
 from tests.tools.executors import executor

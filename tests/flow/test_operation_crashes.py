@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.bulk_operation import BulkOperation, OperationStatus
 from taskrunner.domain.errors import StoreRefused, StoreUnavailable
 from taskrunner.domain.events import TaskSettled
+from taskrunner.domain.operations.bulk_operation import BulkOperation, OperationStatus
 from taskrunner.domain.process_events import AuditLost
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_lease import LEASE

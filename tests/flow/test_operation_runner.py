@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.bulk_operation import BulkOperation, OperationStatus
-from taskrunner.domain.bulk_operation_draft import BulkOperationDraft
 from taskrunner.domain.events import LoopFailed
+from taskrunner.domain.operations.bulk_operation import BulkOperation, OperationStatus
+from taskrunner.domain.operations.bulk_operation_draft import BulkOperationDraft
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_run import MOST_TAKEN

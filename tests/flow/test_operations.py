@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.bulk_operation import OperationStatus
 from taskrunner.domain.errors import StateConflict
 from taskrunner.domain.events import LoopFailed, TaskSettled
-from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.status import Status
+from taskrunner.domain.operations.bulk_operation import OperationStatus
+from taskrunner.domain.tasks.settlement import RetentionSettings
+from taskrunner.domain.tasks.status import Status
 from taskrunner.producer.bulk_actions import BulkActions
 from taskrunner.producer.operation_admin import OperationAdmin
 from taskrunner.producer.operation_runner import OperationRunner

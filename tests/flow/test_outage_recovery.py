@@ -4,7 +4,7 @@ import pytest
 
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import TaskSettled
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.producer.outage_recovery import OutageRecovery
 from taskrunner.producer.relay import Relay
 from tests.flow.local_runner import FORGOTTEN, HOLD, LocalRunner

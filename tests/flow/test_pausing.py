@@ -6,10 +6,10 @@ import pytest
 
 from taskrunner.brokers.base import Publication
 from taskrunner.domain.codec import encode
-from taskrunner.domain.envelope import encode_envelope
 from taskrunner.domain.events import DeliveryDropped, TaskSettled
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.status import Status
+from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.tasks.envelope import encode_envelope
+from taskrunner.domain.tasks.status import Status
 from tests.flow.local_runner import FORGOTTEN, HOLD, LEASE, OK, LocalRunner, http_error
 from tests.tools.fetching import make_task
 from tests.tools.interposed import interposed

@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 
 from taskrunner.domain.events import TaskSettled, TasksSnoozed
-from taskrunner.domain.executor import ExecutorKind
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.progress import Progress
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.unserved import UNSERVED_PAUSE, unserved
+from taskrunner.domain.executors.executor import ExecutorKind
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.progress import Progress
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.unserved import UNSERVED_PAUSE, unserved
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.python.result import outcome_of
 from tests.flow.local_runner import DEADLINE, OK, LocalRunner

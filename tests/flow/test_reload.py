@@ -13,13 +13,13 @@ from taskrunner.app.platform import Platform
 from taskrunner.app.reload import Reload
 from taskrunner.app.services import make_scheduler, refuse_undeclared_queues, watches_running
 from taskrunner.config import load
-from taskrunner.domain.api_key import Scope, configured_key, new_secret
 from taskrunner.domain.errors import ConfigInvalid, StateConflict
 from taskrunner.domain.events import Event
+from taskrunner.domain.keys.api_key import Scope, configured_key, new_secret
 from taskrunner.domain.process_events import ConfigRefused, ConfigReloaded
-from taskrunner.domain.queue_draft import QueueDraft
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.queues.queue_draft import QueueDraft
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.domain.value import replace
 from taskrunner.producer.schedule_admin import ScheduleAdmin, stored_form
 from tests.tools.token_keys import ec_pem

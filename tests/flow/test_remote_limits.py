@@ -8,13 +8,13 @@ import pytest
 
 from taskrunner.consumer.remote.remote_attempts import AttemptEnd
 from taskrunner.domain.events import TasksSnoozed
-from taskrunner.domain.executor import ExecutorKind
-from taskrunner.domain.explanation import ReasonCode, explain
-from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.host_view import HostView
-from taskrunner.domain.remote_lease import LeaseState, RemoteLease, UpdateAnswer
-from taskrunner.domain.situation import Situation
-from taskrunner.domain.status import Status
+from taskrunner.domain.executors.executor import ExecutorKind
+from taskrunner.domain.executors.remote_lease import LeaseState, RemoteLease, UpdateAnswer
+from taskrunner.domain.hosts.host_settings import HostSettings
+from taskrunner.domain.hosts.host_view import HostView
+from taskrunner.domain.tasks.explanation import ReasonCode, explain
+from taskrunner.domain.tasks.situation import Situation
+from taskrunner.domain.tasks.status import Status
 from taskrunner.producer.host_admin import HostAdmin
 from tests.flow.local_runner import LEASE, LocalRunner
 from tests.flow.remote_process import DONE, Remote

@@ -12,9 +12,9 @@ from taskrunner.consumer.remote import outcomes
 from taskrunner.consumer.remote.remote_attempts import AttemptEnd, Ended, Heartbeat
 from taskrunner.domain.errors import ExecutorUnknown, StateConflict, TaskInvalid
 from taskrunner.domain.events import DeliveryDropped, LeaseExpired
-from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.remote_lease import LeaseState, UpdateAnswer
-from taskrunner.domain.status import Status
+from taskrunner.domain.executors.remote_lease import LeaseState, UpdateAnswer
+from taskrunner.domain.tasks.outcome import Outcome
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import AttemptRef
 from tests.flow.local_runner import HOLD, LEASE, LocalRunner
 from tests.flow.remote_process import DONE, QUEUE, Remote

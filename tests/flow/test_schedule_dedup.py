@@ -7,7 +7,7 @@ import pytest
 
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import TasksAccepted, TasksCancelled, TaskSettled
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.producer.scheduler import Scheduler
 from tests.flow.local_runner import LocalRunner
 from tests.flow.test_schedules import HOUR, TASK, create, ids, made

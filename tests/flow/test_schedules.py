@@ -9,13 +9,13 @@ import pytest
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import ScheduleUnknown, StateConflict, StoreUnavailable
 from taskrunner.domain.events import ScheduleFailed, TasksAccepted, TaskSettled
-from taskrunner.domain.schedule import Schedule
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettings, TaskSettingsSource
+from taskrunner.domain.schedules.schedule import Schedule
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettings, TaskSettingsSource
 from taskrunner.domain.value import replace
-from taskrunner.domain.webhook import WebhookSource
+from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.producer.scheduler import Scheduler
 from taskrunner.producer.settings import SchedulerSettings
 from taskrunner.stores.base import AttemptRef, Store, StoredSchedule

@@ -3,8 +3,8 @@
 import asyncio
 
 from taskrunner.domain.events import TaskSettled
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.status import Status
 from tests.flow.local_runner import DEADLINE, LocalRunner
 
 

@@ -6,10 +6,10 @@ from functools import partial
 
 import pytest
 
-from taskrunner.domain.change import ChangeId, StatusChange
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Event, Events, LoopFailed
-from taskrunner.domain.record import Record
+from taskrunner.domain.tasks.change import ChangeId, StatusChange
+from taskrunner.domain.tasks.record import Record
 from taskrunner.producer import change_reader
 from taskrunner.producer.change_reader import ChangesLost, TaskNews
 from taskrunner.producer.task_feed import TaskFeed

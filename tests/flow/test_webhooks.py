@@ -10,20 +10,20 @@ import pytest
 from taskrunner.app.adapters import upgrade_store
 from taskrunner.app.platform import Platform, operate
 from taskrunner.config import load
-from taskrunner.domain.api_key import Scope
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import DeadLetterCollected, SettleRefused, TaskSettled
-from taskrunner.domain.follow_up import WEBHOOK_LABEL
-from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.record import Record
-from taskrunner.domain.status import Status
-from taskrunner.domain.submitter import submitter_of
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettingsSource
-from taskrunner.domain.webhook import WebhookSource
-from taskrunner.domain.webhook_draft import WebhookDraft
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.follow_up import WEBHOOK_LABEL
+from taskrunner.domain.tasks.outcome import Outcome
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.submitter import submitter_of
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
+from taskrunner.domain.webhooks.webhook import WebhookSource
+from taskrunner.domain.webhooks.webhook_draft import WebhookDraft
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.producer.webhook_admin import WebhookAdmin

@@ -8,7 +8,7 @@ from pathlib import Path
 from taskrunner.consumer.processes.crash_suspects import SPREAD
 from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import TaskSettled, WorkerProcessLost
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from tests.flow.local_runner import LocalRunner
 from tests.tools.gate import GateHandlerFactory
 from tests.tools.waiting import eventually

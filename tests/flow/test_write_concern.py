@@ -8,9 +8,9 @@ import pytest
 from taskrunner.brokers.base import Publication, PublishAnswer
 from taskrunner.domain.errors import StoreUnavailable, TaskInvalid, WriteUnconfirmed
 from taskrunner.domain.events import TasksPublished
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from tests.flow.local_runner import HOLD, LocalRunner
 
 

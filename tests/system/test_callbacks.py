@@ -4,8 +4,8 @@ import base64
 import json
 from urllib.parse import urlsplit
 
-from taskrunner.domain.signature import sign
-from taskrunner.domain.trace import read_traceparent
+from taskrunner.domain.targets.signature import sign
+from taskrunner.domain.tasks.trace import read_traceparent
 from tests.system.conftest import Deploy
 from tests.system.harness.http import Client
 from tests.tools import behaviours

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from servers.ports import free_ports
 
-from taskrunner.domain.api_key import new_secret
+from taskrunner.domain.keys.api_key import new_secret
 from tests.system.harness.command_line import run
 from tests.system.harness.http import Client
 from tests.system.harness.process import TaskrunnerProcess

@@ -13,7 +13,7 @@ import services
 from servers.ports import free_ports
 from servers.process import end_with_parent
 
-from taskrunner.domain.api_key import new_secret
+from taskrunner.domain.keys.api_key import new_secret
 from tests.system.conftest import Deploy
 from tests.system.harness.deployment import Deployment
 from tests.system.harness.http import Client

@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from tests.contract.stores.harness import KEEP, NOW, bring, make_task, ref
 from tests.system.harness.command_line import run
 from tests.tools.stores import sql_store, sqlite_url

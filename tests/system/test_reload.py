@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from servers.ports import free_ports
 
-from taskrunner.domain.api_key import new_secret
+from taskrunner.domain.keys.api_key import new_secret
 from tests.system.harness.command_line import run
 from tests.system.harness.http import Answer, Client
 from tests.system.harness.process import TaskrunnerProcess

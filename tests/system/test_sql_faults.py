@@ -16,7 +16,7 @@ from servers.fleet import Fleet
 
 from taskrunner.domain.errors import StoreUnavailable, StoreUnfit
 from taskrunner.domain.events import Event, Events, ServiceLost, ServiceRestored
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.sql import sqlite
 from taskrunner.stores.sql.settings import SqliteFile, SqlSettings
 from taskrunner.stores.sql.store import SqlStore

@@ -4,7 +4,7 @@ import base64
 import json
 from urllib.parse import urlsplit
 
-from taskrunner.domain.signature import sign
+from taskrunner.domain.targets.signature import sign
 from tests.system.conftest import Deploy
 from tests.system.harness.http import Client
 from tests.tools import behaviours

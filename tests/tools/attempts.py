@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.in_flight import ClaimedAttempt
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task import Task
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.task import Task
 from taskrunner.domain.value import replace
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from tests.tools import behaviours, http2_behaviours
 from tests.tools.hostile import Behaviour
 

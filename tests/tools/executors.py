@@ -4,9 +4,9 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from taskrunner.domain.executor import Executor, ExecutorKind
-from taskrunner.domain.executor_source import ExecutorSource
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.executors.executor import Executor, ExecutorKind
+from taskrunner.domain.executors.executor_source import ExecutorSource
+from taskrunner.domain.tasks.task_settings import TaskSettings
 from taskrunner.domain.value import replace
 
 # The consumers of tests have handlers for these.

@@ -5,7 +5,7 @@ import os
 import signal
 from pathlib import Path
 
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind, Response
 from taskrunner.handlers.base import AttemptContext, Handler, HandlerFactory
 from tests.tools.waiting import PATIENCE, last_look
 

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.retries.retry_policy import RetryPolicy, Strategy
 
 fractions = st.floats(0, 1, exclude_max=True)
 retry_policies = st.builds(

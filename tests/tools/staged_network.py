@@ -9,7 +9,7 @@ from typing import Any
 
 import pycurl
 
-from taskrunner.domain.address import Address
+from taskrunner.domain.targets.address import Address
 from taskrunner.handlers.http.network import Network
 
 Place = tuple[str, int]

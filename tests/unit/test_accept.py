@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskrunner.api.accept import wants_lines, weights
+from taskrunner.api.http.accept import wants_lines, weights
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.address import (
+from taskrunner.domain.targets.address import (
     Address,
     Ranges,
     embedded,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from taskrunner.cli.submit_to_api import _task_line
 from taskrunner.domain.errors import TaskInvalid
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 
 OPTIONS = {"method": "POST", "priority": "low", "labels": {"a": "b"}}
 BODIES = [

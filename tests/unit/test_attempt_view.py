@@ -12,11 +12,11 @@ from taskrunner.api.views.attempt import AttemptDetail, AttemptList, waterfall
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import AttemptUnknown
 from taskrunner.domain.masking import MASK, Masking
-from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
-from taskrunner.domain.record import Attempt, Record
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.outcome import Hop, OutcomeKind, Response, Timings
+from taskrunner.domain.tasks.record import Attempt, Record
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task
 from taskrunner.domain.value import replace
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)

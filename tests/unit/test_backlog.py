@@ -9,10 +9,10 @@ from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.backlog import Backlog
 from taskrunner.consumer.host_stats import HostStats, HostStatsTable
 from taskrunner.consumer.waiting_delivery import WaitingDelivery
-from taskrunner.domain.envelope import Envelope
-from taskrunner.domain.queue import DEFAULT_QUEUES
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task import Task
+from taskrunner.domain.queues.queue import DEFAULT_QUEUES
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.envelope import Envelope
+from taskrunner.domain.tasks.task import Task
 
 WEIGHTS = {"high": 16, "medium": 4, "low": 1}
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.callback import EVENTS, CallbackDefaults
 from taskrunner.domain.errors import TaskInvalid
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
+from taskrunner.domain.tasks.callback import EVENTS, CallbackDefaults
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskDefaults, TaskSettings
 from tests.unit.test_task_draft import NOW
 
 LIMITS = TaskLimits(

@@ -8,10 +8,10 @@ import pytest
 
 from taskrunner.cli.table import print_table
 from taskrunner.cli.tasks import task_row
-from taskrunner.domain.record import Record
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task
 from taskrunner.domain.value import replace
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from taskrunner.api.client_address import TrustedProxies, address_of, is_https, is_near, remember_client
-from taskrunner.api.problems import RequestRefused
+from taskrunner.api.http.client_address import TrustedProxies, address_of, is_https, is_near, remember_client
+from taskrunner.api.http.problems import RequestRefused
 
 PROXIES = TrustedProxies(["10.0.0.0/8", "2001:db8:1::/48", "127.0.0.1/32"])
 Headers = Sequence[tuple[str, str]]

@@ -7,15 +7,15 @@ import msgspec
 import orjson
 import pytest
 
-from taskrunner.domain.callback import Callback
 from taskrunner.domain.codec import Decoder, encode, pack, storable
-from taskrunner.domain.dedup import Dedup, DedupMode
-from taskrunner.domain.outcome import Hop, Outcome, OutcomeKind, Response, Timings
-from taskrunner.domain.record import Attempt
-from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.rules import JsonCondition, Rule, RuleAction, RulesUnreadable, When
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Redirects, Task, Validators
+from taskrunner.domain.retries.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.retries.rules import JsonCondition, Rule, RuleAction, RulesUnreadable, When
+from taskrunner.domain.tasks.callback import Callback
+from taskrunner.domain.tasks.dedup import Dedup, DedupMode
+from taskrunner.domain.tasks.outcome import Hop, Outcome, OutcomeKind, Response, Timings
+from taskrunner.domain.tasks.record import Attempt
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Redirects, Task, Validators
 from taskrunner.domain.value import Value, replace
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, 123456, UTC)

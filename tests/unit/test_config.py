@@ -10,10 +10,10 @@ import pytest
 from taskrunner.config import Config, load, read
 from taskrunner.config.cross_checks import find_contradictions
 from taskrunner.config.keys import Key
-from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskDefaults
+from taskrunner.domain.retries.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.tasks.settlement import RetentionSettings
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskDefaults
 
 SHORT_FILE = """\
 Server: {addr: "0.0.0.0", port: ":8080"}

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from taskrunner.config import load, read
-from taskrunner.domain.api_key import Scope, digest_of
 from taskrunner.domain.errors import ConfigInvalid
+from taskrunner.domain.keys.api_key import Scope, digest_of
 
 KEY, OTHER = f"tr_{'a1b2' * 8}", f"tr_{'c3d4' * 8}"
 SOME = (Scope.SUBMIT, Scope.READ)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from taskrunner.config import Config, load
-from taskrunner.domain.credential import SigningSecret
 from taskrunner.domain.errors import ConfigInvalid
+from taskrunner.domain.targets.credential import SigningSecret
 
 FIRST, SECOND, THIRD = ("whsec_" + base64.b64encode(bytes([number]) * 24).decode() for number in (1, 2, 3))
 SECRETS = {

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from taskrunner.config import Config, load
-from taskrunner.domain.credential import ClientAuth, GrantedToken, SignedToken, SigningSecret
 from taskrunner.domain.errors import ConfigInvalid
+from taskrunner.domain.targets.credential import ClientAuth, GrantedToken, SignedToken, SigningSecret
 from tests.tools.token_keys import ec_pem, ed25519_pem, pem_of, rsa_pem
 
 FIRST, SECOND, THIRD = ("whsec_" + base64.b64encode(bytes([number]) * 24).decode() for number in (1, 2, 3))

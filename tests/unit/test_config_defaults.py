@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from taskrunner.api.settings import ApiSettings, ServerSettings
+from taskrunner.api.http.settings import ApiSettings, ServerSettings
 from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.config import Config, sections
 from taskrunner.config.keys import section_models
 from taskrunner.consumer.settings import ConsumerSettings
-from taskrunner.domain.callback import CallbackDefaults
-from taskrunner.domain.declared_queues import DeclaredQueues
-from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.scaling import ScalingSettings
-from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
+from taskrunner.domain.fleet.scaling import ScalingSettings
+from taskrunner.domain.hosts.host_settings import HostSettings
+from taskrunner.domain.queues.declared_queues import DeclaredQueues
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.targets.ssrf_policy import SsrfPolicy
+from taskrunner.domain.tasks.callback import CallbackDefaults
+from taskrunner.domain.tasks.settlement import RetentionSettings
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskDefaults, TaskSettings
 from taskrunner.grpc.settings import GrpcSettings
 from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.producer.settings import RelaySettings, SchedulerSettings

@@ -6,7 +6,7 @@ import pytest
 
 from taskrunner.config import Config, load
 from taskrunner.domain.errors import ConfigInvalid
-from taskrunner.domain.host_limit import HostLimit
+from taskrunner.domain.hosts.host_limit import HostLimit
 
 LIMITS = {"*": HostLimit(concurrency=20), "a.test:8443": HostLimit(rate=1.5, burst=2)}
 

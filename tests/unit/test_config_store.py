@@ -7,7 +7,7 @@ import pytest
 from taskrunner.app.adapters import refuse_memory_broker
 from taskrunner.config import Config, load
 from taskrunner.domain.errors import ConfigInvalid
-from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.domain.tasks.write_concern import WriteConcern
 
 
 def load_with(**environ: str) -> Config:

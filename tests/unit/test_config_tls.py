@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from taskrunner.config import Config, load
 from taskrunner.config.tls_profiles import read_key_passwords
 from taskrunner.domain.errors import ConfigInvalid
-from taskrunner.domain.tls_profile import TlsProfile
+from taskrunner.domain.targets.tls_profile import TlsProfile
 
 
 def load_text(folder: Path, text: str) -> Config:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskrunner.api.content_coding import chosen_coding
+from taskrunner.api.http.content_coding import chosen_coding
 
 LARGE, SMALL = 4096, 4095
 

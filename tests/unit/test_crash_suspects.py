@@ -2,7 +2,7 @@
 
 from taskrunner.consumer.processes import crash_suspects
 from taskrunner.consumer.processes.crash_suspects import COUNTED_FROM, SPREAD, CrashSuspects
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.tasks.outcome import OutcomeKind
 
 
 def test_the_first_death_is_our_fault_and_the_task_runs_again_at_once() -> None:

@@ -7,13 +7,13 @@ import pytest
 from taskrunner.api import curl, har
 from taskrunner.api.views.attempt import AttemptDetail
 from taskrunner.api.views.task import TaskView
-from taskrunner.domain.credential import CredentialUse, SignedToken, SigningSecret, use_of
 from taskrunner.domain.errors import TaskInvalid
 from taskrunner.domain.masking import Masking
-from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.targets.credential import CredentialUse, SignedToken, SigningSecret, use_of
+from taskrunner.domain.targets.ssrf_policy import SsrfPolicy
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettings
 from taskrunner.domain.value import replace
 from tests.unit.test_attempt_view import RECORD
 from tests.unit.test_task_draft import NOW

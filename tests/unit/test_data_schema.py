@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.data_schema import DataSchema
-from taskrunner.domain.pattern_size import pattern_size
-from taskrunner.domain.schema_rules import MAX_CHECKS, MAX_PARTS, check_schema_rules
+from taskrunner.domain.executors.data_schema import DataSchema
+from taskrunner.domain.executors.pattern_size import pattern_size
+from taskrunner.domain.executors.schema_rules import MAX_CHECKS, MAX_PARTS, check_schema_rules
 from taskrunner.domain.validation import MAX_FINDINGS
 
 RESIZE = {

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.address import AddressClass, class_of, parse_address
-from taskrunner.domain.dry_run import MAX_PLANNED, planned_attempts
-from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.task import Task
+from taskrunner.domain.retries.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.targets.address import AddressClass, class_of, parse_address
+from taskrunner.domain.tasks.dry_run import MAX_PLANNED, planned_attempts
+from taskrunner.domain.tasks.task import Task
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 POLICIES = st.builds(

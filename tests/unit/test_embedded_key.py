@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from taskrunner.app.embedded_key import FILE_NAME, embedded_key
-from taskrunner.domain.api_key import check_secret, new_secret
 from taskrunner.domain.errors import SetupError
+from taskrunner.domain.keys.api_key import check_secret, new_secret
 
 
 def mode_of(path: Path) -> int:

@@ -5,8 +5,8 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.api.entity_tags import CONDITIONS, Condition, condition_of
-from taskrunner.api.problems import RequestRefused
+from taskrunner.api.http.entity_tags import CONDITIONS, Condition, condition_of
+from taskrunner.api.http.problems import RequestRefused
 
 # RFC 9110 8.8.3: etagc = %x21 / %x23-7E / obs-text.
 OPAQUE = st.text(st.sampled_from("!#,*;~abc \x80ÿ-".replace(" ", "")), max_size=6).map('"{}"'.format)

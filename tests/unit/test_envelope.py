@@ -10,25 +10,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.callback import Callback
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import encode
-from taskrunner.domain.envelope import (
+from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
+from taskrunner.domain.queues.queue import DEFAULT_QUEUES
+from taskrunner.domain.retries.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.retries.rules import HeaderCondition, JsonCondition, Rule, RuleAction, When
+from taskrunner.domain.tasks.callback import Callback
+from taskrunner.domain.tasks.envelope import (
     Envelope,
     decode_envelope,
     decode_task,
     encode_envelope,
 )
-from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
-from taskrunner.domain.queue import DEFAULT_QUEUES
-from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.rules import HeaderCondition, JsonCondition, Rule, RuleAction, When
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task, Validators
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_fields import ID_PATTERN
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task, Validators
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_fields import ID_PATTERN
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettings
 
 LIMITS = TaskLimits()
 RULES = TaskSettings()

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.api.event_groups import EventGroups
-from taskrunner.api.event_stream import EventStream
-from taskrunner.domain.change import ChangeId, StatusChange
-from taskrunner.domain.record import Record
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
-from taskrunner.domain.task_filter import TaskFilter, task_facts
+from taskrunner.api.http.event_stream import EventStream
+from taskrunner.domain.tasks.change import ChangeId, StatusChange
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.tasks.task_filter import TaskFilter, task_facts
 from taskrunner.domain.value import replace
 from taskrunner.producer.change_reader import TaskNews
 from taskrunner.producer.task_follower import news_after

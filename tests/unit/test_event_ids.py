@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.api.event_ids import EVENT_ID_LENGTH, read_event_id, seal, unseal
-from taskrunner.domain.change import ChangeId
+from taskrunner.domain.tasks.change import ChangeId
 
 SECRET, OTHER = b"a" * 32, b"b" * 32
 PLACES = st.builds(ChangeId, st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))

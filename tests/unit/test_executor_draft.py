@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.codec import encode
-from taskrunner.domain.envelope import decode_envelope, encode_envelope
 from taskrunner.domain.errors import (
     EnvelopeUnreadable,
     ExecutorDisabled,
@@ -15,14 +14,15 @@ from taskrunner.domain.errors import (
     StoreUnavailable,
     TaskInvalid,
 )
-from taskrunner.domain.executor_draft import ExecutorDraft
-from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettings
-from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.domain.executors.executor_draft import ExecutorDraft
+from taskrunner.domain.retries.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.envelope import decode_envelope, encode_envelope
+from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettings
+from taskrunner.domain.tasks.write_concern import WriteConcern
 from tests.tools.executors import executor, with_executors
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

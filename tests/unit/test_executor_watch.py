@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from taskrunner.domain.events import Events
-from taskrunner.domain.executor import Executor
-from taskrunner.domain.executor_source import ExecutorSource
+from taskrunner.domain.executors.executor import Executor
+from taskrunner.domain.executors.executor_source import ExecutorSource
 from taskrunner.producer.executor_watch import ExecutorWatch
 from taskrunner.stores.base import ExecutorStore
 from tests.tools.clock import ManualClock

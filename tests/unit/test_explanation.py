@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.explanation import Reason, ReasonCode, explain
-from taskrunner.domain.host_admission import (
+from taskrunner.domain.hosts.host_admission import (
     CIRCUIT_HALF_OPEN,
     CIRCUIT_OPEN,
     CONCURRENCY,
@@ -17,12 +16,13 @@ from taskrunner.domain.host_admission import (
     THROTTLED,
     wait_reason,
 )
-from taskrunner.domain.host_limit import AppliedLimit, HostLimit
-from taskrunner.domain.host_view import HostCondition, HostView
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.record import BY_BROKER, Attempt, Record
-from taskrunner.domain.situation import Pause, QueueFacts, Situation
-from taskrunner.domain.status import Status
+from taskrunner.domain.hosts.host_limit import AppliedLimit, HostLimit
+from taskrunner.domain.hosts.host_view import HostCondition, HostView
+from taskrunner.domain.tasks.explanation import Reason, ReasonCode, explain
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.record import BY_BROKER, Attempt, Record
+from taskrunner.domain.tasks.situation import Pause, QueueFacts, Situation
+from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import replace
 from tests.tools.fetching import make_task
 

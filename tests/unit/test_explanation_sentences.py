@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.record import Record
-from taskrunner.domain.situation import Pause
-from taskrunner.domain.status import Status
-from taskrunner.domain.unserved import unserved
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.situation import Pause
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.unserved import unserved
 from taskrunner.domain.value import replace
 from tests.unit.test_explanation import BEFORE, DUE, QUEUED, RETRYING, SOON, reasons, record
 

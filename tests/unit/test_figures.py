@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.figures import DURATION_BUCKETS, Figures, at_once, bucket, in_sequence
+from taskrunner.domain.fleet.figures import DURATION_BUCKETS, Figures, at_once, bucket, in_sequence
 
 QUEUES = st.dictionaries(st.sampled_from(["high", "medium", "low"]), st.integers(1, 99))
 COUNT = st.integers(0, 999)

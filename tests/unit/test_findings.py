@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.errors import FieldsInvalid
-from taskrunner.domain.host_limit import read_document
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.hosts.host_limit import read_document
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.domain.validation import MAX_FINDINGS
 
 LIMITS = TaskLimits()

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.callback import Callback
-from taskrunner.domain.envelope import decode_task
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.follow_up import End, follow_ups
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.status import LIVE, Status
-from taskrunner.domain.submitter import namespace_of
-from taskrunner.domain.task import Task
-from taskrunner.domain.task_filter import TaskFilter
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.callback import Callback
+from taskrunner.domain.tasks.envelope import decode_task
+from taskrunner.domain.tasks.follow_up import End, follow_ups
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.tasks.status import LIVE, Status
+from taskrunner.domain.tasks.submitter import namespace_of
+from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.tasks.task_filter import TaskFilter
 from taskrunner.domain.value import replace
-from taskrunner.domain.webhook import Webhook, WebhookSource
+from taskrunner.domain.webhooks.webhook import Webhook, WebhookSource
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 CALLBACK = Callback(

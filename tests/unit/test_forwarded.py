@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.api.forwarded import UNKNOWN, read_forwarded, read_list, read_node, read_prefix
+from taskrunner.api.http.forwarded import UNKNOWN, read_forwarded, read_list, read_node, read_prefix
 
 TOKEN = st.text("!#$%&'*+-.^_`|~09azAZ", min_size=1, max_size=8)
 # RFC 9110 5.6.4: what a quoted string may have, some of it only behind a backslash.

@@ -7,25 +7,25 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from msgspec.structs import fields as fields_of_struct
 from pydantic import BaseModel
 
-from taskrunner.api.problems import Problem
-from taskrunner.api.scopes import ROUTES
+from taskrunner.api.auth.scopes import ROUTES
+from taskrunner.api.http.problems import Problem
 from taskrunner.api.views import task as views
 from taskrunner.api.views.executor import ExecutorView
-from taskrunner.domain.callback_draft import CallbackDraft
-from taskrunner.domain.dedup import DedupMode
-from taskrunner.domain.dedup_draft import DedupDraft
 from taskrunner.domain.errors import FieldError
-from taskrunner.domain.executor import DeadLetterPolicy, ExecutorKind, ManagedBy
-from taskrunner.domain.executor_draft import ExecutorDraft
-from taskrunner.domain.remote_lease import LeaseState, UpdateAnswer
-from taskrunner.domain.retry_draft import RetryDraft
-from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.rules import RulesUnreadable
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Priority, Redirects
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_filter import CONDITIONS
-from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.domain.executors.executor import DeadLetterPolicy, ExecutorKind, ManagedBy
+from taskrunner.domain.executors.executor_draft import ExecutorDraft
+from taskrunner.domain.executors.remote_lease import LeaseState, UpdateAnswer
+from taskrunner.domain.retries.retry_draft import RetryDraft
+from taskrunner.domain.retries.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.retries.rules import RulesUnreadable
+from taskrunner.domain.tasks.callback_draft import CallbackDraft
+from taskrunner.domain.tasks.dedup import DedupMode
+from taskrunner.domain.tasks.dedup_draft import DedupDraft
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Priority, Redirects
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_filter import CONDITIONS
+from taskrunner.domain.tasks.write_concern import WriteConcern
 from taskrunner.grpc.errors import code_of, refusal_message, status_of
 from taskrunner.grpc.messages import enum_text
 from taskrunner.grpc.methods import METHODS

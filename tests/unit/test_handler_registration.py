@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from taskrunner.consumer.handler_registration import refusal, registered, without_effect
-from taskrunner.domain.executor import Executor, ExecutorKind, ManagedBy
-from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.executors.executor import Executor, ExecutorKind, ManagedBy
+from taskrunner.domain.retries.retry_policy import RetryPolicy
 from taskrunner.domain.value import replace
 from taskrunner.handlers.python.manifest import HandlerManifest
 from tests.tools.executors import MADE_AT, executor

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.domain.errors import HostLimitInvalid
-from taskrunner.domain.host_limit import HostLimit, HostLimits, read_limit
-from taskrunner.domain.host_name import check_host_name, check_pattern, host_of, patterns_for
-from taskrunner.domain.url import parse_url
+from taskrunner.domain.hosts.host_limit import HostLimit, HostLimits, read_limit
+from taskrunner.domain.hosts.host_name import check_host_name, check_pattern, host_of, patterns_for
+from taskrunner.domain.targets.url import parse_url
 
 ONE = HostLimit(concurrency=1)
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from taskrunner.domain.host_settings import HostSignal, host_signal
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
-from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.hosts.host_settings import HostSignal, host_signal
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettings
 from tests.tools.clock import ManualClock
 
 KINDS = {

@@ -6,12 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.back_pressure import LONGEST_PAUSE, RECOVERY, BackPressure
-from taskrunner.domain.circuit_breaker import BreakerSettings, CircuitBreaker, CircuitPhase
-from taskrunner.domain.host_admission import MIN_WAIT, Admission, AdmissionRequest, admit, assign_wait_times
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.host_state import HeldSlots, HostState, decode_state, encode_state
+from taskrunner.domain.hosts.back_pressure import LONGEST_PAUSE, RECOVERY, BackPressure
+from taskrunner.domain.hosts.circuit_breaker import BreakerSettings, CircuitBreaker, CircuitPhase
+from taskrunner.domain.hosts.host_admission import (
+    MIN_WAIT,
+    Admission,
+    AdmissionRequest,
+    admit,
+    assign_wait_times,
+)
+from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.hosts.host_settings import HostSettings
+from taskrunner.domain.hosts.host_state import HeldSlots, HostState, decode_state, encode_state
 from taskrunner.domain.rate_limit import RateLimiter
 from taskrunner.domain.value import replace
 

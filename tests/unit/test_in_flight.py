@@ -1,7 +1,7 @@
 """InFlight: each attempt is there from its claim until it is settled, once."""
 
 from taskrunner.consumer.in_flight import InFlight
-from taskrunner.domain.progress import Progress
+from taskrunner.domain.tasks.progress import Progress
 from tests.tools.attempts import make_claimed
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from taskrunner.brokers.base import Delivery
 from taskrunner.consumer.incoming_message import IncomingMessage, read_message, task_id_of
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
-from taskrunner.domain.task_fields import ID_PATTERN
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.tasks.task_fields import ID_PATTERN
+from taskrunner.domain.tasks.task_settings import TaskSettings
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 JSON = b'{"url":"http://target.test/x"}'

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.json_document import MAX_JSON_BYTES, MISSING, BodyUnreadable, read_document
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.rules import JsonCondition, Rule, RuleAction, When, first_match
+from taskrunner.domain.retries.json_document import MAX_JSON_BYTES, MISSING, BodyUnreadable, read_document
+from taskrunner.domain.retries.rules import JsonCondition, Rule, RuleAction, When, first_match
+from taskrunner.domain.tasks.outcome import Response
 
 STATE = '{"state": "running", "who": "J\u00fcrgen"}'
 JSON = "application/json"

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.errors import HostLimitInvalid, TaskInvalid
-from taskrunner.domain.host_limit import read_document
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.hosts.host_limit import read_document
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 
 LIMITS = TaskLimits()
 

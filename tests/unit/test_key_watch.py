@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from taskrunner.domain.api_key import ApiKey, Scope, configured_key, new_secret
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.errors import OutsideError, StoreRefused, StoreUnavailable
 from taskrunner.domain.events import Event, Events
+from taskrunner.domain.keys.api_key import ApiKey, Scope, configured_key, new_secret
 from taskrunner.domain.process_events import KeyNamesClash
 from taskrunner.domain.value import replace
 from taskrunner.producer.key_watch import KeyWatch

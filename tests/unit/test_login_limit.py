@@ -2,8 +2,8 @@
 
 import pytest
 
-from taskrunner.api.login_limit import LoginLimit
-from taskrunner.api.problems import RequestRefused
+from taskrunner.api.auth.login_limit import LoginLimit
+from taskrunner.api.http.problems import RequestRefused
 from tests.tools.clock import ManualClock
 
 

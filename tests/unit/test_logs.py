@@ -26,12 +26,12 @@ from taskrunner.domain.events import (
     TaskStarted,
     WorkersScaled,
 )
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.process_events import RequestFailed
-from taskrunner.domain.retry import Verdict
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.retries.retry import Verdict
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task
 from taskrunner.domain.value import replace
 from taskrunner.monitor.event_log import LINES, EventLog
 from taskrunner.monitor.logs import configure

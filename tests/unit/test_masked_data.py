@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskrunner.domain.masked_data import masked_data
+from taskrunner.domain.tasks.masked_data import masked_data
 
 AS_THEY_ARE = (
     '{"width" : 1e2, "big": 12345678901234567890123, "a":"\\ud800"}',

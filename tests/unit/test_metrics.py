@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from taskrunner.domain.audit import AuditEntry, AuditSource
 from taskrunner.domain.events import (
     Event,
     Events,
@@ -15,13 +14,14 @@ from taskrunner.domain.events import (
     TasksPublished,
     TaskStarted,
 )
-from taskrunner.domain.executor_source import ExecutorSource
-from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.executors.executor_source import ExecutorSource
+from taskrunner.domain.keys.audit import AuditEntry, AuditSource
 from taskrunner.domain.process_events import AuditLost, RequestDenied
-from taskrunner.domain.retry import Verdict
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.retries.retry import Verdict
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task
 from taskrunner.domain.value import replace
 from taskrunner.monitor.attempt_counts import MAX_PAIRS, OTHERS, AttemptLabels
 from taskrunner.monitor.exposition import render

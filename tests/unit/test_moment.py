@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.domain.codec import encode
-from taskrunner.domain.envelope import decode_envelope, encode_envelope
 from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.tasks.envelope import decode_envelope, encode_envelope
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettings
 from taskrunner.domain.value import replace
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

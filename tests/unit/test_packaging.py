@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from taskrunner.api.access_settings import Auth
+from taskrunner.api.auth.access_settings import Auth
 from taskrunner.config import Config, load
-from taskrunner.domain.api_key import check_secret, digest_of, new_secret
+from taskrunner.domain.keys.api_key import check_secret, digest_of, new_secret
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from taskrunner.api.console import CONSOLE_POLICY
-from taskrunner.api.page import WEB, HtmlPage, wants_page
+from taskrunner.api.http.page import WEB, HtmlPage, wants_page
 
 CONSOLE = WEB / "console"
 SOURCES = sorted(path for path in CONSOLE.rglob("*.js") if "vendor" not in path.parts)

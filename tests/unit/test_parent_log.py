@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from taskrunner.consumer.processes.parent_log import ParentLog
+from taskrunner.domain.tasks.task_log import TASK_LOGGER
 from taskrunner.handlers.python.task import Task
 from tests.tools.attempts import make_python
 
@@ -25,7 +26,11 @@ def backlog() -> _Backlog:
 
 
 @pytest.fixture
-def sent(backlog: _Backlog, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sent]:
+def sent(
+    backlog: _Backlog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Iterator[Sent]:
+    # A command that ran in this process may have set another level.
+    caplog.set_level(logging.INFO, logger=TASK_LOGGER)
     monkeypatch.setenv("DB_PASSWORD", "env-hunter2")
     sent: Sent = []
     handler = ParentLog(lambda *line: sent.append(line), lambda: backlog.size)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.errors import FilterInvalid
-from taskrunner.domain.pauses import Pauses, read_scopes, with_disabled
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task import Task
+from taskrunner.domain.queues.pauses import Pauses, read_scopes, with_disabled
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.task import Task
 from tests.tools.executors import executor
 
 

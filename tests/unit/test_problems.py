@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from taskrunner.api.problems import http_problem, internal_error, problem_of
+from taskrunner.api.http.problems import http_problem, internal_error, problem_of
 from taskrunner.domain.errors import (
     BrokerUnavailable,
     FieldError,
@@ -18,8 +18,8 @@ from taskrunner.domain.errors import (
     TaskUnknown,
     WriteUnconfirmed,
 )
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events
-from taskrunner.domain.figures import KEPT, MINUTE, Figures
-from taskrunner.domain.worker_report import WorkerReport
+from taskrunner.domain.fleet.figures import KEPT, MINUTE, Figures
+from taskrunner.domain.fleet.worker_report import WorkerReport
 from taskrunner.producer.process_reporter import ProcessReporter
 from taskrunner.stores.base import FleetStore, StoredFigures
 from tests.tools.clock import ManualClock

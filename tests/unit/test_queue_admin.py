@@ -6,12 +6,12 @@ from typing import cast
 
 import pytest
 
-from taskrunner.domain.declared_queues import DeclaredQueues, StoredQueue
 from taskrunner.domain.errors import StateConflict, StoreUnavailable
 from taskrunner.domain.events import Events
-from taskrunner.domain.executor_source import ExecutorSource
-from taskrunner.domain.queue_draft import QueueDraft
-from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.executors.executor_source import ExecutorSource
+from taskrunner.domain.queues.declared_queues import DeclaredQueues, StoredQueue
+from taskrunner.domain.queues.queue_draft import QueueDraft
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
 from taskrunner.producer.change_check import MAX_TRIES
 from taskrunner.producer.queue_admin import QueueAdmin
 from taskrunner.producer.queue_watch import QueueWatch

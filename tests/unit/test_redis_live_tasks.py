@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from taskrunner.domain.status import FOLLOWERS, LIVE, Status
+from taskrunner.domain.tasks.status import FOLLOWERS, LIVE, Status
 from taskrunner.stores.redis.queue_store import RedisQueueStore
 from taskrunner.stores.redis.redis_connection import RedisStoreConnection
 from taskrunner.stores.redis.scripts import Scripts

@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import pytest
 
-from taskrunner.domain.status import CLAIMABLE, FOLLOWERS, LIVE, PUBLISHABLE, TERMINAL, Status
+from taskrunner.domain.tasks.status import CLAIMABLE, FOLLOWERS, LIVE, PUBLISHABLE, TERMINAL, Status
 from taskrunner.stores.redis.scripts import Script, read_scripts
 
 LUA = files("taskrunner.stores.redis") / "lua"

@@ -3,8 +3,8 @@
 import pytest
 
 from taskrunner.domain.errors import ConfigInvalid
-from taskrunner.domain.redis_url import RedisUrl
-from taskrunner.domain.service_tls import ServiceTls
+from taskrunner.domain.services.redis_url import RedisUrl
+from taskrunner.domain.services.service_tls import ServiceTls
 from taskrunner.stores.redis.settings import RedisSettings, endpoint
 
 

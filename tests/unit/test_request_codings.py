@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from taskrunner.api.request_codings import DecodedTooLarge, decode_body
+from taskrunner.api.http.request_codings import DecodedTooLarge, decode_body
 
 LIMIT = 1000
 

@@ -3,9 +3,9 @@
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from taskrunner.api.problems import RequestRefused
-from taskrunner.api.request_guard import RequestGuard
-from taskrunner.api.settings import ServerSettings
+from taskrunner.api.http.problems import RequestRefused
+from taskrunner.api.http.request_guard import RequestGuard
+from taskrunner.api.http.settings import ServerSettings
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskrunner.api.request_parts import RequestParts
+from taskrunner.api.http.request_parts import RequestParts
 
 HEAD = b"POST /tasks HTTP/1.1\r\nHost: x\r\n"
 NEXT = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
-from taskrunner.domain.retry import (
+from taskrunner.domain.retries.retry import (
     MAX_UNCOUNTED,
     RETRY_AFTER_CAP,
     RETRYABLE_KINDS,
@@ -16,10 +15,11 @@ from taskrunner.domain.retry import (
     decide,
     is_retryable,
 )
-from taskrunner.domain.retry_policy import MAX_DELAY, RetryPolicy
-from taskrunner.domain.rules import Rule, RuleAction, RulesUnreadable, When
-from taskrunner.domain.status import FOLLOWERS, LIVE, Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.retries.retry_policy import MAX_DELAY, RetryPolicy
+from taskrunner.domain.retries.rules import Rule, RuleAction, RulesUnreadable, When
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.tasks.status import FOLLOWERS, LIVE, Status
+from taskrunner.domain.tasks.task import Task
 from taskrunner.domain.value import replace
 from tests.tools.retries import fractions, retry_policies
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.retries.retry_policy import RetryPolicy, Strategy
 from tests.tools.retries import fractions, retry_policies
 
 

@@ -10,15 +10,15 @@ from pydantic import TypeAdapter
 
 from taskrunner.domain.codec import Decoder, encode
 from taskrunner.domain.errors import TaskInvalid
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.rules import (
+from taskrunner.domain.retries.rules import (
     MAX_RULES,
     Rules,
     first_match,
     parse_path,
 )
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.domain.value import replace
 
 RULES: TypeAdapter[Rules] = TypeAdapter(Rules)

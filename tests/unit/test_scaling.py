@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.scaling import Load, ScalingHistory, ScalingSettings, decide
+from taskrunner.domain.fleet.scaling import Load, ScalingHistory, ScalingSettings, decide
 
 bounds_of = st.tuples(st.integers(1, 50), st.integers(0, 50), st.floats(0.5, 60), st.floats(0.1, 10)).map(
     lambda parts: ScalingSettings(

@@ -8,7 +8,7 @@ import pytest
 
 from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import ScheduleInvalid
-from taskrunner.domain.schedule import (
+from taskrunner.domain.schedules.schedule import (
     MissedPolicy,
     Overlap,
     Schedule,
@@ -17,8 +17,8 @@ from taskrunner.domain.schedule import (
     slot_delay,
     slot_task_id,
 )
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.domain.value import replace
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

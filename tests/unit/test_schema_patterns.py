@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from taskrunner.domain.duration import DURATION_PATTERN, read_duration
 from taskrunner.domain.errors import HostLimitInvalid
-from taskrunner.domain.host_limit import RATE_PATTERN, read_limit
-from taskrunner.domain.host_name import check_host_name, check_pattern
-from taskrunner.domain.rules import PATH_PATTERN, parse_path
-from taskrunner.domain.task_fields import base64_content
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_schemas import BASE64_SCHEMA
-from taskrunner.domain.timetable import check_cron, cron_pattern
-from taskrunner.domain.trace import TRACEPARENT_PATTERN, read_traceparent
-from taskrunner.domain.url import HOST_PATTERN, PORT_PATTERN, URL_PATTERN, parse_url
-from taskrunner.domain.url_template import TEMPLATE_PATTERN, check_template
+from taskrunner.domain.executors.url_template import TEMPLATE_PATTERN, check_template
+from taskrunner.domain.hosts.host_limit import RATE_PATTERN, read_limit
+from taskrunner.domain.hosts.host_name import check_host_name, check_pattern
+from taskrunner.domain.retries.rules import PATH_PATTERN, parse_path
+from taskrunner.domain.schedules.timetable import check_cron, cron_pattern
+from taskrunner.domain.targets.url import HOST_PATTERN, PORT_PATTERN, URL_PATTERN, parse_url
+from taskrunner.domain.tasks.task_fields import base64_content
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_schemas import BASE64_SCHEMA
+from taskrunner.domain.tasks.trace import TRACEPARENT_PATTERN, read_traceparent
 from tests.tools.examples import share
 
 HOST = rf"^{HOST_PATTERN}{PORT_PATTERN}$"

@@ -1,10 +1,10 @@
-"""The table of scopes in docs/api.md says what `api/scopes.py` does."""
+"""The table of scopes in docs/api.md says what `api/auth/scopes.py` does."""
 
 import re
 from pathlib import Path
 
-from taskrunner.api.scopes import ROUTES, Needs
-from taskrunner.domain.api_key import Scope
+from taskrunner.api.auth.scopes import ROUTES, Needs
+from taskrunner.domain.keys.api_key import Scope
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response, Timings
-from taskrunner.domain.record import Attempt
-from taskrunner.domain.retry import Verdict
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.settlement import RetentionSettings, settlement
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.retries.retry import Verdict
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind, Response, Timings
+from taskrunner.domain.tasks.record import Attempt
+from taskrunner.domain.tasks.settlement import RetentionSettings, settlement
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task
 from taskrunner.domain.value import replace
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.signature import read_secret, sign
+from taskrunner.domain.targets.signature import read_secret, sign
 
 CASES = json.loads((Path(__file__).parents[1] / "data/standard_webhooks.json").read_text())
 VECTORS = [case for case in CASES["public_vectors"] if "secret" in case] + CASES["derived_vectors"]

@@ -4,7 +4,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from taskrunner.domain.signed_token import LIFETIME, TokenKey, claims_of, thumbprint
+from taskrunner.domain.targets.signed_token import LIFETIME, TokenKey, claims_of, thumbprint
 from tests.tools.token_keys import ec_pem, ed25519_pem, pem_of, rsa_pem
 
 # RFC 7638 section 3.1, and RFC 8037 appendix A.3.

@@ -3,7 +3,7 @@
 import pytest
 
 from taskrunner.consumer.slow_hosts import due_times, slow_host_workers
-from taskrunner.domain.host_settings import HostSettings
+from taskrunner.domain.hosts.host_settings import HostSettings
 
 NOW = 1_000_000.0
 

@@ -5,9 +5,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from taskrunner.domain.address import Address
-from taskrunner.domain.ssrf_policy import DialRefusal, SsrfPolicy
-from taskrunner.domain.url import parse_url
+from taskrunner.domain.targets.address import Address
+from taskrunner.domain.targets.ssrf_policy import DialRefusal, SsrfPolicy
+from taskrunner.domain.targets.url import parse_url
 
 
 def is_not_own(address: Address) -> bool:

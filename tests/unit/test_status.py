@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from taskrunner.domain.status import CLAIMABLE, FOLLOWERS, LIVE, PUBLISHABLE, TERMINAL, Status
+from taskrunner.domain.tasks.status import CLAIMABLE, FOLLOWERS, LIVE, PUBLISHABLE, TERMINAL, Status
 
 S = Status
 # Written out once more, so that a change of the table has to be meant.

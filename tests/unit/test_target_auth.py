@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import jwt
 import pytest
 
-from taskrunner.domain.credential import Credential, GrantedToken, SignedToken
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task import Task
-from taskrunner.domain.url import parse_url
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.targets.credential import Credential, GrantedToken, SignedToken
+from taskrunner.domain.targets.url import parse_url
+from taskrunner.domain.tasks.task import Task
 from taskrunner.handlers.http.http_request import HttpRequest
 from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.target_auth import TargetAuth

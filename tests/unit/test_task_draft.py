@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.errors import TaskInvalid
-from taskrunner.domain.retry_policy import RetryPolicy, Strategy
-from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task import Task
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskDefaults, TaskSettings
+from taskrunner.domain.retries.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.targets.ssrf_policy import SsrfPolicy
+from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskDefaults, TaskSettings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RULES = TaskSettings()

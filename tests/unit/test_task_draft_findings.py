@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.errors import TaskInvalid
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettings
 
 RULES = TaskSettings()
 URL = "http://example.com/"

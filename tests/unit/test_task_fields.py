@@ -2,8 +2,8 @@
 
 import pytest
 
-from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.task_fields import (
+from taskrunner.domain.tasks.new_task import new_task_id
+from taskrunner.domain.tasks.task_fields import (
     METHODS,
     check_header,
     check_headers,
@@ -12,7 +12,7 @@ from taskrunner.domain.task_fields import (
     check_method,
     check_url,
 )
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_limits import TaskLimits
 
 LIMITS = TaskLimits()
 

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from taskrunner.domain.errors import FilterInvalid
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record, dead_task
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
-from taskrunner.domain.task_filter import (
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.record import Attempt, DeadLetter, DeadLetterKind, Record, dead_task
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.tasks.task_filter import (
     CONDITIONS,
     LETTER_CONDITIONS,
     TaskFilter,

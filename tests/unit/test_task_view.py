@@ -8,11 +8,11 @@ import pytest
 from taskrunner.api.views.task import TaskView, as_text
 from taskrunner.domain.codec import encode
 from taskrunner.domain.masking import Masking
-from taskrunner.domain.outcome import OutcomeKind, Response
-from taskrunner.domain.record import Attempt, Record
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.outcome import OutcomeKind, Response
+from taskrunner.domain.tasks.record import Attempt, Record
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task
 from taskrunner.domain.value import replace
 
 MASKING = Masking()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.timetable import Timetable, check_cron, check_time_zone
+from taskrunner.domain.schedules.timetable import Timetable, check_cron, check_time_zone
 
 BERLIN = "Europe/Berlin"
 CRONS = (

@@ -3,11 +3,11 @@
 import pytest
 
 from taskrunner.domain.errors import ScheduleInvalid, TaskInvalid
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.tls_profile import profile_for
-from taskrunner.domain.url import parse_url
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.targets.tls_profile import profile_for
+from taskrunner.domain.targets.url import parse_url
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 
 HOSTS = {
     "anywhere": (),

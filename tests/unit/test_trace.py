@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.trace import read_traceparent, traceparent
+from taskrunner.domain.tasks.new_task import new_task_id
+from taskrunner.domain.tasks.trace import read_traceparent, traceparent
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"

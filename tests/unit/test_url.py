@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from taskrunner.domain.url import Url, parse_url
+from taskrunner.domain.targets.url import Url, parse_url
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.url_template import check_template, fill
+from taskrunner.domain.executors.url_template import check_template, fill
+from taskrunner.domain.tasks.task_limits import TaskLimits
 
 LIMITS = TaskLimits()
 HOST = "https://api.test"

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.errors import ScheduleInvalid
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.record import Record
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task, Validators
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.validators import condition, validators_after
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task, Validators
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.validators import condition, validators_after
 from taskrunner.domain.value import replace
 from tests.tools.fetching import make_task
 

@@ -9,7 +9,7 @@ from taskrunner.config.sections.backends import RabbitSection
 from taskrunner.config.sections.workers import WorkersSection
 from taskrunner.config.worker_caps import files_needed, worker_caps
 from taskrunner.consumer.settings import MAX_PREFETCH, ConsumerSettings
-from taskrunner.domain.scaling import MAX_WORKERS
+from taskrunner.domain.fleet.scaling import MAX_WORKERS
 from taskrunner.runtime import machine_limits
 from taskrunner.runtime.machine_limits import MachineLimits
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from taskrunner.consumer.worker_threads import OVERDUE_GRACE, AssignedAttempt, WorkerThreads
-from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.base import AttemptContext, Handler
 from tests.tools.attempts import make_claimed
 

@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.circuit_breaker import PROBE_TIMEOUT, BreakerSettings, CircuitPhase
 from taskrunner.domain.clock import SKEW
-from taskrunner.domain.host_admission import Admission, AdmissionRequest, admit
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_settings import HostSettings
-from taskrunner.domain.host_state import HostState
+from taskrunner.domain.hosts.circuit_breaker import PROBE_TIMEOUT, BreakerSettings, CircuitPhase
+from taskrunner.domain.hosts.host_admission import Admission, AdmissionRequest, admit
+from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.hosts.host_settings import HostSettings
+from taskrunner.domain.hosts.host_state import HostState
 from taskrunner.domain.value import replace
 
 NOW = 1_800_000_000.0

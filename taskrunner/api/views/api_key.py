@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Self
 
 from taskrunner.api.views.view import View
-from taskrunner.domain.api_key import ApiKey, Scope
-from taskrunner.domain.task import AwareDatetime
+from taskrunner.domain.keys.api_key import ApiKey, Scope
+from taskrunner.domain.tasks.task import AwareDatetime
 from taskrunner.stores.base import KnownKey
 
 

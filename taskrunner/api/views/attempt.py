@@ -5,11 +5,11 @@ from typing import Literal, Self
 
 from taskrunner.api.views.task import AttemptView, HeaderView, ResponseView, TimingsView
 from taskrunner.api.views.view import View
-from taskrunner.domain.attempt_headers import request_headers
 from taskrunner.domain.errors import AttemptUnknown
 from taskrunner.domain.masking import Masking, masked_url
-from taskrunner.domain.outcome import Response, Timings
-from taskrunner.domain.record import Attempt, Record
+from taskrunner.domain.tasks.attempt_headers import request_headers
+from taskrunner.domain.tasks.outcome import Response, Timings
+from taskrunner.domain.tasks.record import Attempt, Record
 
 PhaseName = Literal["redirects", "dns", "connect", "tls", "wait", "receive"]
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Self
 
 from taskrunner.api.views.view import View
-from taskrunner.domain.audit import AuditEntry, AuditSource
-from taskrunner.domain.task import AwareDatetime
+from taskrunner.domain.keys.audit import AuditEntry, AuditSource
+from taskrunner.domain.tasks.task import AwareDatetime
 
 
 class AuditEntryView(View):

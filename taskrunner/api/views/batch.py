@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Literal, Self
 
-from taskrunner.api.problems import findings_in, problem_of
+from taskrunner.api.http.problems import findings_in, problem_of
 from taskrunner.api.views.view import View
 from taskrunner.domain.errors import FieldError, OutsideError
 from taskrunner.domain.masking import masked_url

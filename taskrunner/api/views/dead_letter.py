@@ -9,9 +9,9 @@ import orjson
 from taskrunner.api.views.task import as_text
 from taskrunner.api.views.view import View
 from taskrunner.domain.masking import masked_url
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.record import DeadLetter, DeadLetterKind
-from taskrunner.domain.task import AwareDatetime
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.record import DeadLetter, DeadLetterKind
+from taskrunner.domain.tasks.task import AwareDatetime
 
 
 class DeadLetterView(View):

@@ -5,10 +5,10 @@ from typing import Self
 
 from taskrunner.api.views.task import TaskView
 from taskrunner.api.views.view import View
-from taskrunner.domain.dry_run import DryRun, PlannedAttempt, TargetVerdict
-from taskrunner.domain.executor import DeadLetterPolicy, Executor, ExecutorKind
+from taskrunner.domain.executors.executor import DeadLetterPolicy, Executor, ExecutorKind
 from taskrunner.domain.masking import Masking
-from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.domain.tasks.dry_run import DryRun, PlannedAttempt, TargetVerdict
+from taskrunner.domain.tasks.write_concern import WriteConcern
 
 
 class DryRunExecutor(View):

@@ -6,11 +6,11 @@ from typing import Self
 import msgspec
 
 from taskrunner.api.views.view import View
-from taskrunner.domain.executor import DeadLetterPolicy, Executor, ExecutorKind, ManagedBy
+from taskrunner.domain.executors.executor import DeadLetterPolicy, Executor, ExecutorKind, ManagedBy
 from taskrunner.domain.masking import Masking, masked_template
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task import AwareDatetime
-from taskrunner.domain.write_concern import WriteConcern
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.task import AwareDatetime
+from taskrunner.domain.tasks.write_concern import WriteConcern
 
 
 class ExecutorView(View):

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Self
 
 from taskrunner.api.views.view import View
-from taskrunner.domain.declared_queues import QueueOrigin
-from taskrunner.domain.figures import Figures
-from taskrunner.domain.task import AwareDatetime
-from taskrunner.domain.worker_report import WorkerReport
+from taskrunner.domain.fleet.figures import Figures
+from taskrunner.domain.fleet.worker_report import WorkerReport
+from taskrunner.domain.queues.declared_queues import QueueOrigin
+from taskrunner.domain.tasks.task import AwareDatetime
 from taskrunner.producer.fleet import Moment, QueueState
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Literal, Self
 
 from taskrunner.api.views.view import View
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_view import HostCondition, HostView
-from taskrunner.domain.task import AwareDatetime
+from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.hosts.host_view import HostCondition, HostView
+from taskrunner.domain.tasks.task import AwareDatetime
 from taskrunner.producer.host_admin import HostLimitEntry
 
 

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from taskrunner.api.views.view import View
-from taskrunner.domain.bulk_operation import (
+from taskrunner.domain.masking import masked_condition
+from taskrunner.domain.operations.bulk_operation import (
     BulkOperation,
     OperationAction,
     OperationStatus,
     Resource,
 )
-from taskrunner.domain.masking import masked_condition
-from taskrunner.domain.task import AwareDatetime
+from taskrunner.domain.tasks.task import AwareDatetime
 
 
 class StopAtView(View):

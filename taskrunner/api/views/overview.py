@@ -6,8 +6,8 @@ from typing import Self
 from taskrunner.api.views.fleet import PointView, QueueView, WorkerView
 from taskrunner.api.views.host import HostDetail
 from taskrunner.api.views.view import View
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import AwareDatetime
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import AwareDatetime
 from taskrunner.producer.recent_failures import FailureGroup, RecentFailures
 
 

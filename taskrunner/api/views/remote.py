@@ -6,9 +6,9 @@ from typing import Self
 import msgspec
 
 from taskrunner.api.views.view import View
-from taskrunner.domain.remote_lease import LeaseState, RemoteLease, UpdateAnswer
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import AwareDatetime
+from taskrunner.domain.executors.remote_lease import LeaseState, RemoteLease, UpdateAnswer
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import AwareDatetime
 
 
 class LeasedTaskView(View):

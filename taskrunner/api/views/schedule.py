@@ -8,10 +8,10 @@ import msgspec
 
 from taskrunner.api.views.view import View
 from taskrunner.domain.json_text import join, members
-from taskrunner.domain.masked_data import masked_data
 from taskrunner.domain.masking import Masking, masked_url
-from taskrunner.domain.schedule import MissedPolicy, Overlap, Schedule
-from taskrunner.domain.task import AwareDatetime
+from taskrunner.domain.schedules.schedule import MissedPolicy, Overlap, Schedule
+from taskrunner.domain.tasks.masked_data import masked_data
+from taskrunner.domain.tasks.task import AwareDatetime
 
 _NEXT_RUNS = 5
 

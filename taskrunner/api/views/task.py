@@ -6,17 +6,17 @@ from typing import Any, Literal, Self
 import msgspec
 
 from taskrunner.api.views.view import View
-from taskrunner.domain.callback import Callback
-from taskrunner.domain.dedup import Dedup, DedupMode
-from taskrunner.domain.masked_data import masked_data
 from taskrunner.domain.masking import Masking, masked_url
-from taskrunner.domain.outcome import Hop, OutcomeKind, Response, Timings
-from taskrunner.domain.progress import Progress
-from taskrunner.domain.record import Attempt, Record
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.rules import Rule, RulesUnreadable
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import AwareDatetime, Redirects, Task, Validators
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.retries.rules import Rule, RulesUnreadable
+from taskrunner.domain.tasks.callback import Callback
+from taskrunner.domain.tasks.dedup import Dedup, DedupMode
+from taskrunner.domain.tasks.masked_data import masked_data
+from taskrunner.domain.tasks.outcome import Hop, OutcomeKind, Response, Timings
+from taskrunner.domain.tasks.progress import Progress
+from taskrunner.domain.tasks.record import Attempt, Record
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import AwareDatetime, Redirects, Task, Validators
 
 _MAX_DATA_CHARS = 16_384
 

@@ -2,7 +2,7 @@
 
 from taskrunner.api.views.task import TaskView
 from taskrunner.api.views.view import View
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 
 
 class TaskEventView(View):

@@ -5,10 +5,10 @@ from typing import Self
 
 from taskrunner.api.views.view import View
 from taskrunner.domain.masking import masked_url
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import AwareDatetime
-from taskrunner.domain.task_filter import TaskFilter, label_texts
-from taskrunner.domain.webhook import Webhook
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import AwareDatetime
+from taskrunner.domain.tasks.task_filter import TaskFilter, label_texts
+from taskrunner.domain.webhooks.webhook import Webhook
 
 
 class ConditionsView(View):

@@ -19,10 +19,10 @@ from taskrunner.config.values import (
     StoreUrl,
 )
 from taskrunner.consumer.settings import MAX_PREFETCH, ConsumerSettings
-from taskrunner.domain.service_tls import TlsVerify
-from taskrunner.domain.service_url import SCHEMES
-from taskrunner.domain.task_settings import TaskDefaults
-from taskrunner.domain.write_concern import KEPT_EVERYWHERE, WriteConcern
+from taskrunner.domain.services.service_tls import TlsVerify
+from taskrunner.domain.services.service_url import SCHEMES
+from taskrunner.domain.tasks.task_settings import TaskDefaults
+from taskrunner.domain.tasks.write_concern import KEPT_EVERYWHERE, WriteConcern
 from taskrunner.stores.redis.settings import RedisSettings
 
 _RABBIT, _REDIS = RabbitSettings(), RedisSettings()

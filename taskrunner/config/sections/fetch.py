@@ -18,8 +18,8 @@ from taskrunner.config.values import (
     TargetPatterns,
     UserAgent,
 )
-from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_settings import TaskDefaults
+from taskrunner.domain.targets.ssrf_policy import SsrfPolicy
+from taskrunner.domain.tasks.task_settings import TaskDefaults
 from taskrunner.handlers.http.settings import FetchSettings
 
 _FETCH, _SSRF = FetchSettings(), SsrfPolicy()

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from taskrunner.config.sections.section import Section
 from taskrunner.config.values import LimitsByPattern, Seconds
-from taskrunner.domain.host_settings import HostSettings
+from taskrunner.domain.hosts.host_settings import HostSettings
 
 _HOST = HostSettings()
 _BREAKER = _HOST.breaker

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from taskrunner.api.access_settings import AccessSettings, Auth
-from taskrunner.api.settings import ApiSettings, ServerSettings
+from taskrunner.api.auth.access_settings import AccessSettings, Auth
+from taskrunner.api.http.settings import ApiSettings, ServerSettings
 from taskrunner.config.api_keys import ApiKeys
 from taskrunner.config.sections.section import DAY, MIB, Section
 from taskrunner.config.values import (
@@ -19,8 +19,8 @@ from taskrunner.config.values import (
     Secret,
 )
 from taskrunner.config.web_values import Networks, Origins, PublicUrl
-from taskrunner.domain.console_session import SessionSettings
 from taskrunner.domain.duration_field import Duration
+from taskrunner.domain.keys.console_session import SessionSettings
 from taskrunner.grpc.settings import GrpcSettings
 
 _API, _SERVER, _ACCESS, _SESSION = ApiSettings(), ServerSettings(), AccessSettings(), SessionSettings()

@@ -16,10 +16,10 @@ from taskrunner.config.values import (
     Secret,
 )
 from taskrunner.domain.duration_field import Duration
-from taskrunner.domain.retry_policy import Strategy
-from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.task_limits import FIVE_YEARS, TaskLimits
-from taskrunner.domain.task_settings import TaskDefaults
+from taskrunner.domain.retries.retry_policy import Strategy
+from taskrunner.domain.tasks.settlement import RetentionSettings
+from taskrunner.domain.tasks.task_limits import FIVE_YEARS, TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskDefaults
 
 _DEFAULTS, _LIMITS, _RETENTION = TaskDefaults(), TaskLimits(), RetentionSettings()
 _RETRY, _CALLBACK = _DEFAULTS.retry, _DEFAULTS.callback

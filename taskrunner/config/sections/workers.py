@@ -11,9 +11,9 @@ from taskrunner.config.sections.section import Section
 from taskrunner.config.values import ConsumerName, LowerCase, Modules, Queues, Seconds, SecondsOrNone
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.duration_field import Duration
+from taskrunner.domain.fleet.scaling import MAX_WORKERS, ScalingSettings
 from taskrunner.domain.messages import shown
-from taskrunner.domain.queue import DEFAULT_WEIGHTS, MAX_WEIGHT, check_new_queue
-from taskrunner.domain.scaling import MAX_WORKERS, ScalingSettings
+from taskrunner.domain.queues.queue import DEFAULT_WEIGHTS, MAX_WEIGHT, check_new_queue
 from taskrunner.runtime.machine_limits import MachineLimits
 
 _CONSUMER, _SCALING = ConsumerSettings(name=""), ScalingSettings()

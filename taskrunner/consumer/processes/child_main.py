@@ -18,9 +18,9 @@ from taskrunner.consumer.processes.reply_sender import ReplySender
 from taskrunner.consumer.processes.wire import Command, Frame, FrameReader, Reply, encode_frame
 from taskrunner.consumer.worker_threads import AssignedAttempt, WorkerThreads
 from taskrunner.domain.codec import Decoder, storable
-from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.task import Task
-from taskrunner.domain.task_log import TASK_LOGGER
+from taskrunner.domain.tasks.outcome import Outcome
+from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.tasks.task_log import TASK_LOGGER
 from taskrunner.handlers.base import HandlerFactory
 from taskrunner.runtime.garbage_collection import collect_less_often
 

@@ -7,7 +7,7 @@ the third death on its attempts count, which brings a task that kills processes 
 
 import random
 
-from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
 
 # Sidekiq's super_fetch also gives up on a job that was rescued three times.
 COUNTED_FROM = 3

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from taskrunner.domain.task_log import TASK_DATA
+from taskrunner.domain.tasks.task_log import TASK_DATA
 from taskrunner.handlers.python.exception_text import ExceptionText
 
 _MAX_UNSENT = 1000

@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from taskrunner.consumer.processes.wire import Frame, Reply, encode_frame
 from taskrunner.consumer.worker_threads import AssignedAttempt
 from taskrunner.domain.codec import pack
-from taskrunner.domain.outcome import Outcome
+from taskrunner.domain.tasks.outcome import Outcome
 
 # Seconds for which an outcome waits for others.
 _GATHER = 0.004

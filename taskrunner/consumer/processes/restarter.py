@@ -8,7 +8,7 @@ from collections.abc import Callable
 from taskrunner.consumer.processes.child_process import ChildProcess
 from taskrunner.consumer.processes.wire import Frame
 from taskrunner.domain.events import Events
-from taskrunner.domain.task_log import TASK_LOGGER
+from taskrunner.domain.tasks.task_log import TASK_LOGGER
 from taskrunner.handlers.base import HandlerFactory
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.service import Service

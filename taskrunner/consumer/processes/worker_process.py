@@ -18,8 +18,8 @@ from taskrunner.consumer.worker_group import WorkerGroup
 from taskrunner.consumer.worker_pool import OnFinished
 from taskrunner.domain.codec import Decoder, pack
 from taskrunner.domain.events import Events, WorkerProcessLost
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.progress import Progress
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.progress import Progress
 from taskrunner.handlers.base import HandlerFactory
 
 # The child answers at once unless it is stuck; then the shutdown goes on without its answer.

@@ -16,13 +16,13 @@ from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
-from taskrunner.domain.executor_limits import host_name_of, limit_of
-from taskrunner.domain.executor_source import ExecutorSource
-from taskrunner.domain.host_admission import Admission, AdmissionRequest, admit
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_state import HostState
-from taskrunner.domain.record import Record
-from taskrunner.domain.remote_lease import LeaseState, LeaseToken, slot_of
+from taskrunner.domain.executors.executor_limits import host_name_of, limit_of
+from taskrunner.domain.executors.executor_source import ExecutorSource
+from taskrunner.domain.executors.remote_lease import LeaseState, LeaseToken, slot_of
+from taskrunner.domain.hosts.host_admission import Admission, AdmissionRequest, admit
+from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.hosts.host_state import HostState
+from taskrunner.domain.tasks.record import Record
 from taskrunner.stores.base import Store
 
 # An attempt: the id of the task and the number.

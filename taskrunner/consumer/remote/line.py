@@ -16,12 +16,12 @@ from taskrunner.consumer.waiting_delivery import WaitingDelivery
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import EnvelopeUnreadable, OutsideError, TaskInvalid
 from taskrunner.domain.events import DeliveryDropped, Events, MessageRejected, TaskAdopted, TaskStarted
-from taskrunner.domain.executor_limits import host_name_of
-from taskrunner.domain.host_admission import wait_reason
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.remote_draft import MOST_DATA_BYTES, MOST_TASKS
-from taskrunner.domain.remote_lease import LeaseToken, RemoteLease, holder, new_secret, queue_of
-from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.executors.executor_limits import host_name_of
+from taskrunner.domain.executors.remote_draft import MOST_DATA_BYTES, MOST_TASKS
+from taskrunner.domain.executors.remote_lease import LeaseToken, RemoteLease, holder, new_secret, queue_of
+from taskrunner.domain.hosts.host_admission import wait_reason
+from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
 from taskrunner.stores.base import AttemptRef, ClaimAnswer, Claimed, Store
 
 # Seconds.

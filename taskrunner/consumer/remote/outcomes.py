@@ -6,8 +6,8 @@ from taskrunner.domain.codec import storable
 from taskrunner.domain.errors import FieldError, LeaseInvalid
 from taskrunner.domain.json_text import JsonUnfit, check_depth, elements
 from taskrunner.domain.masking import masked_text
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
-from taskrunner.domain.retry_policy import MAX_DELAY
+from taskrunner.domain.retries.retry_policy import MAX_DELAY
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind, Response
 
 _MAX_ERROR_CHARS = 1000
 _NO_SECRETS: frozenset[str] = frozenset()

@@ -8,14 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from taskrunner.consumer.remote.lease_limits import LeaseLimits
-from taskrunner.domain import retry
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StateConflict, TaskUnknown
 from taskrunner.domain.events import Events, SettleRefused, TaskSettled
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.progress import Progress
-from taskrunner.domain.record import Attempt, Record
-from taskrunner.domain.remote_lease import (
+from taskrunner.domain.executors.remote_lease import (
     LeaseState,
     LeaseToken,
     RemoteLease,
@@ -23,11 +19,15 @@ from taskrunner.domain.remote_lease import (
     holder,
     new_secret,
 )
-from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import RetentionSettings, Settlement, settlement
-from taskrunner.domain.status import CLAIMABLE, Status
+from taskrunner.domain.retries import retry
+from taskrunner.domain.retries.retry import Verdict
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.progress import Progress
+from taskrunner.domain.tasks.record import Attempt, Record
+from taskrunner.domain.tasks.settlement import RetentionSettings, Settlement, settlement
+from taskrunner.domain.tasks.status import CLAIMABLE, Status
 from taskrunner.domain.value import Value
-from taskrunner.domain.webhook import WebhookSource
+from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.stores.base import AttemptRef, ClaimAnswer, Store
 
 

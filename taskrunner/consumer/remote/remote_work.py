@@ -7,11 +7,11 @@ from taskrunner.consumer.snoozer import Snoozer
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import ExecutorUnknown, StateConflict
 from taskrunner.domain.events import Events
-from taskrunner.domain.executor import ExecutorKind
-from taskrunner.domain.executor_source import ExecutorSource
-from taskrunner.domain.pauses import Pauses
-from taskrunner.domain.remote_lease import RemoteLease
-from taskrunner.domain.task_settings import TaskSettingsSource
+from taskrunner.domain.executors.executor import ExecutorKind
+from taskrunner.domain.executors.executor_source import ExecutorSource
+from taskrunner.domain.executors.remote_lease import RemoteLease
+from taskrunner.domain.queues.pauses import Pauses
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import Store
 

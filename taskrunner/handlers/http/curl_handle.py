@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pycurl
 
-from taskrunner.domain.service_url import shown_place
-from taskrunner.domain.tls_profile import TlsProfile
+from taskrunner.domain.services.service_url import shown_place
+from taskrunner.domain.targets.tls_profile import TlsProfile
 from taskrunner.handlers.http.http_request import HttpRequest
 from taskrunner.handlers.http.settings import EgressProxy, FetchSettings, TrustStore
 from taskrunner.handlers.http.ssrf_guard import DialPlan

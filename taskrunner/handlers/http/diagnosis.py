@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import pycurl
 
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from taskrunner.handlers.http import http2_faults
 from taskrunner.handlers.http.exchange import E_TOO_LARGE, Exchange
 from taskrunner.handlers.http.response_body import BodyError

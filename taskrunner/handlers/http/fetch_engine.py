@@ -9,10 +9,10 @@ import time
 
 import pycurl
 
-from taskrunner.domain.host_name import host_of, patterns_for
-from taskrunner.domain.outcome import Timings
-from taskrunner.domain.service_url import shown_place
-from taskrunner.domain.url import Url
+from taskrunner.domain.hosts.host_name import host_of, patterns_for
+from taskrunner.domain.services.service_url import shown_place
+from taskrunner.domain.targets.url import Url
+from taskrunner.domain.tasks.outcome import Timings
 from taskrunner.handlers.http import http2_faults, shortage
 from taskrunner.handlers.http.codings import CodingUnknown, ContentDecoder, decoder_for
 from taskrunner.handlers.http.curl_handle import CurlHandle

@@ -6,9 +6,9 @@ import traceback
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from taskrunner.domain.outcome import Hop, Outcome, OutcomeKind, Response
-from taskrunner.domain.rules import RulesUnreadable, first_match
-from taskrunner.domain.task import Task
+from taskrunner.domain.retries.rules import RulesUnreadable, first_match
+from taskrunner.domain.tasks.outcome import Hop, Outcome, OutcomeKind, Response
+from taskrunner.domain.tasks.task import Task
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext, Handler
 from taskrunner.handlers.http import shortage

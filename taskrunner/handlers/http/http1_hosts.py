@@ -2,7 +2,7 @@
 
 import time
 
-from taskrunner.domain.url import Url
+from taskrunner.domain.targets.url import Url
 
 # Long enough for all attempts of a usual task, short enough to notice a repaired host on the same day.
 _SECONDS = 600.0

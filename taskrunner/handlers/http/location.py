@@ -6,7 +6,7 @@
 import re
 from urllib.parse import quote
 
-from taskrunner.domain.url import DEFAULT_PORTS, LAST_PORT, Url, parse_url
+from taskrunner.domain.targets.url import DEFAULT_PORTS, LAST_PORT, Url, parse_url
 
 # RFC 3986, appendix B, with the scheme of 3.1. A path has no colon before its first slash (4.2).
 _REFERENCE = re.compile(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pycurl
 
-from taskrunner.domain.address import Address, parse_address
+from taskrunner.domain.targets.address import Address, parse_address
 from taskrunner.handlers.http import shortage
 from taskrunner.handlers.http.http1_hosts import Http1Hosts
 from taskrunner.handlers.http.shortage import Shortage

@@ -19,11 +19,11 @@ A redirect that is not followed is the answer, which the task's rules judge like
 
 from dataclasses import replace
 
-from taskrunner.domain import task_fields
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.task import Redirects
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.tls_profile import profile_for
+from taskrunner.domain.targets.tls_profile import profile_for
+from taskrunner.domain.tasks import task_fields
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.task import Redirects
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.handlers.http.diagnosis import BLOCKED, FetchFailure
 from taskrunner.handlers.http.http_request import HttpRequest, line_name
 from taskrunner.handlers.http.location import LocationMalformed, resolve

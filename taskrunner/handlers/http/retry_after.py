@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
-from taskrunner.domain.retry import RETRY_AFTER_CAP
+from taskrunner.domain.retries.retry import RETRY_AFTER_CAP
 
 # The grammar has whole seconds only, but some servers send fractions, whose meaning is clear.
 _SECONDS = re.compile(r"([0-9]+)(\.[0-9]{1,9})?")

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from taskrunner.domain.credential import Credential, SigningSecret
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.tls_profile import TlsProfile
+from taskrunner.domain.targets.credential import Credential, SigningSecret
+from taskrunner.domain.targets.tls_profile import TlsProfile
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.version import USER_AGENT
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -9,7 +9,7 @@ import socket
 
 import pycurl
 
-from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
 from taskrunner.runtime.descriptors import open_and_close
 
 # Seconds until the next attempt; `retry.decide` doubles them while the shortage lasts.

@@ -12,9 +12,9 @@ here: literal addresses, names such as localhost and those of metadata services,
 
 from collections.abc import Callable
 
-from taskrunner.domain.address import Address, embedded, is_loopback, parse_address
-from taskrunner.domain.ssrf_policy import DialRefusal, SsrfPolicy
-from taskrunner.domain.url import Url
+from taskrunner.domain.targets.address import Address, embedded, is_loopback, parse_address
+from taskrunner.domain.targets.ssrf_policy import DialRefusal, SsrfPolicy
+from taskrunner.domain.targets.url import Url
 from taskrunner.handlers.http.network import LookupAnswer, LookupFailed, LookupTimedOut, Network
 from taskrunner.handlers.http.settings import EgressProxy
 

@@ -6,9 +6,8 @@ Made for each attempt, after the request is otherwise complete. No redirect to a
 
 from typing import TYPE_CHECKING
 
-from taskrunner.domain import signature
-from taskrunner.domain.attempt_headers import token_id
-from taskrunner.domain.credential import (
+from taskrunner.domain.targets import signature
+from taskrunner.domain.targets.credential import (
     GrantedToken,
     SignedToken,
     SigningSecret,
@@ -16,14 +15,15 @@ from taskrunner.domain.credential import (
     check_name,
     use_of,
 )
-from taskrunner.domain.submitter import without_namespace
-from taskrunner.domain.task import Task
+from taskrunner.domain.tasks.attempt_headers import token_id
+from taskrunner.domain.tasks.submitter import without_namespace
+from taskrunner.domain.tasks.task import Task
 from taskrunner.handlers.http.http_request import HttpRequest, line_name
 from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.token_grants import TokenGrants
 
 if TYPE_CHECKING:
-    from taskrunner.domain.signed_token import TokenKey
+    from taskrunner.domain.targets.signed_token import TokenKey
 
     _Keys = dict[str, TokenKey]
 
@@ -86,7 +86,7 @@ def _issue(
     jti: str,
     now: float,
 ) -> str:
-    from taskrunner.domain.signed_token import TokenKey, claims_of
+    from taskrunner.domain.targets.signed_token import TokenKey, claims_of
 
     key = keys.get(credential.key_pem)
     if key is None:

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from taskrunner.domain.address import Address, class_of
-from taskrunner.domain.dry_run import CheckedAddress, TargetState, TargetVerdict
-from taskrunner.domain.ssrf_policy import DialRefusal, SsrfPolicy
-from taskrunner.domain.url import Url
+from taskrunner.domain.targets.address import Address, class_of
+from taskrunner.domain.targets.ssrf_policy import DialRefusal, SsrfPolicy
+from taskrunner.domain.targets.url import Url
+from taskrunner.domain.tasks.dry_run import CheckedAddress, TargetState, TargetVerdict
 from taskrunner.handlers.http.settings import EgressProxy
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from urllib.parse import quote_plus, urlencode
 import msgspec
 import pycurl
 
-from taskrunner.domain.credential import ClientAuth, GrantedToken
-from taskrunner.domain.tls_profile import profile_for
-from taskrunner.domain.url import parse_url
+from taskrunner.domain.targets.credential import ClientAuth, GrantedToken
+from taskrunner.domain.targets.tls_profile import profile_for
+from taskrunner.domain.targets.url import parse_url
 from taskrunner.handlers.http.curl_handle import CurlHandle
 from taskrunner.handlers.http.settings import FetchSettings
 

@@ -3,7 +3,7 @@
 Any other exception is a failed attempt, and the retry policy decides.
 """
 
-from taskrunner.domain.retry_policy import MAX_DELAY
+from taskrunner.domain.retries.retry_policy import MAX_DELAY
 
 
 class Ending(Exception):

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from taskrunner.domain.executor import BUILT_IN, NAME_PATTERN
+from taskrunner.domain.executors.executor import BUILT_IN, NAME_PATTERN
 from taskrunner.domain.messages import shown
-from taskrunner.domain.retry_policy import MAX_DELAY
-from taskrunner.domain.task_limits import COUNT_LIMIT
+from taskrunner.domain.retries.retry_policy import MAX_DELAY
+from taskrunner.domain.tasks.task_limits import COUNT_LIMIT
 from taskrunner.handlers.python.handler_schema import SchemaUnusable
 from taskrunner.handlers.python.middleware import Middleware
 from taskrunner.handlers.python.registry import Registry

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.task_log import TASK_LOGGER
-from taskrunner.domain.unserved import UNSERVED_PAUSE, unserved
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.task_log import TASK_LOGGER
+from taskrunner.domain.tasks.unserved import UNSERVED_PAUSE, unserved
 from taskrunner.handlers.base import AttemptContext, Handler
 from taskrunner.handlers.python.attempt_watch import AttemptStopped
 from taskrunner.handlers.python.definition import HandlerDefinition

@@ -12,7 +12,7 @@ from typing import Any
 
 from taskrunner.domain.codec import Decoder
 from taskrunner.domain.errors import HandlersInvalid
-from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.retries.retry_policy import RetryPolicy
 from taskrunner.domain.value import Value, field
 
 # A start of Python with pydantic and what a handler may need, on a busy machine.

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from taskrunner.domain.masking import strip_urls
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind, Response
 
 CONTENT_TYPE = "application/json"
 _NOTHING = Outcome(kind=OutcomeKind.OK)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from taskrunner.domain.retry_policy import RetryPolicy, Strategy
+from taskrunner.domain.retries.retry_policy import RetryPolicy, Strategy
 
 _DEFAULT = RetryPolicy()
 

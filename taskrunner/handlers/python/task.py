@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from taskrunner.domain.progress import Progress
-from taskrunner.domain.task_log import TASK_DATA, TASK_LOGGER
+from taskrunner.domain.tasks.progress import Progress
+from taskrunner.domain.tasks.task_log import TASK_DATA, TASK_LOGGER
 from taskrunner.handlers.base import AttemptContext
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from functools import partial
 
 import grpc
 
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.progress import Progress
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.progress import Progress
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.python.handler import PythonHandler
 from taskrunner.sdk.remote.connection import Connection, told

@@ -4,9 +4,9 @@ from datetime import UTC
 
 from google.protobuf.duration_pb2 import Duration
 
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task import Task
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.task import Task
 from taskrunner.handlers.python.handler import CANCELLED_THE_TASK, put_off
 from taskrunner.v1 import task_executor_pb2 as pb
 

@@ -14,7 +14,7 @@ from typing import Any, Unpack
 import grpc
 
 from taskrunner.domain.errors import HandlersInvalid, SetupError
-from taskrunner.domain.remote_lease import check_worker_name
+from taskrunner.domain.executors.remote_lease import check_worker_name
 from taskrunner.handlers.python.definition import Handler
 from taskrunner.handlers.python.findings import findings_of
 from taskrunner.handlers.python.handler import PythonHandler

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from taskrunner.domain.api_key import ApiKey
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import encode
+from taskrunner.domain.keys.api_key import ApiKey
 from taskrunner.stores.api_key_store import ApiKeyStore, KnownKey, decode_api_key
 from taskrunner.stores.redis.fields import pairs
 from taskrunner.stores.redis.redis_connection import RedisPart

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from taskrunner.domain.audit import AuditEntry, first_audit_id
 from taskrunner.domain.codec import encode
+from taskrunner.domain.keys.audit import AuditEntry, first_audit_id
 from taskrunner.stores.audit_store import AuditStore, decode_audit_entry
 from taskrunner.stores.redis.redis_connection import RedisPart
 from taskrunner.stores.values import Page

@@ -3,9 +3,9 @@
 import secrets
 from datetime import datetime
 
-from taskrunner.domain.change import ChangeId, ChangeLog, Changes, StatusChange
 from taskrunner.domain.clock import to_ms
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.change import ChangeId, ChangeLog, Changes, StatusChange
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.change_store import SECRET_BYTES, ChangeStore
 from taskrunner.stores.redis.redis_connection import RedisPart
 

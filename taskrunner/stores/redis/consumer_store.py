@@ -6,9 +6,9 @@ from functools import lru_cache
 
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.codec import encode, storable
-from taskrunner.domain.record import Attempt
-from taskrunner.domain.settlement import Settlement
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.record import Attempt
+from taskrunner.domain.tasks.settlement import Settlement
+from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import replace
 from taskrunner.stores.consumer_store import (
     ClaimAnswer,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from taskrunner.domain.clock import to_ms
-from taskrunner.domain.record import DeadLetter, DeadLetterKind, dead_task
+from taskrunner.domain.tasks.record import DeadLetter, DeadLetterKind, dead_task
 from taskrunner.stores.dead_letter_store import DeadLetterStore
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.redis.fields import DEAD_MESSAGE, Argument, read_record

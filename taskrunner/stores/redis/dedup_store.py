@@ -4,7 +4,7 @@ from datetime import datetime
 
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.codec import storable
-from taskrunner.domain.new_task import NewTask
+from taskrunner.domain.tasks.new_task import NewTask
 from taskrunner.stores.dedup_store import DedupStore, Replaced
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.intake_store import AcceptAnswer, Accepted

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from taskrunner.domain.executor import Executor
+from taskrunner.domain.executors.executor import Executor
 from taskrunner.stores.executor_store import ExecutorStore, decode_executor
 from taskrunner.stores.redis.named_values import RedisNamedValues
 

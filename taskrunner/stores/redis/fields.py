@@ -11,9 +11,9 @@ from typing import Any, Generic, TypeVar
 
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import Decoder, encode, storable
-from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.record import DeadLetter, Record
-from taskrunner.domain.settlement import Settlement
+from taskrunner.domain.tasks.new_task import NewTask
+from taskrunner.domain.tasks.record import DeadLetter, Record
+from taskrunner.domain.tasks.settlement import Settlement
 from taskrunner.domain.value import Value
 from taskrunner.stores.fields import Convert, StoredFields
 from taskrunner.stores.operation_store import StoredOperation

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import encode
-from taskrunner.domain.figures import KEPT
-from taskrunner.domain.worker_report import WorkerReport
+from taskrunner.domain.fleet.figures import KEPT
+from taskrunner.domain.fleet.worker_report import WorkerReport
 from taskrunner.stores.fleet_store import FleetStore, StoredFigures, decode_figures, decode_worker_report
 from taskrunner.stores.redis.fields import Argument, pairs
 from taskrunner.stores.redis.redis_connection import RedisPart

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from taskrunner.domain.clock import from_ms, to_ms
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.inspection_store import Flawed, Inspection, InspectionStore, Overdue
 from taskrunner.stores.redis.fields import Argument, HashFields

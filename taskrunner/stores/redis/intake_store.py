@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from taskrunner.domain.new_task import NewTask
+from taskrunner.domain.tasks.new_task import NewTask
 from taskrunner.stores.intake_store import AcceptAnswer, Accepted, IntakeStore
 from taskrunner.stores.redis.fields import new_tasks
 from taskrunner.stores.redis.redis_connection import RedisPart, parts

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import storable
-from taskrunner.domain.record import Record
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_filter import TaskOrder
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_filter import TaskOrder
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.operator_store import ANY_TIME, OperatorStore
 from taskrunner.stores.redis.consumer_store import end_waiting

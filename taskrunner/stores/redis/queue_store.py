@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from taskrunner.domain.declared_queues import StoredQueue
-from taskrunner.domain.status import Status
+from taskrunner.domain.queues.declared_queues import StoredQueue
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.queue_store import QueueStore, decode_queue
 from taskrunner.stores.redis.named_values import RedisNamedValues
 

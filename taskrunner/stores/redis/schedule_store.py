@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from taskrunner.domain.clock import to_ms
-from taskrunner.domain.new_task import NewTask
+from taskrunner.domain.tasks.new_task import NewTask
 from taskrunner.stores.redis.fields import FIELDS, SCHEDULE, new_tasks
 from taskrunner.stores.redis.redis_connection import RedisPart
 from taskrunner.stores.schedule_store import ScheduleStore, StoredSchedule

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
-from taskrunner.domain.status import CLAIMABLE, LIVE, PUBLISHABLE, TERMINAL, Status
+from taskrunner.domain.tasks.status import CLAIMABLE, LIVE, PUBLISHABLE, TERMINAL, Status
 from taskrunner.stores.change_store import MOST_CHANGES
 from taskrunner.stores.redis.fields import FIELDS, POSITIONS
 

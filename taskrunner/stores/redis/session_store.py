@@ -5,7 +5,7 @@ from datetime import datetime
 
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import encode
-from taskrunner.domain.console_session import ConsoleSession
+from taskrunner.domain.keys.console_session import ConsoleSession
 from taskrunner.stores.redis.fields import pairs
 from taskrunner.stores.redis.redis_connection import RedisPart
 from taskrunner.stores.session_store import KnownSession, SessionStore, decode_session

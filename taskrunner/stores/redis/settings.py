@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field, replace
 
 from taskrunner.domain.errors import ConfigInvalid, FieldError
-from taskrunner.domain.redis_url import SENTINEL_PORT, RedisUrl, read_redis_url
-from taskrunner.domain.service_tls import ServiceTls, TlsVerify
-from taskrunner.domain.service_url import REDIS_PORT, split_place
+from taskrunner.domain.services.redis_url import SENTINEL_PORT, RedisUrl, read_redis_url
+from taskrunner.domain.services.service_tls import ServiceTls, TlsVerify
+from taskrunner.domain.services.service_url import REDIS_PORT, split_place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

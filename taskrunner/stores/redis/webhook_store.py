@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from taskrunner.domain.webhook import Webhook
+from taskrunner.domain.webhooks.webhook import Webhook
 from taskrunner.stores.redis.named_values import RedisNamedValues
 from taskrunner.stores.webhook_store import WebhookStore, decode_webhook
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Executable, Select, insert, select, update
 
-from taskrunner.domain.api_key import ApiKey
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import encode
+from taskrunner.domain.keys.api_key import ApiKey
 from taskrunner.stores.api_key_store import ApiKeyStore, KnownKey, decode_api_key
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.sql_connection import SqlPart

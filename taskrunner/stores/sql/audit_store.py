@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Executable, Select, delete, insert, literal, select
 
-from taskrunner.domain.audit import AuditEntry, first_audit_id
 from taskrunner.domain.codec import encode
+from taskrunner.domain.keys.audit import AuditEntry, first_audit_id
 from taskrunner.stores.audit_store import AuditStore, decode_audit_entry
 from taskrunner.stores.sql.fields import LAST_ID
 from taskrunner.stores.sql.session import Session, ids

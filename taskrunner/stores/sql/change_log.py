@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from taskrunner.domain.change import ChangeId, ChangeLog
+from taskrunner.domain.tasks.change import ChangeId, ChangeLog
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.statement import BIG, INT, TEXT, IncomingRows, parameter, query, statement
 from taskrunner.stores.sql.tables import change_log, changes

@@ -4,10 +4,10 @@ import asyncio
 import secrets
 from datetime import datetime
 
-from taskrunner.domain.change import ChangeId, ChangeLog, Changes, StatusChange
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.change import ChangeId, ChangeLog, Changes, StatusChange
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.change_store import MOST_CHANGES, SECRET_BYTES, ChangeStore
 from taskrunner.stores.sql.change_log import keep_log, prune_log, read_changes, read_end
 from taskrunner.stores.sql.sql_connection import SqlPart

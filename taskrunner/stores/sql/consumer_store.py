@@ -9,9 +9,9 @@ from sqlalchemy import Executable, Select, and_, case, insert, null, select
 
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.codec import encode
-from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.settlement import Settlement
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.new_task import NewTask
+from taskrunner.domain.tasks.settlement import Settlement
+from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import replace
 from taskrunner.stores.consumer_store import (
     ClaimAnswer,

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Executable, Select, cast, delete, func, insert, select
 
 from taskrunner.domain.codec import encode
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.sql.change_log import is_logged, write_changes
 from taskrunner.stores.sql.session import Rows, Session
 from taskrunner.stores.sql.statement import IncomingRows, parameter, query, statement

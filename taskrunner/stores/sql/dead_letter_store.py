@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Executable, Select, delete, insert, literal, select, tuple_
 
 from taskrunner.domain.clock import to_ms
-from taskrunner.domain.record import DeadLetter, DeadLetterKind, dead_task
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.record import DeadLetter, DeadLetterKind, dead_task
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.dead_letter_store import DeadLetterStore
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.sql.fields import LAST_ID, LATEST, TableFields, pack, text

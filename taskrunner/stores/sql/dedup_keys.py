@@ -8,8 +8,8 @@ from typing import Any, Self
 from sqlalchemy import Executable, Select, delete, insert, select, update
 
 from taskrunner.domain.clock import from_ms, to_ms
-from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.status import LIVE, Status
+from taskrunner.domain.tasks.new_task import NewTask
+from taskrunner.domain.tasks.status import LIVE, Status
 from taskrunner.stores.intake_store import AcceptAnswer, Accepted
 from taskrunner.stores.relay_store import DEDUP_AGAIN, DEDUP_SELDOM
 from taskrunner.stores.sql.fields import text

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.status import CLAIMABLE, Status
+from taskrunner.domain.tasks.new_task import NewTask
+from taskrunner.domain.tasks.status import CLAIMABLE, Status
 from taskrunner.stores.dedup_store import DedupStore, Replaced
 from taskrunner.stores.intake_store import AcceptAnswer, Accepted
 from taskrunner.stores.sql.consumer_store import end_waiting, ending

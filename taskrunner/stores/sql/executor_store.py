@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from taskrunner.domain.executor import Executor
+from taskrunner.domain.executors.executor import Executor
 from taskrunner.stores.executor_store import ExecutorStore, decode_executor
 from taskrunner.stores.sql.named_values import NamedValues
 from taskrunner.stores.sql.sql_connection import SqlPart

@@ -8,9 +8,9 @@ from sqlalchemy import Executable, Select, delete, func, insert, select
 
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import encode
-from taskrunner.domain.figures import KEPT
-from taskrunner.domain.status import Status
-from taskrunner.domain.worker_report import WorkerReport
+from taskrunner.domain.fleet.figures import KEPT
+from taskrunner.domain.fleet.worker_report import WorkerReport
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.fleet_store import FleetStore, StoredFigures, decode_figures, decode_worker_report
 from taskrunner.stores.sql.fields import LAST_ID
 from taskrunner.stores.sql.session import Session

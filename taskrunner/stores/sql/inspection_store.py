@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Executable, Select, Table, delete, or_, select, text
 
 from taskrunner.domain.clock import from_ms, to_ms
-from taskrunner.domain.status import TERMINAL, Status
-from taskrunner.domain.submitter import namespace_of
+from taskrunner.domain.tasks.status import TERMINAL, Status
+from taskrunner.domain.tasks.submitter import namespace_of
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.inspection_store import Flaw, Flawed, Inspection, InspectionStore, Overdue
 from taskrunner.stores.sql.fields import TableFields

@@ -7,8 +7,8 @@ from sqlalchemy import Executable, Select, insert, literal, select
 
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.errors import WriteUnconfirmed
-from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.new_task import NewTask
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.intake_store import AcceptAnswer, Accepted, IntakeStore
 from taskrunner.stores.sql.dedup_keys import DedupKeys, hold
 from taskrunner.stores.sql.fields import TableFields, text

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Executable, FromClause, Select, Table, delete, select, update
 
-from taskrunner.domain.status import CLAIMABLE, Status
+from taskrunner.domain.tasks.status import CLAIMABLE, Status
 from taskrunner.stores.sql.session import Session, ids
 from taskrunner.stores.sql.statement import IncomingRows, Statement, parameter, query, statement
 from taskrunner.stores.sql.tables import bodies, encoded_tasks, tasks

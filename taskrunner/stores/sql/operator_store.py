@@ -15,9 +15,9 @@ from sqlalchemy import (
 )
 
 from taskrunner.domain.clock import from_ms, to_ms
-from taskrunner.domain.record import Record
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_filter import TaskOrder
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_filter import TaskOrder
 from taskrunner.stores.consumer_store import follow_up_bytes
 from taskrunner.stores.fields import retention_ms
 from taskrunner.stores.operator_store import ANY_TIME, OperatorStore

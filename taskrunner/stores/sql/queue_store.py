@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
-from taskrunner.domain.declared_queues import StoredQueue
-from taskrunner.domain.status import LIVE
+from taskrunner.domain.queues.declared_queues import StoredQueue
+from taskrunner.domain.tasks.status import LIVE
 from taskrunner.stores.queue_store import QueueStore, decode_queue
 from taskrunner.stores.sql.named_values import NamedValues
 from taskrunner.stores.sql.sql_connection import SqlPart

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Executable, LargeBinary, Select, cast, func, insert, select, update
 
-from taskrunner.domain.status import LIVE
-from taskrunner.domain.submitter import MARK
+from taskrunner.domain.tasks.status import LIVE
+from taskrunner.domain.tasks.submitter import MARK
 from taskrunner.stores.rate_store import Measured, RateAnswer, RateAsk, RateStore
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.sql_connection import SqlPart

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Column, Executable, Select, func, literal, select
 
 from taskrunner.domain.clock import from_ms, to_ms
-from taskrunner.domain.record import Attempt
-from taskrunner.domain.status import PUBLISHABLE, Status
+from taskrunner.domain.tasks.record import Attempt
+from taskrunner.domain.tasks.status import PUBLISHABLE, Status
 from taskrunner.domain.value import replace
 from taskrunner.stores.relay_store import RelayStore
 from taskrunner.stores.sql.counts import fold_counts

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Executable, Select, delete, insert, select, update
 
 from taskrunner.domain.clock import to_ms
-from taskrunner.domain.new_task import NewTask
+from taskrunner.domain.tasks.new_task import NewTask
 from taskrunner.stores.schedule_store import ScheduleStore, StoredSchedule
 from taskrunner.stores.sql.fields import TableFields, text
 from taskrunner.stores.sql.intake_store import accept

@@ -8,7 +8,7 @@ from sqlalchemy import Executable, Select, delete, insert, select, update
 
 from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.codec import encode
-from taskrunner.domain.console_session import ConsoleSession
+from taskrunner.domain.keys.console_session import ConsoleSession
 from taskrunner.stores.session_store import KnownSession, SessionStore, decode_session
 from taskrunner.stores.sql.session import Session
 from taskrunner.stores.sql.sql_connection import SqlPart

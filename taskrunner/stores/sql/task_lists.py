@@ -7,9 +7,9 @@ from sqlalchemy import FromClause, Select, literal, select, tuple_, union_all
 
 from taskrunner.domain.clock import from_ms
 from taskrunner.domain.codec import encode
-from taskrunner.domain.record import Attempt, Record
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_filter import TaskOrder
+from taskrunner.domain.tasks.record import Attempt, Record
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_filter import TaskOrder
 from taskrunner.stores.record import StoredRecord
 from taskrunner.stores.sql.fields import TableFields
 from taskrunner.stores.sql.session import Row

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from taskrunner.domain.webhook import Webhook
+from taskrunner.domain.webhooks.webhook import Webhook
 from taskrunner.stores.sql.named_values import NamedValues
 from taskrunner.stores.sql.sql_connection import SqlPart
 from taskrunner.stores.sql.tables import webhooks

@@ -15,7 +15,7 @@ from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from taskrunner.brokers.rabbitmq.settings import RabbitSettings
 from taskrunner.brokers.topology import Topology
 from taskrunner.domain.events import Event, Events
-from taskrunner.domain.new_task import new_task_id
+from taskrunner.domain.tasks.new_task import new_task_id
 from tests.tools.proxy import Proxy
 from tests.tools.waiting import PATIENCE, eventually, in_time
 

@@ -8,7 +8,7 @@ import pytest
 from taskrunner.brokers.base import Delivery
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import LoopFailed, ServiceLost, ServiceRestored
-from taskrunner.domain.queue import DEFAULT_QUEUES
+from taskrunner.domain.queues.queue import DEFAULT_QUEUES
 from tests.contract.brokers.harness import Backend, Inbox, bodies, messages
 from tests.tools.waiting import PATIENCE, eventually
 

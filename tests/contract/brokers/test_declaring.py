@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from taskrunner.brokers.base import PublishAnswer
 from taskrunner.domain.errors import BrokerUnavailable
-from taskrunner.domain.queue import DEFAULT_QUEUES
+from taskrunner.domain.queues.queue import DEFAULT_QUEUES
 from tests.contract.brokers.harness import Backend, Inbox, bodies, messages
 from tests.tools.waiting import eventually
 

@@ -14,7 +14,7 @@ import pytest
 from taskrunner.brokers.base import Delivery, Publication, PublishAnswer
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import ServiceLost, ServiceRestored
-from taskrunner.domain.queue import DEFAULT_QUEUES
+from taskrunner.domain.queues.queue import DEFAULT_QUEUES
 from tests.contract.brokers.harness import Inbox, RabbitBackend, bodies, messages
 from tests.tools.proxy import Mode
 from tests.tools.waiting import PATIENCE, eventually, in_time

@@ -10,7 +10,7 @@ import pytest
 from taskrunner.brokers.base import DeadDelivery, PublishAnswer
 from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from taskrunner.domain.errors import BrokerUnavailable
-from taskrunner.domain.queue import DEFAULT_QUEUES
+from taskrunner.domain.queues.queue import DEFAULT_QUEUES
 from tests.contract.brokers.harness import Inbox, RabbitBackend, messages
 from tests.contract.brokers.test_rabbitmq import control
 from tests.tools.waiting import PATIENCE, eventually

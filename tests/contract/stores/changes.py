@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import ClaimAnswer, Snooze, Store
 from tests.contract.stores.harness import DAY, KEEP, NOW, claim, ref, settle, settling
 

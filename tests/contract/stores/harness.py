@@ -11,13 +11,13 @@ from typing import Any
 from fakeredis import FakeAsyncRedisConnection, FakeServer
 
 from taskrunner.domain.events import Event, Events
-from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.outcome import OutcomeKind, Response, Timings
-from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind, Record
-from taskrunner.domain.redis_url import RedisUrl
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.services.redis_url import RedisUrl
+from taskrunner.domain.tasks.new_task import new_task_id
+from taskrunner.domain.tasks.outcome import OutcomeKind, Response, Timings
+from taskrunner.domain.tasks.record import Attempt, DeadLetter, DeadLetterKind, Record
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import AttemptRef, Claimed, NewTask, Settlement, Store
 from taskrunner.stores.redis.settings import RedisSettings

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import AcceptAnswer, ClaimAnswer, Store
 from tests.contract.stores.harness import (
     NOW,

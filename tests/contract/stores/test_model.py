@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from taskrunner.domain.status import CLAIMABLE, LIVE, PUBLISHABLE, Status
+from taskrunner.domain.tasks.status import CLAIMABLE, LIVE, PUBLISHABLE, Status
 from taskrunner.stores.base import AcceptAnswer, ClaimAnswer, Store
 from tests.contract.stores.conftest import BACKENDS
 from tests.contract.stores.harness import KEEP, NOW, Backend, ended, entry, make_task, ref, settling

@@ -13,7 +13,7 @@ from taskrunner.consumer.affinity import Affinity
 from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.processes.process_pool import ProcessPool
 from taskrunner.domain.events import Events
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from tests.contract.workers.bench import DEADLINE, Bench
 from tests.tools.waiting import eventually
 

@@ -12,7 +12,7 @@ import pytest
 from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import Event, Events
-from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.executor_handlers import ExecutorHandlerFactory
 from taskrunner.handlers.python.handler import UNREADABLE
 from taskrunner.handlers.python.handler_factory import PythonHandlerFactory

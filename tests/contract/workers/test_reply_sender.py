@@ -5,7 +5,7 @@ import socket
 from taskrunner.consumer.processes.reply_sender import ReplySender
 from taskrunner.consumer.processes.wire import FrameReader, Reply, encode_frame
 from taskrunner.consumer.worker_threads import AssignedAttempt
-from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
 from tests.contract.workers.bench import DEADLINE
 from tests.tools.attempts import make_claimed
 

@@ -14,7 +14,7 @@ from taskrunner.consumer.processes import child_process
 from taskrunner.consumer.processes.crash_suspects import COUNTED_FROM
 from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import WorkerProcessLost
-from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
 from tests.contract.workers.bench import DEADLINE, Bench
 from tests.tools.gate import GateHandlerFactory
 from tests.tools.waiting import eventually

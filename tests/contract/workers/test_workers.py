@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from taskrunner.domain.events import WorkerWrittenOff
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from tests.contract.workers.bench import DEADLINE, Bench
 from tests.tools.attempts import make_claimed
 from tests.tools.gate import GateHandlerFactory

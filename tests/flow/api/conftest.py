@@ -9,9 +9,11 @@ import fakeredis
 import pytest
 from fakeredis.aioredis import FakeAsyncRedisConnection
 
-from taskrunner.api.access import Access
-from taskrunner.api.access_settings import AccessSettings
 from taskrunner.api.app import build_api
+from taskrunner.api.auth.access import Access
+from taskrunner.api.auth.access_settings import AccessSettings
+from taskrunner.api.http.server import WebServer
+from taskrunner.api.http.settings import ApiSettings, ServerSettings
 from taskrunner.api.probes import (
     broker_check,
     queue_depths,
@@ -20,24 +22,22 @@ from taskrunner.api.probes import (
     stuck_tasks,
     task_counts,
 )
-from taskrunner.api.server import WebServer
-from taskrunner.api.settings import ApiSettings, ServerSettings
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.consumer.remote.lease_limits import LeaseLimits
 from taskrunner.consumer.remote.remote_attempts import RemoteAttempts
 from taskrunner.consumer.remote.remote_work import RemoteWork
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.clock import SystemClock
-from taskrunner.domain.declared_queues import DeclaredQueues
 from taskrunner.domain.events import Event, Events
-from taskrunner.domain.executor_source import ExecutorSource
-from taskrunner.domain.host_limit import HostLimit
-from taskrunner.domain.host_settings import HostSettings
+from taskrunner.domain.executors.executor_source import ExecutorSource
+from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.hosts.host_settings import HostSettings
 from taskrunner.domain.masking import Masking
-from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettings, TaskSettingsSource
-from taskrunner.domain.webhook import WebhookSource
+from taskrunner.domain.queues.declared_queues import DeclaredQueues
+from taskrunner.domain.tasks.settlement import RetentionSettings
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettings, TaskSettingsSource
+from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.target_check import TargetCheck
 from taskrunner.monitor.health import Health

@@ -12,22 +12,22 @@ import fakeredis
 import pytest
 from aiohttp import web
 
-from taskrunner.api.access import Access
-from taskrunner.api.access_settings import AccessSettings, Auth
 from taskrunner.api.app import LIVE_REQUESTS
-from taskrunner.api.live_requests import LiveRequests
-from taskrunner.api.server import WebServer
+from taskrunner.api.auth.access import Access
+from taskrunner.api.auth.access_settings import AccessSettings, Auth
+from taskrunner.api.http.live_requests import LiveRequests
+from taskrunner.api.http.server import WebServer
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.consumer.remote.remote_attempts import RemoteAttempts
 from taskrunner.consumer.remote.remote_work import RemoteWork
-from taskrunner.domain.api_key import Scope
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Event, Events
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
-from taskrunner.domain.record import Attempt
-from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import RetentionSettings, settlement
-from taskrunner.domain.status import TERMINAL, Status
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.retries.retry import Verdict
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.tasks.record import Attempt
+from taskrunner.domain.tasks.settlement import RetentionSettings, settlement
+from taskrunner.domain.tasks.status import TERMINAL, Status
 from taskrunner.monitor.health import Health
 from taskrunner.producer.audit_trail import AuditTrail
 from taskrunner.producer.executor_watch import ExecutorWatch

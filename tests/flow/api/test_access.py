@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from taskrunner.api.access_settings import AccessSettings, Auth
-from taskrunner.api.scopes import ROUTES
-from taskrunner.domain.api_key import Scope, configured_key, new_secret
+from taskrunner.api.auth.access_settings import AccessSettings, Auth
+from taskrunner.api.auth.scopes import ROUTES
+from taskrunner.domain.keys.api_key import Scope, configured_key, new_secret
 from taskrunner.monitor.health import Check
 from taskrunner.producer.key_admin import KeyAdmin
 from tests.flow.api.harness import Api, problem

@@ -2,8 +2,8 @@
 
 import pytest
 
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.harness import Api
 
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from taskrunner.api.audited import UNAUDITED, action_of, is_audited
-from taskrunner.api.scopes import ROUTES
-from taskrunner.domain.api_key import Scope
+from taskrunner.api.auth.audited import UNAUDITED, action_of, is_audited
+from taskrunner.api.auth.scopes import ROUTES
 from taskrunner.domain.errors import StoreUnavailable
+from taskrunner.domain.keys.api_key import Scope
 from taskrunner.domain.process_events import AuditLost, RequestDenied
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.status import Status
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.status import Status
 from taskrunner.producer.schedule_admin import ScheduleAdmin
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer

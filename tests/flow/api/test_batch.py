@@ -9,11 +9,11 @@ import pytest
 
 from taskrunner.api.views.batch import BatchAnswer
 from taskrunner.domain.events import Events
-from taskrunner.domain.record import Record
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettingsSource
-from taskrunner.domain.webhook import WebhookSource
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
+from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.producer.intake import Intake
 from taskrunner.producer.publisher import Publisher
 from tests.flow.api.harness import Api

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_draft import TaskDraft
 from taskrunner.producer.batch_submit import BatchSubmit
 from taskrunner.producer.intake import Intake
 from tests.flow.api.harness import Api

@@ -10,14 +10,14 @@ import pytest
 import trustme
 from aiohttp import web
 
-from taskrunner.api.answer_headers import SECURITY
-from taskrunner.api.scopes import ROUTES
-from taskrunner.api.server import WebServer
-from taskrunner.api.settings import ServerSettings
-from taskrunner.domain.api_key import Scope
+from taskrunner.api.auth.scopes import ROUTES
+from taskrunner.api.http.answer_headers import SECURITY
+from taskrunner.api.http.server import WebServer
+from taskrunner.api.http.settings import ServerSettings
 from taskrunner.domain.events import Events
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.status import Status
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer
 

@@ -10,8 +10,8 @@ import pytest
 
 from taskrunner.cli.api_client import ApiClient
 from taskrunner.cli.errors import exit_code
-from taskrunner.domain.api_key import Scope, new_secret
 from taskrunner.domain.errors import CallerError, TaskInvalid
+from taskrunner.domain.keys.api_key import Scope, new_secret
 from tests.flow.api.harness import Api
 
 URL = "http://example.com/"

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from aiohttp import web
 
-from taskrunner.api.server import WebServer
-from taskrunner.api.settings import ServerSettings
+from taskrunner.api.http.server import WebServer
+from taskrunner.api.http.settings import ServerSettings
 from taskrunner.domain.events import Events
 from taskrunner.domain.process_events import RequestFailed
 from tests.flow.api.harness import HEAD, Api, hasty, problem

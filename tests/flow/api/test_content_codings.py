@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.status import Status
 from taskrunner.runtime.zstd_coding import zstd
 from tests.flow.api.harness import Answer, Api
 

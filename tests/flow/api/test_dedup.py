@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.record import Record
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import AttemptRef
 from tests.flow.api.harness import Answer, Api
 from tests.tools.waiting import eventually

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from taskrunner.cli.api_client import ApiClient
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_isolation import keys, submit
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.harness import Api
 
 

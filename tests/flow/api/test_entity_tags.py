@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.status import Status
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import AttemptRef, Snooze
 from tests.contract.stores.harness import NOW
 from tests.flow.api.harness import Api

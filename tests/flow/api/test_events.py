@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from taskrunner.api import event_stream, live_requests
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.status import Status
+from taskrunner.api.http import event_stream, live_requests
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.events_reader import events_of
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer

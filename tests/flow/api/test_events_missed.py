@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from taskrunner.api import event_stream, events
-from taskrunner.domain.status import Status
+from taskrunner.api.endpoints import events
+from taskrunner.api.http import event_stream
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.events_reader import events_of
 from tests.flow.api.harness import Api
 

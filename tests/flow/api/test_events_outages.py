@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.api_key import Scope
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.status import Status
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.status import Status
 from taskrunner.producer import change_reader
 from tests.flow.api.events_reader import events_of
 from tests.flow.api.harness import Api

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.harness import Api
 
 PATH = "/executors/resize_image"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.executor import MAX_EXECUTORS
-from taskrunner.domain.status import Status
+from taskrunner.domain.executors.executor import MAX_EXECUTORS
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
 

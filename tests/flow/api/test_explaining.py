@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from taskrunner.brokers.base import Delivery
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.circuit_breaker import CircuitBreaker
-from taskrunner.domain.host_state import HostState, encode_state
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.status import Status
+from taskrunner.domain.hosts.circuit_breaker import CircuitBreaker
+from taskrunner.domain.hosts.host_state import HostState, encode_state
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import AttemptRef, Snooze
 from taskrunner.stores.host_store import HostEdit, HostEntry
 from tests.flow.api.harness import Api

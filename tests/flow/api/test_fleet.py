@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from taskrunner.brokers.base import Publication
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.figures import Figures
-from taskrunner.domain.queue import DEFAULT_QUEUES
-from taskrunner.domain.status import Status
-from taskrunner.domain.worker_report import RunningAttempt, WorkerProcessReport, WorkerReport
+from taskrunner.domain.fleet.figures import Figures
+from taskrunner.domain.fleet.worker_report import RunningAttempt, WorkerProcessReport, WorkerReport
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.queues.queue import DEFAULT_QUEUES
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import StoredFigures
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer

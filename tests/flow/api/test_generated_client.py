@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.api_key import Scope
+from taskrunner.domain.keys.api_key import Scope
 from tests.flow.api.harness import Api
 from tests.tools.waiting import in_time
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from taskrunner.domain.back_pressure import BackPressure
-from taskrunner.domain.circuit_breaker import CircuitBreaker
-from taskrunner.domain.host_state import HeldSlots, HostState, encode_state
+from taskrunner.domain.hosts.back_pressure import BackPressure
+from taskrunner.domain.hosts.circuit_breaker import CircuitBreaker
+from taskrunner.domain.hosts.host_state import HeldSlots, HostState, encode_state
 from taskrunner.stores.host_store import HostEdit, HostEntry
 from tests.flow.api.harness import Api
 

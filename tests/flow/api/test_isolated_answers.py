@@ -6,13 +6,13 @@ from typing import Any
 import orjson
 import pytest
 
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
-from taskrunner.domain.record import Attempt
-from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import RetentionSettings, settlement
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Validators
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.retries.retry import Verdict
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.tasks.record import Attempt
+from taskrunner.domain.tasks.settlement import RetentionSettings, settlement
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Validators
 from taskrunner.stores.base import AttemptRef
 from tests.contract.stores.harness import entry, make_task, message
 from tests.flow.api.harness import Answer, Api

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from taskrunner.api import event_stream, live_requests
 from taskrunner.api.event_ids import EVENT_ID_LENGTH
-from taskrunner.domain.status import Status
+from taskrunner.api.http import event_stream, live_requests
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.events_reader import EventReader, events_of
 from tests.flow.api.harness import Api
 from tests.flow.api.test_isolation import keys, submit

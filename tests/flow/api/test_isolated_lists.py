@@ -8,13 +8,13 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from taskrunner.api.scopes import ROUTES
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.audit import new_audit_id
+from taskrunner.api.auth.scopes import ROUTES
 from taskrunner.domain.codec import encode
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.task_filter import TaskFilter
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.keys.audit import new_audit_id
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.task_filter import TaskFilter
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.producer.schedule_admin import stored_form
 from tests.contract.stores.harness import KEEP, NOW, entry, make_task, ref
 from tests.contract.stores.operations.test_operations import made

@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from taskrunner.domain.api_key import Scope
 from taskrunner.domain.clock import to_ms
-from taskrunner.domain.status import Status
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.status import Status
 from tests.contract.stores.harness import KEEP, entry, make_task, ref
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer

@@ -12,7 +12,7 @@ import aiohttp
 import fakeredis
 import pytest
 
-from taskrunner.domain.api_key import Scope
+from taskrunner.domain.keys.api_key import Scope
 from taskrunner.domain.process_events import RequestFailed
 from tests.contract.stores.harness import NOW, entry, make_task
 from tests.flow.api.harness import Answer, Api

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.api_key import ApiKey, Scope
 from taskrunner.domain.errors import StoreUnavailable, TooManyLiveTasks
 from taskrunner.domain.events import Events
-from taskrunner.domain.status import Status
-from taskrunner.domain.submitter import submitter_of
-from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.keys.api_key import ApiKey, Scope
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.submitter import submitter_of
+from taskrunner.domain.tasks.task_draft import TaskDraft
 from taskrunner.producer.key_watch import KeyWatch
 from taskrunner.producer.task_quota import TaskQuota
 from tests.flow.api.harness import Answer, Api

@@ -1,7 +1,7 @@
 """`Fetch.mask_headers`: whatever the API answers, the values of these headers are not in it."""
 
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.harness import Answer, Api
 
 # The harness masks X-Tenant.

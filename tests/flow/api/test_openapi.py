@@ -11,13 +11,13 @@ import msgspec
 import orjson
 import pytest
 
-from taskrunner.api.page import WEB
-from taskrunner.api.scopes import ROUTES
+from taskrunner.api.auth.scopes import ROUTES
+from taskrunner.api.http.page import WEB
 from taskrunner.api.views.view import View
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.record import DeadLetter, DeadLetterKind
-from taskrunner.domain.status import Status
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.record import DeadLetter, DeadLetterKind
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer
 

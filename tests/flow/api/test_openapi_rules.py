@@ -8,7 +8,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator, Registry, meta
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from tests.flow.api.harness import Api
 
 Schema = dict[str, Any]

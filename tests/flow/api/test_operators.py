@@ -8,12 +8,12 @@ import aiohttp
 import pytest
 
 from taskrunner.api.app import build_monitor_app
-from taskrunner.api.server import WebServer
+from taskrunner.api.http.server import WebServer
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Events
-from taskrunner.domain.executor_source import ExecutorSource
-from taskrunner.domain.record import DeadLetter, DeadLetterKind
-from taskrunner.domain.status import Status
+from taskrunner.domain.executors.executor_source import ExecutorSource
+from taskrunner.domain.tasks.record import DeadLetter, DeadLetterKind
+from taskrunner.domain.tasks.status import Status
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from aiohttp import web
 
-from taskrunner.api.server import WebServer
-from taskrunner.api.settings import ServerSettings
+from taskrunner.api.http.server import WebServer
+from taskrunner.api.http.settings import ServerSettings
 from taskrunner.domain.events import Events
 from tests.tools.waiting import in_time
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from taskrunner.api.access_settings import AccessSettings
-from taskrunner.api.settings import ServerSettings
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.status import Status
+from taskrunner.api.auth.access_settings import AccessSettings
+from taskrunner.api.http.settings import ServerSettings
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
 

@@ -3,8 +3,8 @@
 import pytest
 
 from taskrunner.brokers.base import Publication
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.queue import MAX_QUEUES
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.queues.queue import MAX_QUEUES
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
 

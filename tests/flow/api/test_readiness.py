@@ -7,13 +7,13 @@ import aiohttp
 import pytest
 
 from taskrunner.api.app import build_monitor_app
+from taskrunner.api.http.server import WebServer
 from taskrunner.api.probes import broker_check
-from taskrunner.api.server import WebServer
 from taskrunner.brokers.base import BrokerStatus
 from taskrunner.brokers.memory import MemoryBroker
 from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Events
-from taskrunner.domain.executor_source import ExecutorSource
+from taskrunner.domain.executors.executor_source import ExecutorSource
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats

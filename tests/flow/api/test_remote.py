@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.status import Status
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer
 from tests.flow.api.test_openapi import check

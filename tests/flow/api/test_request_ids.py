@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.api_key import Scope
+from taskrunner.domain.keys.api_key import Scope
 from taskrunner.domain.process_events import RequestFailed
 from taskrunner.monitor.event_log import LINES
 from tests.flow.api.harness import HEAD, Api, hasty

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.api_key import Scope
 from taskrunner.domain.errors import StoreUnavailable
+from taskrunner.domain.keys.api_key import Scope
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from taskrunner.api.access_settings import AccessSettings, Auth
-from taskrunner.api.event_stream import EventStream
-from taskrunner.domain.api_key import Scope, configured_key, new_secret
+from taskrunner.api.auth.access_settings import AccessSettings, Auth
+from taskrunner.api.http.event_stream import EventStream
+from taskrunner.domain.keys.api_key import Scope, configured_key, new_secret
 from taskrunner.domain.process_events import RequestFailed
 from tests.flow.api.harness import Api
 from tests.tools.waiting import in_time

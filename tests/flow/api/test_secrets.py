@@ -19,11 +19,11 @@ from taskrunner.domain.events import (
     TaskSettled,
     TaskStarted,
 )
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
 from taskrunner.domain.process_events import RequestFailed
-from taskrunner.domain.retry import Verdict
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Task
+from taskrunner.domain.retries.retry import Verdict
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Task
 from taskrunner.monitor.event_log import EventLog
 from taskrunner.monitor.logs import configure
 from tests.flow.api.harness import Api

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from taskrunner.domain.record import DeadLetter, DeadLetterKind
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_filter import TaskFilter
+from taskrunner.domain.tasks.record import DeadLetter, DeadLetterKind
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_filter import TaskFilter
 from taskrunner.producer.search import Search
 from tests.flow.api.harness import Api
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from taskrunner.api.server import WebServer
+from taskrunner.api.http.server import WebServer
 from taskrunner.domain.errors import SetupError
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.process_events import PortOpened, RequestFailed
-from taskrunner.domain.task_fields import RESERVED_IDS
+from taskrunner.domain.tasks.task_fields import RESERVED_IDS
 from tests.flow.api.harness import HEAD, Api, hasty, problem
 
 URL = "http://example.com/"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from taskrunner.api.settings import ServerSettings
-from taskrunner.domain.api_key import Scope, digest_of
+from taskrunner.api.http.settings import ServerSettings
 from taskrunner.domain.clock import SystemClock
+from taskrunner.domain.keys.api_key import Scope, digest_of
 from taskrunner.domain.value import replace
 from taskrunner.producer import sessions as sessions_module
 from taskrunner.producer.key_admin import KeyAdmin

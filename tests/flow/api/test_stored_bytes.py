@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.api_key import Scope
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.status import Status
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import replace
 from tests.contract.stores.harness import RESPONSE
 from tests.flow.api.harness import Answer, Api

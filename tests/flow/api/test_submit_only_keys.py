@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.status import Status
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
 from tests.flow.api.test_client import client_of

@@ -8,12 +8,12 @@ import fakeredis
 import pytest
 
 from taskrunner.api.views.task_part import BASIC_FIELDS, TASK_FIELDS
-from taskrunner.domain.api_key import Scope
 from taskrunner.domain.clock import SystemClock
-from taskrunner.domain.host_state import HostState, encode_state
-from taskrunner.domain.outcome import Response
+from taskrunner.domain.hosts.host_state import HostState, encode_state
+from taskrunner.domain.keys.api_key import Scope
 from taskrunner.domain.process_events import RequestFailed
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.host_store import HostEdit, HostEntry
 from tests.contract.stores.harness import NOW, entry, make_task, message
 from tests.flow.api.harness import Answer, Api

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.harness import Api
 from tests.tools.waiting import eventually
 

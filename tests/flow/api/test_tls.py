@@ -13,11 +13,11 @@ import trustme
 import uvloop
 from aiohttp import web
 
-from taskrunner.api import server as server_module
-from taskrunner.api.connection import ClientConnection, ConnectionServer
-from taskrunner.api.server import WebServer
-from taskrunner.api.settings import ServerSettings
-from taskrunner.api.tls_acceptor import TlsAcceptor
+from taskrunner.api.http import server as server_module
+from taskrunner.api.http.connection import ClientConnection, ConnectionServer
+from taskrunner.api.http.server import WebServer
+from taskrunner.api.http.settings import ServerSettings
+from taskrunner.api.http.tls_acceptor import TlsAcceptor
 from taskrunner.domain.errors import ConfigInvalid
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.process_events import CertificateRefused, CertificateRenewed

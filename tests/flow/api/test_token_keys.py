@@ -3,9 +3,9 @@
 import jwt
 import pytest
 
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.credential import SignedToken, SigningSecret
-from taskrunner.domain.signed_token import TokenKey
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.targets.credential import SignedToken, SigningSecret
+from taskrunner.domain.targets.signed_token import TokenKey
 from taskrunner.producer.published_keys import PublishedKeys
 from tests.flow.api.harness import Api
 from tests.tools.token_keys import ec_pem, ed25519_pem, rsa_pem

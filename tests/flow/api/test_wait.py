@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.api.preferences import preferences, wait_of
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.status import Status
+from taskrunner.api.http.preferences import preferences, wait_of
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.status import Status
 from tests.flow.api.harness import Answer, Api
 from tests.flow.api.test_access import bearer
 from tests.tools.waiting import eventually

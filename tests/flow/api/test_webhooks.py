@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.webhook import MAX_WEBHOOKS
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.webhooks.webhook import MAX_WEBHOOKS
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from taskrunner.app.platform import Platform
 from taskrunner.config import load
 from taskrunner.domain.duration import duration_text
-from taskrunner.domain.queue import QueueCounts
-from taskrunner.domain.worker_report import RunningAttempt, WorkerReport
+from taskrunner.domain.fleet.worker_report import RunningAttempt, WorkerReport
+from taskrunner.domain.queues.queue import QueueCounts
 from tests.flow.cli.harness import Case, Cli, lines
 
 

@@ -14,13 +14,13 @@ from taskrunner.app.adapters import upgrade_store
 from taskrunner.app.platform import Platform
 from taskrunner.cli.main import main
 from taskrunner.config import load
-from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
-from taskrunner.domain.record import Attempt, DeadLetter, DeadLetterKind
-from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import RetentionSettings, settlement
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft
+from taskrunner.domain.retries.retry import Verdict
+from taskrunner.domain.tasks.new_task import NewTask
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.tasks.record import Attempt, DeadLetter, DeadLetterKind
+from taskrunner.domain.tasks.settlement import RetentionSettings, settlement
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_draft import TaskDraft
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import AttemptRef
 

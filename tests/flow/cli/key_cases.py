@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from taskrunner.domain.api_key import new_secret
+from taskrunner.domain.keys.api_key import new_secret
 from tests.flow.cli.harness import Case, Cli, lines
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from taskrunner.app.platform import Platform
 from taskrunner.config import load
-from taskrunner.domain.api_key import check_secret, new_secret
+from taskrunner.domain.keys.api_key import check_secret, new_secret
 from tests.flow.cli.harness import Cli, lines
 
 

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from taskrunner.cli.main import main
-from taskrunner.domain.task_filter import CONDITIONS
+from taskrunner.domain.tasks.task_filter import CONDITIONS
 from tests.flow.cli.audit_cases import AUDIT_CASES
 from tests.flow.cli.command_cases import (
     attempt_format,

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import trustme
 
-from taskrunner.domain.outcome import Outcome
-from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.targets.ssrf_policy import SsrfPolicy
+from taskrunner.domain.tasks.outcome import Outcome
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network

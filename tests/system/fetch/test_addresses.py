@@ -4,8 +4,8 @@ import socket
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from tests.system.fetch.conftest import Fetcher
 from tests.system.fetch.test_redirects import redirecting
 from tests.tools import behaviours

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.credential import SigningSecret
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.signature import sign
-from taskrunner.domain.task import Redirects
+from taskrunner.domain.targets.credential import SigningSecret
+from taskrunner.domain.targets.signature import sign
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.task import Redirects
 from tests.system.fetch.conftest import Fetcher
 from tests.system.fetch.test_redirects import redirecting
 from tests.tools import behaviours

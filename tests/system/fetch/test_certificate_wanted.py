@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import trustme
 
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.retry import is_retryable, is_unknown
+from taskrunner.domain.retries.retry import is_retryable, is_unknown
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.http.fetch_engine import FetchEngine
 from tests.system.fetch.conftest import Fetcher, server_context
 from tests.tools.hostile import Behaviour, Hostile, Peer

@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from tests.system.fetch.conftest import Fetcher
 from tests.tools.behaviours import answers
 from tests.tools.encoders import ENCODERS

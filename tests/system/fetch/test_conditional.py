@@ -2,8 +2,8 @@
 
 import pytest
 
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.task import Validators
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.task import Validators
 from taskrunner.domain.value import replace
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.worker_sockets import SocketWatch

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import jwt
 import pytest
 
-from taskrunner.domain.credential import SignedToken, SigningSecret
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.signed_token import TokenKey
-from taskrunner.domain.task import Redirects
+from taskrunner.domain.targets.credential import SignedToken, SigningSecret
+from taskrunner.domain.targets.signed_token import TokenKey
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.task import Redirects
 from taskrunner.handlers.http.settings import FetchSettings
 from taskrunner.handlers.http.target_auth import TargetAuth
 from tests.system.fetch.conftest import Fetcher

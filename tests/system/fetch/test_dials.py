@@ -7,8 +7,8 @@ from typing import Any
 import pycurl
 import pytest
 
-from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.url import parse_url
+from taskrunner.domain.targets.ssrf_policy import SsrfPolicy
+from taskrunner.domain.targets.url import parse_url
 from taskrunner.handlers.http import network as network_module
 from taskrunner.handlers.http.dialer import Dialer
 from taskrunner.handlers.http.network import LookupTimedOut, Network

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
 from tests.tools.hostile import Behaviour, Hostile, Peer

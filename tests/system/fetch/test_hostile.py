@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.retry import is_retryable
+from taskrunner.domain.retries.retry import is_retryable
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from taskrunner.handlers.http.response_body import ResponseBody
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import trustme
 
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from taskrunner.handlers.http.network import Network
 from tests.system.fetch.conftest import Fetcher, server_context
 from tests.tools import behaviours, http2_behaviours

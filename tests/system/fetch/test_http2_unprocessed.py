@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.retry import is_retryable, is_unknown
+from taskrunner.domain.retries.retry import is_retryable, is_unknown
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import http2_behaviours
 from tests.tools.hostile import Behaviour, Hostile, Peer

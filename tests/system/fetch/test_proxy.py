@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import trustme
 
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from taskrunner.handlers.http.settings import FetchSettings
 from tests.system.fetch.conftest import PROXY_PORT, Fetcher, Scene, server_context
 from tests.tools import behaviours

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 import trustme
 
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.settings import EgressProxy, FetchSettings
 from taskrunner.handlers.http.worker_sockets import SocketWatch

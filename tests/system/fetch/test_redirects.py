@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from taskrunner.domain.outcome import Hop, OutcomeKind
-from taskrunner.domain.task import Redirects
+from taskrunner.domain.tasks.outcome import Hop, OutcomeKind
+from taskrunner.domain.tasks.task import Redirects
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
 from tests.tools.hostile import Behaviour, Hostile, Peer

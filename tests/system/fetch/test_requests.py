@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.envelope import decode_task
-from taskrunner.domain.follow_up import End, follow_ups
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_settings import TaskSettings
-from taskrunner.domain.trace import traceparent
+from taskrunner.domain.tasks.envelope import decode_task
+from taskrunner.domain.tasks.follow_up import End, follow_ups
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_settings import TaskSettings
+from taskrunner.domain.tasks.trace import traceparent
 from taskrunner.domain.value import replace
 from taskrunner.handlers.base import AttemptContext
 from tests.system.fetch.conftest import Fetcher

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.codec import Decoder
-from taskrunner.domain.host_settings import HostSignal, host_signal
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.retry import decide
-from taskrunner.domain.status import Status
+from taskrunner.domain.hosts.host_settings import HostSignal, host_signal
+from taskrunner.domain.retries.retry import decide
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.status import Status
 from taskrunner.handlers.base import AttemptContext
 from taskrunner.handlers.http.handler import HttpHandler
 from taskrunner.handlers.http.network import Network

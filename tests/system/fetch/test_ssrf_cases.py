@@ -14,10 +14,10 @@ import pytest
 import trustme
 
 from taskrunner.domain.errors import TaskInvalid
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.targets.ssrf_policy import SsrfPolicy
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from tests.system.fetch.conftest import Fetcher, server_context
 from tests.tools.hostile import Behaviour, Hostile, Peer
 from tests.tools.staged_network import StagedNetwork

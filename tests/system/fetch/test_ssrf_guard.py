@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.targets.ssrf_policy import SsrfPolicy
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.handlers.http import network as network_module
 from taskrunner.handlers.http.network import Network
 from tests.system.fetch.conftest import Fetcher

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
 from tests.tools.hostile import Behaviour, Hostile, Peer

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.retry import is_retryable
+from taskrunner.domain.retries.retry import is_retryable
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours
 from tests.tools.hostile import Hostile, Peer

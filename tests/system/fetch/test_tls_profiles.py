@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import trustme
 
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.retry import is_retryable
-from taskrunner.domain.ssrf_policy import SsrfPolicy
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.tls_profile import TlsProfile
+from taskrunner.domain.retries.retry import is_retryable
+from taskrunner.domain.targets.ssrf_policy import SsrfPolicy
+from taskrunner.domain.targets.tls_profile import TlsProfile
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.handlers.http.system_trust import find_system_trust
 from tests.system.fetch.conftest import Fetcher, server_context
 from tests.tools.hostile import Behaviour, Hostile, Peer

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from taskrunner.domain import retry
-from taskrunner.domain.credential import ClientAuth, GrantedToken
-from taskrunner.domain.outcome import Outcome, OutcomeKind
+from taskrunner.domain.retries import retry
+from taskrunner.domain.targets.credential import ClientAuth, GrantedToken
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
 from taskrunner.handlers.http import token_grants
 from taskrunner.handlers.http.settings import EgressProxy, FetchSettings
 from taskrunner.handlers.http.target_auth import TargetAuth

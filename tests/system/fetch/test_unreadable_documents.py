@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.json_document import MAX_JSON_BYTES
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.status import Status
+from taskrunner.domain.retries.json_document import MAX_JSON_BYTES
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.status import Status
 from tests.system.fetch.conftest import Fetcher
 from tests.system.fetch.test_verdicts import attempt
 from tests.tools.behaviours import answers

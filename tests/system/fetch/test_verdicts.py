@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.retry import Verdict, decide
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.retries.retry import Verdict, decide
+from taskrunner.domain.tasks.new_task import new_task_id
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_settings import TaskSettings
 from taskrunner.handlers.base import AttemptContext
 from tests.system.fetch.conftest import Fetcher
 from tests.tools import behaviours

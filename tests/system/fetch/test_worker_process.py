@@ -5,7 +5,7 @@ import asyncio
 from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.processes.worker_process import WorkerProcess
 from taskrunner.domain.events import Events
-from taskrunner.domain.outcome import OutcomeKind
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from taskrunner.handlers.http.handler_factory import HttpHandlerFactory
 from taskrunner.handlers.http.settings import FetchSettings
 from tests.tools.attempts import make_claimed

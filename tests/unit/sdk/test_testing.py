@@ -11,8 +11,8 @@ from typing import Any, TypedDict
 import pytest
 from pydantic import BaseModel
 
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.progress import Progress
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.progress import Progress
 from taskrunner.handlers.python.handler import UNREADABLE
 from taskrunner.sdk import (
     Cancel,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.audit import AuditEntry, AuditSource, first_audit_id, new_audit_id
+from taskrunner.domain.keys.audit import AuditEntry, AuditSource, first_audit_id, new_audit_id
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import NOW

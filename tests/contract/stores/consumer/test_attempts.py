@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from taskrunner.domain.outcome import OutcomeKind, Response
-from taskrunner.domain.progress import Progress
-from taskrunner.domain.record import Attempt
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.outcome import OutcomeKind, Response
+from taskrunner.domain.tasks.progress import Progress
+from taskrunner.domain.tasks.record import Attempt
+from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import ClaimAnswer, Claimed, Store
 from tests.contract.stores.changes import snooze_until

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskrunner.domain.status import CLAIMABLE, Status
+from taskrunner.domain.tasks.status import CLAIMABLE, Status
 from taskrunner.stores.base import AttemptRef, NewTask, Store
 from taskrunner.stores.connection import cut
 from taskrunner.stores.consumer_store import follow_up_bytes, settlement_bytes

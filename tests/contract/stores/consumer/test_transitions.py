@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskrunner.domain.status import CLAIMABLE, FOLLOWERS, LIVE, TERMINAL, Status
+from taskrunner.domain.tasks.status import CLAIMABLE, FOLLOWERS, LIVE, TERMINAL, Status
 from taskrunner.stores.base import ClaimAnswer, Store
 from tests.contract.stores.changes import (
     LATER,

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from taskrunner.domain.executor import DeadLetterPolicy, Executor, ExecutorKind, ManagedBy
-from taskrunner.domain.retry_policy import RetryPolicy
+from taskrunner.domain.executors.executor import DeadLetterPolicy, Executor, ExecutorKind, ManagedBy
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.write_concern import WriteConcern
 from taskrunner.domain.value import replace
-from taskrunner.domain.write_concern import WriteConcern
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import NOW
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.figures import Figures
-from taskrunner.domain.queue import DEFAULT_QUEUES, QueueCounts
+from taskrunner.domain.fleet.figures import Figures
+from taskrunner.domain.fleet.worker_report import RunningAttempt, WorkerProcessReport, WorkerReport
+from taskrunner.domain.queues.queue import DEFAULT_QUEUES, QueueCounts
 from taskrunner.domain.value import replace
-from taskrunner.domain.worker_report import RunningAttempt, WorkerProcessReport, WorkerReport
 from taskrunner.stores.base import AttemptRef, Store, StoredFigures
 from tests.contract.stores.harness import NOW, entry, make_task
 

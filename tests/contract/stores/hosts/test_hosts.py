@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from taskrunner.domain.clock import to_ms
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import AttemptRef, Snooze, Store
 from taskrunner.stores.host_store import HostEdit, HostEntry

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from taskrunner.domain.status import LIVE, Status
+from taskrunner.domain.tasks.status import LIVE, Status
 from taskrunner.stores.base import Store
 from taskrunner.stores.inspection_store import Flawed, Overdue
 from tests.contract.stores.harness import DAY, KEEP, NOW, bring, entries, fetch, make_task, message, ref

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import AcceptAnswer, Store
 from tests.contract.stores.harness import (
     KEEP,

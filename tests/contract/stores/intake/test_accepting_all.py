@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.new_task import NewTask
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import AcceptAnswer, Store
 from taskrunner.stores.intake_store import ATOMIC_BYTES, ATOMIC_TASKS
 from tests.contract.stores.harness import KEEP, NOW, bring, entries, entry, fetch, make_task

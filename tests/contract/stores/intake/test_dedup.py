@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from taskrunner.domain.dedup import Dedup
-from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.status import CLAIMABLE, LIVE, Status
+from taskrunner.domain.tasks.dedup import Dedup
+from taskrunner.domain.tasks.new_task import NewTask
+from taskrunner.domain.tasks.status import CLAIMABLE, LIVE, Status
 from taskrunner.domain.value import replace as changed
 from taskrunner.stores.base import AcceptAnswer, AttemptRef, Replaced, Store
 from taskrunner.stores.relay_store import DEDUP_AGAIN

@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 from taskrunner.api.har import archive
 from taskrunner.api.views.attempt import AttemptDetail
 from taskrunner.domain.codec import encode
-from taskrunner.domain.envelope import Envelope, decode_envelope, encode_envelope
 from taskrunner.domain.errors import TaskInvalid
-from taskrunner.domain.executor import ExecutorKind
-from taskrunner.domain.follow_up import End, follow_ups
+from taskrunner.domain.executors.executor import ExecutorKind
 from taskrunner.domain.masking import Masking, masked_url
-from taskrunner.domain.new_task import new_task_id
-from taskrunner.domain.queue import DEFAULT_QUEUES
-from taskrunner.domain.rules import RuleAction, RulesUnreadable
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.status import Status
-from taskrunner.domain.task import Redirects, Task
-from taskrunner.domain.task_draft import TaskDraft
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettings
+from taskrunner.domain.queues.queue import DEFAULT_QUEUES
+from taskrunner.domain.retries.rules import RuleAction, RulesUnreadable
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.envelope import Envelope, decode_envelope, encode_envelope
+from taskrunner.domain.tasks.follow_up import End, follow_ups
+from taskrunner.domain.tasks.new_task import new_task_id
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task import Redirects, Task
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettings
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import NOW, claim, entry, fetch, ref, settle, settling
 from tests.tools.examples import share

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from taskrunner.domain.api_key import ApiKey, Scope
+from taskrunner.domain.keys.api_key import ApiKey, Scope
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import KnownKey, Store
 from tests.contract.stores.harness import NOW

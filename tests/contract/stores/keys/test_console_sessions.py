@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from taskrunner.domain.console_session import ConsoleSession
+from taskrunner.domain.keys.console_session import ConsoleSession
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import KnownSession, Store
 from tests.contract.stores.harness import NOW, Backend

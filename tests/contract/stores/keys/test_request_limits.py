@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from taskrunner.domain.rate_limit import RateLimiter
-from taskrunner.domain.status import LIVE, Status
+from taskrunner.domain.tasks.status import LIVE, Status
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import RateAsk, Store
 from tests.contract.stores.harness import (

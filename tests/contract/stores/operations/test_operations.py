@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.audit import Actor, AuditSource, new_audit_id
-from taskrunner.domain.bulk_operation import (
+from taskrunner.domain.keys.audit import Actor, AuditSource, new_audit_id
+from taskrunner.domain.operations.bulk_operation import (
     BulkOperation,
     OperationAction,
     OperationProgress,
@@ -17,8 +17,8 @@ from taskrunner.domain.bulk_operation import (
     Resource,
     StopAt,
 )
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_filter import TaskFilter
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_filter import TaskFilter
 from taskrunner.stores.base import Store, StoredOperation
 from tests.contract.stores.harness import NOW
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from taskrunner.domain.change import ChangeId, StatusChange
-from taskrunner.domain.progress import Progress
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.change import ChangeId, StatusChange
+from taskrunner.domain.tasks.progress import Progress
+from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import replace
 from taskrunner.stores import change_store
 from taskrunner.stores.base import NewTask, Store

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.record import DeadLetter, DeadLetterKind
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.record import DeadLetter, DeadLetterKind
+from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import (

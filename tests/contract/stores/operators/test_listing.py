@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from taskrunner.domain.clock import to_ms
-from taskrunner.domain.new_task import NewTask
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.new_task import NewTask
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import Store
 from taskrunner.stores.values import Created, Place
 from tests.contract.stores.harness import DAY, NOW, bring, claim, entries, entry, make_task, ref, settling

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from taskrunner.domain.clock import to_ms
-from taskrunner.domain.settlement import Settlement
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.settlement import Settlement
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import AttemptRef, Store, StoredSchedule
 from taskrunner.stores.values import Created
 from tests.contract.stores import changes

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskrunner.domain.status import CLAIMABLE, Status
+from taskrunner.domain.tasks.status import CLAIMABLE, Status
 from taskrunner.stores.base import AcceptAnswer, Accepted, ClaimAnswer, Store
 from tests.contract.stores.changes import (
     LATER,

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskrunner.domain.clock import to_ms
-from taskrunner.domain.status import Status
-from taskrunner.domain.task_filter import TaskOrder
+from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.task_filter import TaskOrder
 from taskrunner.stores.base import Store
 from taskrunner.stores.values import Created, Place
 from tests.contract.stores.harness import KEEP, NOW, entry, make_task, ref

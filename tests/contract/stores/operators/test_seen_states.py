@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskrunner.domain.status import CLAIMABLE, Status
+from taskrunner.domain.tasks.status import CLAIMABLE, Status
 from taskrunner.stores.base import Store
 from taskrunner.stores.values import seen_state
 from tests.contract.stores import changes

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from taskrunner.domain.declared_queues import StoredQueue
-from taskrunner.domain.status import LIVE, TERMINAL, Status
+from taskrunner.domain.queues.declared_queues import StoredQueue
+from taskrunner.domain.tasks.status import LIVE, TERMINAL, Status
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import NOW, bring, entries, entry, make_task

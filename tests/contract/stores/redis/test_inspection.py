@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import Store
 from taskrunner.stores.inspection_store import Flaw, Flawed
 from taskrunner.stores.redis.inspection_store import WalkPosition

@@ -10,8 +10,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as DriverConnectionError
 
 from taskrunner.domain.events import Events
-from taskrunner.domain.redis_url import RedisUrl
-from taskrunner.domain.status import LIVE, TERMINAL, Status
+from taskrunner.domain.services.redis_url import RedisUrl
+from taskrunner.domain.tasks.status import LIVE, TERMINAL, Status
 from taskrunner.stores.base import AcceptAnswer, ClaimAnswer, Store
 from taskrunner.stores.redis.connections import make_connection
 from taskrunner.stores.redis.settings import RedisSettings

@@ -7,7 +7,7 @@ import pytest
 
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events, ServiceLost, ServiceRestored
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import RedisBackend, bring, entries, entry, status_of
 from tests.contract.stores.redis.server import PrivateRedis

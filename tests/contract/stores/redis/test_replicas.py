@@ -7,7 +7,7 @@ import pytest
 from servers.fleet import Fleet
 
 from taskrunner.domain.errors import StoreUnavailable, StoreUnfit, WriteUnconfirmed
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import RedisBackend, entry, status_of
 from tests.contract.stores.redis.server import PrivateRedis

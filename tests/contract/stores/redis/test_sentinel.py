@@ -12,7 +12,7 @@ from servers.fleet import Fleet
 
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import Events
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import Store
 from taskrunner.stores.redis.store import RedisStore
 from tests.contract.stores.harness import RedisBackend, entry, status_of

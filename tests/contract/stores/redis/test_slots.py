@@ -11,7 +11,7 @@ from servers.ports import free_ports
 from servers.redis import Redis
 
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from tests.contract.stores.harness import RedisBackend, entries, entry
 from tests.tools.waiting import eventually
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from taskrunner.domain.status import CLAIMABLE, LIVE, TERMINAL, Status
+from taskrunner.domain.tasks.status import CLAIMABLE, LIVE, TERMINAL, Status
 from taskrunner.stores.base import ClaimAnswer, Store
 from tests.contract.stores.harness import (
     DAY,

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from taskrunner.domain.record import Attempt
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.record import Attempt
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import (
     CONSUMER,

@@ -1,6 +1,6 @@
 """Marks of publication: from every status that allows them, and from no other."""
 
-from taskrunner.domain.status import PUBLISHABLE, Status
+from taskrunner.domain.tasks.status import PUBLISHABLE, Status
 from taskrunner.stores.base import Store
 from tests.contract.stores.changes import (
     every_status,

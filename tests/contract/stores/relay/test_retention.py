@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskrunner.domain.status import LIVE, TERMINAL, Status
+from taskrunner.domain.tasks.status import LIVE, TERMINAL, Status
 from taskrunner.stores.base import AcceptAnswer, Store
 from tests.contract.stores.harness import (
     DAY,

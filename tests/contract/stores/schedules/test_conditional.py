@@ -5,15 +5,15 @@ from datetime import timedelta
 import pytest
 
 from taskrunner.domain.events import Events
-from taskrunner.domain.outcome import Outcome, OutcomeKind, Response
-from taskrunner.domain.record import Attempt, Record
-from taskrunner.domain.retry import decide
-from taskrunner.domain.schedule_draft import ScheduleDraft
-from taskrunner.domain.settlement import RetentionSettings, settlement
-from taskrunner.domain.task import Validators
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.task_settings import TaskSettingsSource
-from taskrunner.domain.webhook import WebhookSource
+from taskrunner.domain.retries.retry import decide
+from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind, Response
+from taskrunner.domain.tasks.record import Attempt, Record
+from taskrunner.domain.tasks.settlement import RetentionSettings, settlement
+from taskrunner.domain.tasks.task import Validators
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
+from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.producer.schedule_admin import stored_form
 from taskrunner.producer.scheduler import Scheduler
 from taskrunner.producer.settings import SchedulerSettings

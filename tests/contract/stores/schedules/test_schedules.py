@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import replace
 from taskrunner.stores.base import NewTask, Store, StoredSchedule
 from tests.contract.stores.harness import DAY, NOW, Backend, entry, fetch, make_task, status_of

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from taskrunner.domain.status import LIVE, TERMINAL, Status
+from taskrunner.domain.tasks.status import LIVE, TERMINAL, Status
 from taskrunner.stores.base import AcceptAnswer, Store
 from taskrunner.stores.inspection_store import Flaw
 from tests.contract.stores.harness import (

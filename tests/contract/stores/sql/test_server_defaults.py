@@ -9,7 +9,7 @@ import pytest
 
 from taskrunner.domain.errors import StoreUnavailable, StoreUnfit
 from taskrunner.domain.events import Event, Events, ServiceLost
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.sql.settings import SqlSettings
 from taskrunner.stores.sql.store import SqlStore
 from tests.contract.stores.harness import CONSUMER, DAY, NOW, entries, ref

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from taskrunner.domain.errors import StoreUnfit, WriteUnconfirmed
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.stores.sql.store import SqlStore
 from tests.contract.stores.harness import entry, status_of
 from tests.tools.standby import Standby, require_standby

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from taskrunner.domain.callback import EVENTS, Callback
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.retry_policy import RetryPolicy
-from taskrunner.domain.task_filter import TaskFilter
+from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.tasks.callback import EVENTS, Callback
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.task_filter import TaskFilter
 from taskrunner.domain.value import replace
-from taskrunner.domain.webhook import Webhook
+from taskrunner.domain.webhooks.webhook import Webhook
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import NOW
 

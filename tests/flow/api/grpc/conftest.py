@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import grpc
 import pytest
 
-from taskrunner.api.access_settings import AccessSettings
+from taskrunner.api.auth.access_settings import AccessSettings
 from taskrunner.grpc.settings import GrpcSettings
 from tests.flow.api.grpc.harness import GrpcApi, serving
 from tests.flow.api.harness import Api

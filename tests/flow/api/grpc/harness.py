@@ -9,13 +9,13 @@ import grpc
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from taskrunner.api.access import Admission
-from taskrunner.api.access_settings import AccessSettings
-from taskrunner.api.settings import ApiSettings
+from taskrunner.api.auth.access import Admission
+from taskrunner.api.auth.access_settings import AccessSettings
+from taskrunner.api.http.settings import ApiSettings
 from taskrunner.domain.events import Events
-from taskrunner.domain.settlement import RetentionSettings
-from taskrunner.domain.task_settings import TaskSettingsSource
-from taskrunner.domain.webhook import WebhookSource
+from taskrunner.domain.tasks.settlement import RetentionSettings
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
+from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.grpc.boundary import Boundary
 from taskrunner.grpc.errors import DETAILS
 from taskrunner.grpc.executor_methods import ExecutorMethods

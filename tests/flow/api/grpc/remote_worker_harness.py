@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from taskrunner.domain.record import Record
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.status import Status
 from taskrunner.sdk import Task
 from taskrunner.sdk.remote import RemoteWorker
 from taskrunner.v1 import task_executor_pb2 as pb

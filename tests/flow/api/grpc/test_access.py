@@ -5,12 +5,12 @@ from typing import Any
 import grpc
 import pytest
 
-from taskrunner.api.access_settings import AccessSettings, Auth
-from taskrunner.api.scopes import ROUTES
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.api_key_draft import KeyLimit
+from taskrunner.api.auth.access_settings import AccessSettings, Auth
+from taskrunner.api.auth.scopes import ROUTES
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.keys.api_key_draft import KeyLimit
 from taskrunner.domain.process_events import RequestDenied
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.grpc.methods import METHODS
 from taskrunner.producer.key_admin import KeyAdmin
 from taskrunner.v1 import task_executor_pb2 as pb

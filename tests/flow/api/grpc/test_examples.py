@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from taskrunner.domain.api_key import Scope
+from taskrunner.domain.keys.api_key import Scope
 from taskrunner.v1 import task_executor_pb2 as pb
 from tests.flow.api.grpc.harness import GrpcApi, bearer
 from tests.tools.waiting import eventually, in_time

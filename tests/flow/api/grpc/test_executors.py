@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 import pytest
 
-from taskrunner.domain.api_key import Scope
+from taskrunner.domain.keys.api_key import Scope
 from taskrunner.v1 import task_executor_pb2 as pb
 from tests.flow.api.grpc.harness import GrpcApi, bearer, refused
 

@@ -5,8 +5,8 @@ from typing import Any
 import grpc
 import pytest
 
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.status import Status
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.status import Status
 from taskrunner.grpc.methods import METHODS
 from taskrunner.v1 import task_executor_pb2 as pb
 from tests.flow.api.grpc.harness import MANAGER, URL, WORKER, GrpcApi, bearer, refused

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import grpc
 import pytest
 
-from taskrunner.domain.outcome import Response
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.outcome import Response
+from taskrunner.domain.tasks.status import Status
 from taskrunner.v1 import task_executor_pb2 as pb
 from tests.flow.api.grpc.harness import URL, GrpcApi, refused, rest_of
 from tests.tools.waiting import in_time

@@ -12,13 +12,13 @@ import pytest
 import trustme
 from google.protobuf.duration_pb2 import Duration
 
-from taskrunner.api.access_settings import AccessSettings
-from taskrunner.domain.api_key import Scope
+from taskrunner.api.auth.access_settings import AccessSettings
 from taskrunner.domain.errors import HandlersInvalid
-from taskrunner.domain.outcome import Outcome, OutcomeKind
-from taskrunner.domain.retry import Verdict
-from taskrunner.domain.settlement import RetentionSettings, settlement
-from taskrunner.domain.status import Status
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.retries.retry import Verdict
+from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
+from taskrunner.domain.tasks.settlement import RetentionSettings, settlement
+from taskrunner.domain.tasks.status import Status
 from taskrunner.grpc.settings import GrpcSettings
 from taskrunner.runtime.server_certificate import CertificateFiles
 from taskrunner.sdk import Task, handler

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.status import Status
+from taskrunner.domain.tasks.status import Status
 from taskrunner.sdk import Cancel, Fail, Handler, Retry, Snooze, Task, handler
 from tests.flow.api.grpc.harness import GrpcApi
 from tests.flow.api.grpc.remote_worker_harness import (

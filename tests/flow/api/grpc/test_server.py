@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 
-from taskrunner.api.access_settings import AccessSettings
+from taskrunner.api.auth.access_settings import AccessSettings
 from taskrunner.domain.errors import ConfigInvalid, SetupError
 from taskrunner.domain.process_events import PortOpened, RequestFailed
 from taskrunner.grpc.settings import GrpcSettings

@@ -8,8 +8,8 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from taskrunner.domain.api_key import Scope
-from taskrunner.domain.task_limits import TaskLimits
+from taskrunner.domain.keys.api_key import Scope
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.v1 import task_executor_pb2 as pb
 from tests.flow.api.grpc.harness import GrpcApi, bearer, refused
 from tests.tools.waiting import eventually, in_time

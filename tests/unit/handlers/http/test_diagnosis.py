@@ -3,8 +3,8 @@
 import pycurl
 import pytest
 
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.retry import RETRYABLE_KINDS
+from taskrunner.domain.retries.retry import RETRYABLE_KINDS
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from taskrunner.handlers.http.diagnosis import FAILURES, FetchFailure, diagnose
 from taskrunner.handlers.http.exchange import Exchange
 from taskrunner.handlers.http.response_head import ResponseHead

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from taskrunner.domain.url import parse_url
+from taskrunner.domain.targets.url import parse_url
 from taskrunner.handlers.http.location import LocationMalformed, resolve
 
 BASE = parse_url("http://a/b/c/d;p?q")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from taskrunner.domain.outcome import OutcomeKind
-from taskrunner.domain.task_limits import TaskLimits
-from taskrunner.domain.url import parse_url
+from taskrunner.domain.targets.url import parse_url
+from taskrunner.domain.tasks.outcome import OutcomeKind
+from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.handlers.http.diagnosis import FetchFailure
 from taskrunner.handlers.http.http_request import HttpRequest
 from taskrunner.handlers.http.redirects import next_request

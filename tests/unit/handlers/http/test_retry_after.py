@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.retry import RETRY_AFTER_CAP
+from taskrunner.domain.retries.retry import RETRY_AFTER_CAP
 from taskrunner.handlers.http.retry_after import retry_after
 
 DAYS = st.sampled_from(["Sun", "Xxx"])

@@ -1,0 +1,1 @@
+"""Access: keys, scopes, sessions, limits of keys, and the audit."""

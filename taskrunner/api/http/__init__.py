@@ -1,0 +1,1 @@
+"""HTTP itself: connections, requests, responses, problems; nothing of tasks."""

@@ -1,0 +1,1 @@
+"""Executors: named ways to run tasks, and the schemas of their data."""

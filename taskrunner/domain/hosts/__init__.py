@@ -1,0 +1,1 @@
+"""Hosts: limits, circuit breaker, back-pressure, and who may start."""

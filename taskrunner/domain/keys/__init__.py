@@ -1,0 +1,1 @@
+"""Keys: API keys, sessions of the console, and the audit."""

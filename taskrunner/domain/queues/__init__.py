@@ -1,0 +1,1 @@
+"""Queues and pauses: which queues there are, and what may not start."""

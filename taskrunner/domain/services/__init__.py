@@ -1,0 +1,1 @@
+"""Services: the URLs and certificates of RabbitMQ, Redis and PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Tasks: what a client submits, what becomes of it, and what everybody sees of it."""

@@ -1,0 +1,95 @@
+"""An envelope: a task on the wire, with the number of the attempt that it starts.
+
+Our envelope is `{"v":1,"attempt":N,"task":{…}}`; the inner object is the task exactly as the store keeps it,
+so that a task is encoded once. A message from a foreign client is a draft: `{"url":"…"}`.
+"""
+
+from base64 import b64decode
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from taskrunner.domain.codec import Decoder
+from taskrunner.domain.errors import EnvelopeUnreadable, TaskInvalid
+from taskrunner.domain.moment import check_moment
+from taskrunner.domain.tasks.submitter import check_stored_id
+from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.domain.tasks.task_limits import COUNT_LIMIT, TaskLimits
+from taskrunner.domain.value import Value
+
+_OUR_PREFIX = b'{"v":'
+
+
+class Envelope(Value):
+    """A task, and the number of the attempt that its delivery may start."""
+
+    attempt: Annotated[int, msgspec.Meta(ge=1, le=COUNT_LIMIT)]
+    task: Task
+
+
+_TASK: Decoder[Task] = Decoder(Task)
+_ENVELOPE: Decoder[Envelope] = Decoder(Envelope)
+
+
+def decode_task(encoded: bytes) -> Task:
+    """The inverse of `codec.encode`. Raises `EnvelopeUnreadable`."""
+    try:
+        return _TASK.decode(encoded)
+    except ValueError as exc:
+        raise EnvelopeUnreadable(_reason(exc)) from exc
+
+
+def encode_envelope(encoded_task: bytes, attempt: int) -> bytes:
+    """The envelope that starts attempt number `attempt` of a task encoded by `codec.encode`."""
+    return b'{"v":1,"attempt":%d,"task":%b}' % (attempt, encoded_task)
+
+
+def decode_envelope(raw: bytes, limits: TaskLimits) -> Envelope | TaskDraft:
+    """Our `Envelope`, or the `TaskDraft` of a foreign client. Raises `EnvelopeUnreadable` otherwise."""
+    if raw.startswith(_OUR_PREFIX):
+        return _decode_ours(raw)
+    try:
+        return TaskDraft.from_message(raw, limits)
+    except TaskInvalid as exc:
+        raise EnvelopeUnreadable(str(exc)) from exc
+
+
+def _decode_ours(raw: bytes) -> Envelope:
+    """Anybody can forge an envelope, and its task becomes a record if there is none: check it strictly."""
+    try:
+        envelope = _ENVELOPE.decode(raw)
+    except ValueError as exc:
+        raise EnvelopeUnreadable(_reason(exc)) from exc
+    _check_storable(envelope.task)
+    return envelope
+
+
+def _check_storable(task: Task) -> None:
+    """Check what the types do not: the id is safe as a key and path, dates and body can be read again."""
+    try:
+        check_stored_id(task.id)
+    except ValueError as exc:
+        raise EnvelopeUnreadable(f"task.id: {exc}") from exc
+    if task.url is None and task.executor is None:
+        raise EnvelopeUnreadable("task.url: is required")
+    for name in ("created_at", "run_at", "expires_at", "keep_until"):
+        moment: datetime | None = getattr(task, name)
+        try:
+            if moment is not None:
+                check_moment(moment)
+        except ValueError as exc:
+            raise EnvelopeUnreadable(f"task.{name}: {exc}") from exc
+    if task.body_base64 is not None:
+        try:
+            b64decode(task.body_base64, validate=True)
+        except ValueError as exc:
+            raise EnvelopeUnreadable(f"task.body_base64: is not base64: {exc}") from exc
+
+
+def _reason(exc: ValueError) -> str:
+    """msgspec's message, with the path of the field in front."""
+    message, _, place = str(exc).partition(" - at `$")
+    where = place.rstrip("`").lstrip(".")
+    return f"{where}: {message}" if where else message

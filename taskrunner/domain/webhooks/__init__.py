@@ -1,0 +1,1 @@
+"""Webhooks: subscriptions to the ends of tasks."""
