@@ -74,7 +74,7 @@ class Backlog:
     def take_host(self, stats: HostStats) -> list[WaitingDelivery]:
         """Everything that waits for one host."""
         taken = [waiting for lines in self._queues.values() for waiting in lines.take_host(stats)]
-        self._drop_empty()
+        self.drop_empty()
         return taken
 
     def take(self, count: int, may_start: MayStart) -> list[WaitingDelivery]:
@@ -96,7 +96,7 @@ class Backlog:
             self._spent[queue] += cost
         for lines in self._queues.values():
             lines.end_round()
-        self._drop_empty()
+        self.drop_empty()
         return taken
 
     def _next(self, open_queues: Mapping[str, HostLines]) -> str:
@@ -112,7 +112,8 @@ class Backlog:
             self._spent[queue] = max(self._spent[queue], self._level)
         return lines
 
-    def _drop_empty(self) -> None:
+    def drop_empty(self) -> None:
+        """Forget queues where nothing waits any more."""
         for queue in [queue for queue, lines in self._queues.items() if not lines.size]:
             del self._queues[queue]
 

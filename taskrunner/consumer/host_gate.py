@@ -88,11 +88,13 @@ class HostGate:
 
     @property
     def pause(self) -> float:
-        """Seconds until a task that waits in the backlog for its host may start; infinite if none does."""
-        return max(
-            0.0,
-            min((each.ask_again_at for each in self._kept if each.waiting), default=math.inf) - self._now(),
-        )
+        """Seconds until a host may be asked again for which tasks wait in the backlog; infinite if none is.
+
+        One that may be asked now was passed over in the last round, for want of workers.
+        """
+        now = self._now()
+        waits = (each.ask_again_at - now for each in self._kept if each.waiting and each.ask_again_at > now)
+        return min(waits, default=math.inf)
 
     def take(self, room: int, workers: int) -> list[WaitingDelivery]:
         """Up to `room` whose turn it is, of `workers`, and all others of hosts that are to be asked."""
@@ -105,6 +107,7 @@ class HostGate:
         self._most_unmeasured = max(1, _UNMEASURED_SHARE * workers)
         self._most_fast = max(1, _FAST_SHARE * workers)
         self._note_hosts()
+        self._kept = {each for each in self._kept if each.waiting}
         self._most_slow = self._slow_workers()
         self._slow_places = self._most_slow - sum(each.workers for each in self._hosts.slow)
         taken = self._backlog.take(room, self._may_start_fairly)
@@ -131,6 +134,7 @@ class HostGate:
         for queue, lines in self._backlog.lines.items():
             if not self._has_startable(lines) and self._is_full(queue):
                 snoozes += self._snooze_latest(lines)
+        self._backlog.drop_empty()
         if snoozes:
             if now >= self._look_again_from:
                 self._looking_until, self._look_again_from = now + _LOOKING, now + _LOOK_AGAIN
@@ -216,12 +220,14 @@ class HostGate:
 
     def _snooze_latest(self, lines: HostLines) -> list[PendingSnooze]:
         hosts = [stats for stats in lines.hosts if stats is not None and stats.slow]
-        keep = max(1, self._most_kept // max(1, len(hosts)))
+        kept_each = max(1, self._most_kept // max(1, len(hosts)))
         pace = slow_host_workers(
             self._settings.workers, self._host_settings.share, alone=False, crowded=False
         )
         snoozes: list[PendingSnooze] = []
-        for stats in hosts:
+        for place, stats in enumerate(hosts):
+            # With more slow hosts than tasks may be kept, those that came last keep none.
+            keep = kept_each if place < self._most_kept else 0
             latest = lines.take_latest(stats, keep)
             dues, stats.last_due = due_times(
                 len(latest),

@@ -14,13 +14,14 @@ MayStart = Callable[[HostStats | None], bool]
 
 # Seconds of a worker that an attempt is taken to need while none has been measured, and at least.
 _UNMEASURED, _SHORTEST = 0.1, 0.001
-# With so many hosts where nothing waits, those are forgotten that have spent no more than others.
-_MANY = 1000
 
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """`spent` are seconds of workers; `entry` is the number of the line's valid entry in the order."""
+    """`spent` are the seconds of workers that the host will have had with its next delivery.
+
+    `entry` is the number of the line's valid entry in the order.
+    """
 
     stats: HostStats | None
     spent: float
@@ -34,10 +35,12 @@ class _Line:
 
 
 class HostLines:
-    """Start-time fair queueing: the host that has had the least of the workers is next.
+    """Self-clocked fair queueing: next is the host that will have had the least of the workers afterwards.
 
     A delivery costs its host the mean time of an attempt there. A host where nothing waited saves up no
-    turns. However many deliveries of a host must wait, only the host is looked at.
+    turns: it enters behind what the last one has had, so that new hosts, however many come, keep nobody
+    waiting for long. However many deliveries of a host must wait, only the host is looked at.
+    https://doi.org/10.1109/INFCOM.1994.337677
     """
 
     def __init__(self) -> None:
@@ -46,10 +49,8 @@ class HostLines:
         # Those that may start nothing, in the present round.
         self._passed: list[_Line] = []
         self._numbers = count()
+        # What the host has had whose turn was last.
         self._level = 0.0
-        # What hosts had spent whose last delivery was taken: as soon as they have another, it counts.
-        self._spent: dict[HostStats | None, float] = {}
-        self._forget_from = _MANY
         self.size = 0
 
     @property
@@ -99,12 +100,13 @@ class HostLines:
             return []
         taken = list(line.deliveries)
         line.deliveries.clear()
-        self._remember(line)
         self._count(stats, -len(taken))
         return taken
 
     def take_latest(self, stats: HostStats, keep: int) -> list[WaitingDelivery]:
-        """What waits for a host behind the first `keep` deliveries, which are at least one."""
+        """What waits for a host behind the first `keep` deliveries."""
+        if not keep:
+            return self.take_host(stats)
         deliveries = self._lines[stats].deliveries
         taken = [deliveries.pop() for _ in range(len(deliveries) - keep)][::-1]
         self._count(stats, -len(taken))
@@ -115,15 +117,13 @@ class HostLines:
 
     def _take_from(self, line: _Line) -> WaitingDelivery:
         waiting = line.deliveries.popleft()
-        if line.spent > self._level:
-            self._level = line.spent
-        line.spent = self._level + line.cost
+        self._level = max(self._level, line.spent)
         if line.deliveries:
+            line.spent = self._level + line.cost
             heapreplace(self._order, (line.spent, line.entry, line))
         else:
             heappop(self._order)
             del self._lines[line.stats]
-            self._remember(line)
         self.size -= 1
         if line.stats is not None:
             line.stats.waiting -= 1
@@ -132,15 +132,10 @@ class HostLines:
     def _line(self, stats: HostStats | None) -> _Line:
         line = self._lines.get(stats)
         if line is None:
-            line = self._lines[stats] = _Line(stats, max(self._level, self._spent.pop(stats, 0.0)), 0)
+            line = self._lines[stats] = _Line(stats, self._level, 0)
+            line.spent += line.cost
             self._enter(line)
         return line
-
-    def _remember(self, line: _Line) -> None:
-        self._spent[line.stats] = line.spent
-        if len(self._spent) >= self._forget_from:
-            self._spent = {stats: spent for stats, spent in self._spent.items() if spent > self._level}
-            self._forget_from = max(_MANY, 2 * len(self._spent))
 
     def _enter(self, line: _Line) -> None:
         """Put a line in its place in the order; entries that it has there become invalid."""

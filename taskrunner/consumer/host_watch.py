@@ -4,7 +4,7 @@ It feeds circuit breakers, back-pressure and concurrency limits, which all consu
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from itertools import count
 
@@ -134,16 +134,18 @@ class HostWatch(Service):
         """
         now, slow = self._clock.now(), self._host_settings.slow
         late: defaultdict[HostStats, list[float]] = defaultdict(list)
+        begun: Counter[HostStats] = Counter()
         for attempt in self._pool.under_way():
             stats = attempt.host_stats
             if stats is None or stats.slow:
                 continue
+            begun[stats] += 1
             if attempt.running_since is None:
                 attempt.running_since = now
             elif (age := (now - attempt.running_since).total_seconds()) >= slow:
                 late[stats].append(age)
         for stats, ages in late.items():
-            if stats.unmeasured or 2 * len(ages) > stats.under_way:
+            if stats.unmeasured or 2 * len(ages) > begun[stats]:
                 self._hosts.measure_anew(stats, max(ages), slow)
 
     def write_places(self, stats: HostStats) -> None:
@@ -171,13 +173,21 @@ class HostWatch(Service):
         """Let the snoozed tasks of hosts come back at once that have turned out to be fast."""
         now = self._clock.now()
         while self._hosts.turned_fast:
-            stats = self._hosts.turned_fast.pop()
-            waiting = [each for each in stats.put_off if each[2] > now.timestamp()]
+            stats = self._hosts.turned_fast[0]
+            put_off = {*stats.put_off}
+            waiting = [
+                Snooze(id=task_id, attempt=number, due=now)
+                for task_id, number, due in put_off
+                if due > now.timestamp()
+            ]
+            if waiting:
+                await self._store.snooze(waiting, now=now)  # if the store is away, they are woken later
+            self._hosts.turned_fast.pop(0)
+            # Another one may have been snoozed meanwhile.
+            others = [each for each in stats.put_off if each not in put_off]
             stats.put_off.clear()
+            stats.put_off.extend(others)
             stats.last_due = 0.0
-            await self._store.snooze(
-                [Snooze(id=task_id, attempt=number, due=now) for task_id, number, _ in waiting], now=now
-            )
 
     async def _read_limits(self) -> None:
         stored = await self._store.host_limits()

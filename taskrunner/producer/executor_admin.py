@@ -143,7 +143,8 @@ class ExecutorAdmin:
                 await self._refuse_live_tasks(name)
         except BaseException:  # also if the request is aborted
             if was_enabled and not cancel:
-                await self._enable_again(known)
+                # A second cancellation must not leave it disabled.
+                await asyncio.shield(self._enable_again(known))
             raise
         cancelled = await self._cancel_all(name) if cancel else 0
         if not await self._store.delete_executor(known):

@@ -127,3 +127,17 @@ def test_tasks_without_a_host_have_a_line_of_their_own() -> None:
     lines.append(at(None, "function"))
     first = [lines.take(anywhere) for _ in range(2)]
     assert "function" in {each.envelope.task.id for each in first if each is not None}
+
+
+def test_new_hosts_keep_nobody_waiting_for_ever() -> None:
+    """However many come, each with a task of its own, a host that waits has its turns."""
+    lines, waits = HostLines(), host("waits", 0.1)
+    for _ in range(20):
+        lines.append(at(waits))
+    turns = 0
+    while waits.waiting:
+        lines.append(at(host(f"new{turns}")))
+        assert lines.take(anywhere) is not None
+        lines.end_round()
+        turns += 1
+        assert turns < 300  # each turn of the one leaves one more of the others

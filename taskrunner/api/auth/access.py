@@ -38,6 +38,9 @@ from taskrunner.producer.task_quota import Room
 # RFC 6750 section 3 and RFC 7617 section 2: what a client may send. Browsers ask people for the second.
 _BEARER, _BASIC = 'Bearer realm="taskrunner"', 'Basic realm="taskrunner", charset="UTF-8"'
 
+# Callers are made anew once so many keys have been used.
+_MOST_CALLERS = 1024
+
 
 class Caller:
     """Who sent a request: a key, or None for anybody, who may then do everything."""
@@ -173,6 +176,8 @@ class Admission:
             raise refuse(403, "scope_missing", detail)
         caller = self._callers.get(key.name)
         if caller is None or caller.key is not key:
+            if len(self._callers) >= _MOST_CALLERS:
+                self._callers.clear()
             caller = self._callers[key.name] = Caller(key, self._quotas)
         return caller
 

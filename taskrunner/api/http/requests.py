@@ -21,6 +21,8 @@ _PREFIX = "/api/v1"
 # What clients send that always send JSON; with blanks around it, it is no longer than this.
 _SAY_NOTHING = (b"", b"{}")
 _MAX_EMPTY_BYTES = 64
+# Seconds in which a body that says nothing has arrived.
+_EMPTY_BODY_TIMEOUT = 5.0
 
 
 def prefix_of(request: web.Request) -> str:
@@ -65,7 +67,7 @@ async def read_json_body(
             async with asyncio.timeout(timeout):
                 raw = await _read(request, limit)
         except TimeoutError as exc:
-            raise refuse(408, "request_timeout", f"the body was not complete within {timeout:g} s") from exc
+            raise _too_slow(timeout) from exc
     return raw if coding == "identity" else await _decoded(raw, coding, limit)
 
 
@@ -73,8 +75,11 @@ async def refuse_body(request: web.Request) -> None:
     """For a route that takes none. Raises `RequestRefused`, unless the body says nothing, as `{}` does."""
     start = bytearray()
     try:
-        while len(start) <= _MAX_EMPTY_BYTES and (chunk := await request.content.readany()):
-            start += chunk
+        async with asyncio.timeout(_EMPTY_BODY_TIMEOUT):
+            while len(start) <= _MAX_EMPTY_BYTES and (chunk := await request.content.readany()):
+                start += chunk
+    except TimeoutError as exc:
+        raise _too_slow(_EMPTY_BODY_TIMEOUT) from exc
     except web.RequestPayloadError as exc:
         raise _cut() from exc
     if len(start) > _MAX_EMPTY_BYTES or start.strip() not in _SAY_NOTHING:
@@ -88,6 +93,10 @@ async def _decoded(raw: bytes, coding: str, limit: int) -> bytes:
         raise _too_large(limit) from exc
     except ValueError as exc:
         raise refuse(400, "bad_request", f"the body {exc}") from exc
+
+
+def _too_slow(timeout: float) -> Exception:
+    return refuse(408, "request_timeout", f"the body was not complete within {timeout:g} s")
 
 
 def _too_large(limit: int) -> Exception:

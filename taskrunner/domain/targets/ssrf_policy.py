@@ -19,6 +19,8 @@ from taskrunner.domain.targets.url import Url
 
 # Tasks of one process mostly name the same few hosts.
 _REMEMBERED = 4096
+# No refusal: None says that there is none.
+_UNKNOWN = ""
 _LOOPBACKS = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
 
@@ -78,11 +80,15 @@ class SsrfPolicy:
     def refusal(self, url: Url) -> str | None:
         """Why `url` is refused by its text alone; None if that depends on its address."""
         place = url.host, url.port
-        if place not in self._refusals:
-            if len(self._refusals) == _REMEMBERED:
-                self._refusals.clear()
-            self._refusals[place] = self._refusal(url)
-        return self._refusals[place]
+        # Threads ask as well: another one may forget the answer at any time.
+        known = self._refusals.get(place, _UNKNOWN)
+        if known is not _UNKNOWN:
+            return known
+        refusal = self._refusal(url)
+        if len(self._refusals) >= _REMEMBERED:
+            self._refusals.clear()
+        self._refusals[place] = refusal
+        return refusal
 
     def _refusal(self, url: Url) -> str | None:
         address, port, name = url.address, url.port, _folded(url.host)
