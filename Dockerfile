@@ -36,7 +36,7 @@ EXPOSE 8000 8080 50051
 # It asks `serve`, where the configuration says. Beside `consume`, give --health-cmd "taskrunner healthcheck consume".
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["taskrunner", "healthcheck"]
-# In exec form taskrunner is PID 1 and gets SIGTERM itself. It needs no init before it: it handles the signals on its
-# own, and it starts threads but no processes, so there is nothing to reap.
+# In exec form taskrunner is PID 1 and gets SIGTERM itself. It needs no init: it handles signals
+# itself, and it waits for the worker processes that it starts.
 ENTRYPOINT ["taskrunner"]
 CMD ["serve"]

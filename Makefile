@@ -82,5 +82,6 @@ upgrade: $(STAMP) ## the same, with the newest versions
 	UPGRADE=1 UV=$(BIN)/uv scripts/lock.sh
 
 clean: ## remove .venv, caches and build products
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
+		scripts/npm/node_modules examples/node-worker/node_modules
 	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +

@@ -18,12 +18,12 @@ const CHANNEL = {
   // The server bounds its answers, but for a single task as large as it takes.
   "grpc.max_receive_message_length": -1,
 };
-// Seconds. The pauses between the trials of a call double, up to the longest.
+// Seconds. The pauses between two tries of a call double, up to the longest.
 const CALL_TIMEOUT = 30;
 const FIRST_PAUSE = 0.2;
 const LONGEST_PAUSE = 15;
 const { status } = grpc;
-// What no other trial mends: somebody has to change something first.
+// Errors that a retry cannot fix: somebody has to change something first.
 const REFUSALS = new Set([
   status.INVALID_ARGUMENT,
   status.UNAUTHENTICATED,

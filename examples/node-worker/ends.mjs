@@ -1,11 +1,11 @@
-/** Tells the server how attempts ended: many in one call, until it has heard. */
+/** Reports the ends of attempts in batches, and retries until the server has answered. */
 
 const MOST_UPDATES = 50;
 
 export class Ends {
   #connection;
   #waiting = [];
-  #telling = null;
+  #reporting = null;
 
   constructor(connection) {
     this.#connection = connection;
@@ -14,21 +14,25 @@ export class Ends {
   /** `end` is `{ completed }`, `{ failed }`, `{ snoozed }` or `{ cancelled }`. */
   add({ id, token }, end) {
     this.#waiting.push({ id, token, ...end });
-    this.#telling ??= this.#tellAll().finally(() => {
-      this.#telling = null;
-    });
+    this.#reporting ??= this.#reportAll();
   }
 
   /** Resolves when the server has heard of each. */
-  async allTold() {
-    await this.#telling;
+  async allReported() {
+    await this.#reporting;
   }
 
-  async #tellAll() {
-    while (this.#waiting.length) await this.#tell(this.#waiting.splice(0, MOST_UPDATES));
+  /** What is added until its last look is reported too; what comes later starts it again. */
+  async #reportAll() {
+    try {
+      do await this.#report(this.#waiting.splice(0, MOST_UPDATES));
+      while (this.#waiting.length);
+    } finally {
+      this.#reporting = null;
+    }
   }
 
-  async #tell(updates) {
+  async #report(updates) {
     let results;
     try {
       ({ results } = await this.#connection.callUntilAnswered("UpdateTaskStatus", { updates }));
@@ -46,14 +50,14 @@ export class Ends {
   /** One update must not keep the others from being heard, nor its task from ending. */
   async #afterRefusal(updates, error) {
     if (updates.length > 1) {
-      for (const each of updates) await this.#tell([each]);
+      for (const each of updates) await this.#report([each]);
       return;
     }
     const [{ id, token, completed }] = updates;
     console.error(`task ${id}: the server refuses how it ended: ${error.message}`);
     if (completed) {
       const failed = { error: `The server refused the result: ${error.details}`, final: true };
-      await this.#tell([{ id, token, failed }]);
+      await this.#report([{ id, token, failed }]);
     }
   }
 }

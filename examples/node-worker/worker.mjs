@@ -21,6 +21,8 @@ const LONGEST_POLL = 30;
 const POLL_MARGIN = 10;
 const LAST_MOMENT = 1;
 const LAST_CALL = 5;
+// The server takes no more leases in one call.
+const MOST_BEATS = 500;
 const PROGRESS_INTERVAL = 1;
 const LONGEST_TIMER = 2 ** 31 / 1000 - 1;
 // After which an attempt is to stop: nobody listens to how it ends.
@@ -34,6 +36,7 @@ export class RemoteWorker {
   #stopping = new AbortController();
   #graceOver = new AbortController();
   #running = new Set();
+  #isBeating = false;
 
   /**
    * `handlers` has a function for each executor, which gets a task: `data`, `json` (the data as it was spelt),
@@ -74,7 +77,7 @@ export class RemoteWorker {
       await Promise.all(names.map((each, place) => this.#lease(each, rules[place])));
       await within(this.#options.grace, this.#allEnded(), this.#graceOver.signal);
       await this.#giveBack();
-      await within(LAST_CALL, this.#ends.allTold());
+      await within(LAST_CALL, this.#ends.allReported());
     } finally {
       clearInterval(beating);
     }
@@ -168,7 +171,18 @@ export class RemoteWorker {
     const due = [...this.#running].filter(
       (each) => now - each.beatAt >= every * 1000 || each.progress !== each.told,
     );
-    if (!due.length) return;
+    if (!due.length || this.#isBeating) return;
+    this.#isBeating = true;
+    try {
+      for (let from = 0; from < due.length; from += MOST_BEATS) {
+        await this.#beatFor(due.slice(from, from + MOST_BEATS), now, every);
+      }
+    } finally {
+      this.#isBeating = false;
+    }
+  }
+
+  async #beatFor(due, now, every) {
     const told = due.map((each) => each.progress);
     const leases = due.map(({ leased: { id, token }, progress }) => ({ id, token, progress }));
     let answer;

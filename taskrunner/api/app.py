@@ -6,11 +6,11 @@ Errors leave an application as exceptions; `WebServer` turns them into problems.
 from aiohttp import web
 
 from taskrunner.api.auth.access import Access
-from taskrunner.api.auth.caller import CallerRoutes
-from taskrunner.api.console import Console
+from taskrunner.api.endpoints.access import AccessRoutes
 from taskrunner.api.endpoints.attempts import AttemptRoutes
 from taskrunner.api.endpoints.audit import AuditRoutes
 from taskrunner.api.endpoints.batch import BatchRoutes
+from taskrunner.api.endpoints.console import ConsoleRoutes
 from taskrunner.api.endpoints.dead_letters import DeadLetterRoutes
 from taskrunner.api.endpoints.docs import DocsRoutes
 from taskrunner.api.endpoints.events import EventRoutes
@@ -121,7 +121,7 @@ def build_api(
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)
     SessionRoutes(sessions, key_watch, SystemClock(), options).add_to(routes)
-    CallerRoutes().add_to(routes)
+    AccessRoutes().add_to(routes)
     AuditRoutes(trail).add_to(routes)
     WebhookRoutes(webhooks, options).add_to(routes)
     ExecutorRoutes(executors, options).add_to(routes)
@@ -132,7 +132,7 @@ def build_api(
     OverviewRoutes(fleet, hosts, store, health, stats).add_to(routes)
     QueueRoutes(queues, options).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)
-    console = Console()
+    console = ConsoleRoutes()
     console.add_to(routes)
     DocsRoutes(routes, console, limits=lambda: intake.task_settings.limits).add_to(routes)
     return app

@@ -11,8 +11,8 @@ from taskrunner.cli.errors import FAILURE
 from taskrunner.cli.options import config_option
 from taskrunner.config import load
 from taskrunner.config.endpoints import local_endpoint
+from taskrunner.domain.backends.service_url import Place, shown_place
 from taskrunner.domain.errors import ConfigInvalid, FieldError
-from taskrunner.domain.services.service_url import Place, shown_place
 
 # Seconds; less than the timeouts of the image and of docker-compose.yml.
 _TIMEOUT = 4.0

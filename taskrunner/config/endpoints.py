@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from taskrunner.domain.services.amqp_url import AMQP_PORTS, read_amqp_url
-from taskrunner.domain.services.postgres_url import read_postgres_url
-from taskrunner.domain.services.redis_url import read_redis_url
-from taskrunner.domain.services.service_tls import ServiceTls
-from taskrunner.domain.services.service_url import SCHEMES, Place, split_service_url
+from taskrunner.domain.backends.amqp_url import AMQP_PORTS, read_amqp_url
+from taskrunner.domain.backends.postgres_url import read_postgres_url
+from taskrunner.domain.backends.redis_url import read_redis_url
+from taskrunner.domain.backends.service_tls import ServiceTls
+from taskrunner.domain.backends.service_url import SCHEMES, Place, split_service_url
 from taskrunner.domain.targets.address import is_loopback, is_wildcard, parse_address
 
 _PROXY_PORTS = {"http": 80, "https": 443}

@@ -6,10 +6,10 @@ from pathlib import Path
 from taskrunner.config.keys import Key, find_key, find_section, key_names, section_names
 from taskrunner.config.layers import Layer, Setting
 from taskrunner.config.near_misses import OWN_NAMES, PREFIX, near_miss
+from taskrunner.domain.backends.redis_url import RedisUrl, read_redis_url
+from taskrunner.domain.backends.service_tls import ServiceTls
+from taskrunner.domain.backends.service_url import shown_place
 from taskrunner.domain.messages import did_you_mean, shown
-from taskrunner.domain.services.redis_url import RedisUrl, read_redis_url
-from taskrunner.domain.services.service_tls import ServiceTls
-from taskrunner.domain.services.service_url import shown_place
 
 _FILE_SUFFIX = "_FILE"
 

@@ -11,23 +11,23 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from taskrunner.domain.duration_field import Duration
-from taskrunner.domain.errors import HostLimitInvalid
-from taskrunner.domain.hosts.host_limit import HostLimit, read_limit
-from taskrunner.domain.hosts.host_name import check_pattern
-from taskrunner.domain.messages import shown
-from taskrunner.domain.queues.queue import DEFAULT_QUEUES, MAX_QUEUES, check_queue_name
-from taskrunner.domain.services.amqp_url import read_amqp_url
-from taskrunner.domain.services.postgres_url import read_postgres_url
-from taskrunner.domain.services.redis_url import read_redis_url
-from taskrunner.domain.services.service_tls import ServiceTls
-from taskrunner.domain.services.service_url import (
+from taskrunner.domain.backends.amqp_url import read_amqp_url
+from taskrunner.domain.backends.postgres_url import read_postgres_url
+from taskrunner.domain.backends.redis_url import read_redis_url
+from taskrunner.domain.backends.service_tls import ServiceTls
+from taskrunner.domain.backends.service_url import (
     SCHEMES,
     check_host,
     check_redis_addr,
     is_host_name,
     split_service_url,
 )
+from taskrunner.domain.duration_field import Duration
+from taskrunner.domain.errors import HostLimitInvalid
+from taskrunner.domain.hosts.host_limit import HostLimit, read_limit
+from taskrunner.domain.hosts.host_name import check_pattern
+from taskrunner.domain.messages import shown
+from taskrunner.domain.queues.queue import DEFAULT_QUEUES, MAX_QUEUES, check_queue_name
 from taskrunner.domain.targets.url_pattern import spell_pattern
 from taskrunner.domain.tasks import task_fields
 from taskrunner.domain.tasks.settlement import MIN_RETENTION

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from taskrunner.api.http.forwarded import read_prefix
 from taskrunner.config.values import split_commas
+from taskrunner.domain.backends.service_url import check_host
 from taskrunner.domain.messages import shown
-from taskrunner.domain.services.service_url import check_host
 
 _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}

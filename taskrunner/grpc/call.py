@@ -5,8 +5,8 @@ from urllib.parse import unquote
 
 from grpc.aio import ServicerContext
 
-from taskrunner.api.asker import Asker
 from taskrunner.api.auth.access import Admission, Caller
+from taskrunner.api.auth.asker import Asker
 from taskrunner.api.auth.scopes import Needs
 from taskrunner.api.http.client_address import is_near_peer
 from taskrunner.api.http.request_ids import fit_request_id

@@ -12,10 +12,10 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from taskrunner.domain.backends.service_url import shown_place
 from taskrunner.domain.errors import ConfigInvalid, SetupError
 from taskrunner.domain.events import Events
 from taskrunner.domain.process_events import PortOpened
-from taskrunner.domain.services.service_url import shown_place
 from taskrunner.grpc.boundary import Boundary
 from taskrunner.grpc.health import HealthService
 from taskrunner.grpc.open_services import OpenServices

@@ -19,13 +19,13 @@ from taskrunner.domain.schedules.schedule import (
     slot_delay,
     slot_task_id,
 )
+from taskrunner.domain.tasks.cache_validators import validators_after
 from taskrunner.domain.tasks.record import Record
 from taskrunner.domain.tasks.settlement import RetentionSettings
 from taskrunner.domain.tasks.status import TERMINAL, Status
 from taskrunner.domain.tasks.submitter import stored_dedup_key
 from taskrunner.domain.tasks.task import Task
 from taskrunner.domain.tasks.task_settings import TaskSettingsSource
-from taskrunner.domain.tasks.validators import validators_after
 from taskrunner.domain.value import replace
 from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.producer.deduplication import Deduplication

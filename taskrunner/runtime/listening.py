@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 
-from taskrunner.domain.services.service_url import shown_place
+from taskrunner.domain.backends.service_url import shown_place
 
 
 def why_not_listening(exc: OSError, host: str, port: int, setting: str) -> str:

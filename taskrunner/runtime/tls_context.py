@@ -2,8 +2,8 @@
 
 import ssl
 
+from taskrunner.domain.backends.service_tls import ServiceTls, TlsVerify
 from taskrunner.domain.errors import ConfigInvalid, FieldError
-from taskrunner.domain.services.service_tls import ServiceTls, TlsVerify
 
 
 def make_tls_context(tls: ServiceTls, section: str) -> ssl.SSLContext:

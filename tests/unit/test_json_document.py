@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.domain.retries.json_document import MAX_JSON_BYTES, MISSING, BodyUnreadable, read_document
+from taskrunner.domain.retries.response_json import MAX_JSON_BYTES, MISSING, BodyUnreadable, read_document
 from taskrunner.domain.retries.rules import JsonCondition, Rule, RuleAction, When, first_match
 from taskrunner.domain.tasks.outcome import Response
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.api.console import CONSOLE_POLICY
+from taskrunner.api.endpoints.console import CONSOLE_POLICY
 from taskrunner.api.http.page import WEB, HtmlPage, wants_page
 
 CONSOLE = WEB / "console"

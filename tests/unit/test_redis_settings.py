@@ -2,9 +2,9 @@
 
 import pytest
 
+from taskrunner.domain.backends.redis_url import RedisUrl
+from taskrunner.domain.backends.service_tls import ServiceTls
 from taskrunner.domain.errors import ConfigInvalid
-from taskrunner.domain.services.redis_url import RedisUrl
-from taskrunner.domain.services.service_tls import ServiceTls
 from taskrunner.stores.redis.settings import RedisSettings, endpoint
 
 

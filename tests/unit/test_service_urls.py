@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from taskrunner.cli.config import config_command
 from taskrunner.config import load
+from taskrunner.domain.backends.amqp_url import read_amqp_url
+from taskrunner.domain.backends.postgres_url import SEARCH_PATH, read_postgres_url
+from taskrunner.domain.backends.redis_url import read_redis_url
+from taskrunner.domain.backends.service_tls import ServiceTls, TlsVerify
 from taskrunner.domain.errors import ConfigInvalid
-from taskrunner.domain.services.amqp_url import read_amqp_url
-from taskrunner.domain.services.postgres_url import SEARCH_PATH, read_postgres_url
-from taskrunner.domain.services.redis_url import read_redis_url
-from taskrunner.domain.services.service_tls import ServiceTls, TlsVerify
 from taskrunner.runtime.tls_context import make_tls_context
 
 SECRET = "s3cr3tword"

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from taskrunner.domain.services.postgres_url import read_postgres_url
+from taskrunner.domain.backends.postgres_url import read_postgres_url
 from taskrunner.stores.connection import Fault
 from taskrunner.stores.sql.faults import fault
 from taskrunner.stores.sql.settings import PostgresDatabase, SqliteFile

@@ -7,12 +7,12 @@ import pytest
 
 from taskrunner.domain.errors import ScheduleInvalid
 from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.cache_validators import condition, validators_after
 from taskrunner.domain.tasks.outcome import Response
 from taskrunner.domain.tasks.record import Record
 from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.tasks.task import Task, Validators
 from taskrunner.domain.tasks.task_limits import TaskLimits
-from taskrunner.domain.tasks.validators import condition, validators_after
 from taskrunner.domain.value import replace
 from tests.tools.fetching import make_task
 

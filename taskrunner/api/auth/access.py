@@ -10,8 +10,8 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 
 from aiohttp import web
 
-from taskrunner.api.asker import HOW_TO_SEND_A_KEY, Asker
 from taskrunner.api.auth.access_settings import AccessSettings, Auth
+from taskrunner.api.auth.asker import HOW_TO_SEND_A_KEY, Asker
 from taskrunner.api.auth.rate_limits import has_allowance, remember_allowance, too_many
 from taskrunner.api.auth.scopes import MONITOR, Needs
 from taskrunner.api.auth.session_cookie import check_change, session_secret

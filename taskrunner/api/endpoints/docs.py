@@ -7,9 +7,9 @@ from typing import Literal
 from aiohttp import web
 from multidict import CIMultiDict
 
-from taskrunner.api.console import Console
 from taskrunner.api.description.limit_schemas import Bounds, bounds_of
 from taskrunner.api.description.openapi import document
+from taskrunner.api.endpoints.console import ConsoleRoutes
 from taskrunner.api.http.client_address import ROOT
 from taskrunner.api.http.page import WEB, HtmlPage, policy, wants_page
 from taskrunner.api.http.parameters import FILE
@@ -50,7 +50,7 @@ class DocsRoutes:
     def __init__(
         self,
         routes: Routes,
-        console: Console | None = None,
+        console: ConsoleRoutes | None = None,
         *,
         limits: Callable[[], TaskLimits] = TaskLimits,
     ) -> None:
@@ -67,11 +67,15 @@ class DocsRoutes:
             self.openapi,
             Operation(summary="This description, as OpenAPI.", answers={200: "application/json"}),
         )
-        routes.get("/docs", self.docs, Operation(summary="The same to read.", answers={200: "text/html"}))
+        routes.get(
+            "/docs",
+            self.docs,
+            Operation(summary="The API documentation as a web page.", answers={200: "text/html"}),
+        )
         routes.get(
             "/docs/{file}",
             self.file,
-            Operation(summary="A file of that page.", answers={200: "*/*"}, problems=(404,)),
+            Operation(summary="A file of the documentation page.", answers={200: "*/*"}, problems=(404,)),
         )
 
     async def index(self, request: web.Request) -> web.Response:

@@ -23,6 +23,8 @@ from taskrunner.producer.recent_failures import recent_failures
 from taskrunner.stores.base import Store
 
 _MOST_HOSTS = 50
+# Of so many whose state lasts longest; hosts with a limit are among them while they are well.
+_READ_HOSTS = 500
 _OVERVIEW = Operation(
     summary="Queues, consumers, dependencies, hosts in trouble, recent failures, and the figures over time.",
     answers={200: OverviewView},
@@ -50,11 +52,12 @@ class OverviewRoutes:
             self._fleet.queues(),
             self._fleet.workers(),
             self._fleet.history(seconds=history.seconds, first=history.first, last=history.last),
-            self._hosts.list(limit=_MOST_HOSTS),
+            self._hosts.list(limit=_READ_HOSTS),
             recent_failures(self._store),
             self._stats.collect(),
         )
         now = datetime.now(UTC)
+        in_trouble = [each for each in hosts.items if each.condition is not HostCondition.OK]
         checks = self._health.report()
         return json_response(
             OverviewView(
@@ -66,7 +69,7 @@ class OverviewRoutes:
                 },
                 counts=stats.get("counts"),
                 stuck=stats.get("stuck"),
-                hosts=[HostDetail.of(each) for each in hosts.items if each.condition is not HostCondition.OK],
+                hosts=[HostDetail.of(each) for each in in_trouble[:_MOST_HOSTS]],
                 failures=FailuresView.of(failures),
                 resolution=history.seconds,
                 points=[PointView.of(each) for each in points],

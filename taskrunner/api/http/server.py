@@ -12,10 +12,10 @@ from taskrunner.api.http.connection import ConnectionServer
 from taskrunner.api.http.handler import FIXED_ROUTES
 from taskrunner.api.http.settings import ServerSettings
 from taskrunner.api.http.tls_acceptor import TlsAcceptor
+from taskrunner.domain.backends.service_url import shown_place
 from taskrunner.domain.errors import ConfigInvalid, SetupError
 from taskrunner.domain.events import Events
 from taskrunner.domain.process_events import CertificateRefused, CertificateRenewed, PortOpened
-from taskrunner.domain.services.service_url import shown_place
 from taskrunner.domain.targets.address import is_wildcard
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.runtime.file_limit import affordable_connections

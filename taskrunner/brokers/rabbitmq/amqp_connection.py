@@ -15,9 +15,9 @@ from pika.frame import decode_frame
 from taskrunner.brokers.rabbitmq import frames
 from taskrunner.brokers.rabbitmq.errors import translate
 from taskrunner.brokers.rabbitmq.settings import RabbitSettings
+from taskrunner.domain.backends.amqp_url import read_amqp_url
+from taskrunner.domain.backends.service_tls import ServiceTls
 from taskrunner.domain.errors import BrokerUnavailable, ConfigInvalid, FieldError, TaskrunnerError
-from taskrunner.domain.services.amqp_url import read_amqp_url
-from taskrunner.domain.services.service_tls import ServiceTls
 from taskrunner.runtime.tls_context import make_tls_context
 
 # pika's own deadlines for the handshake end this much later than ours, whose error says more.

@@ -16,9 +16,9 @@ from pika import ConnectionParameters
 
 from taskrunner.brokers.rabbitmq.amqp_connection import AmqpConnection, dial
 from taskrunner.brokers.rabbitmq.errors import needs_operator, translate
+from taskrunner.domain.backends.service_url import shown_place
 from taskrunner.domain.errors import BrokerUnavailable, TaskrunnerError
 from taskrunner.domain.events import Events, LoopFailed
-from taskrunner.domain.services.service_url import shown_place
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 

@@ -19,8 +19,8 @@ from taskrunner.config.values import (
     StoreUrl,
 )
 from taskrunner.consumer.settings import MAX_PREFETCH, ConsumerSettings
-from taskrunner.domain.services.service_tls import TlsVerify
-from taskrunner.domain.services.service_url import SCHEMES
+from taskrunner.domain.backends.service_tls import TlsVerify
+from taskrunner.domain.backends.service_url import SCHEMES
 from taskrunner.domain.tasks.task_settings import TaskDefaults
 from taskrunner.domain.tasks.write_concern import KEPT_EVERYWHERE, WriteConcern
 from taskrunner.stores.redis.settings import RedisSettings

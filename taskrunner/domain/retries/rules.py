@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from taskrunner.domain.constraints import After, Before, Constraint, Described, MakeSchema, Schema, whole
 from taskrunner.domain.messages import shown
-from taskrunner.domain.retries.json_document import MISSING, BodyUnreadable, read_document
+from taskrunner.domain.retries.response_json import MISSING, BodyUnreadable, read_document
 from taskrunner.domain.tasks.outcome import Response
 from taskrunner.domain.tasks.task_fields import TOKEN, check_header_name
 from taskrunner.domain.value import Value

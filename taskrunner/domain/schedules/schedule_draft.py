@@ -23,10 +23,10 @@ from taskrunner.domain.json_text import (
 from taskrunner.domain.resource_name import ResourceName
 from taskrunner.domain.schedules.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.schedules.timetable import check_cron, check_time_zone, cron_pattern
+from taskrunner.domain.tasks.cache_validators import CONDITIONS, METHODS
 from taskrunner.domain.tasks.submitter import without_namespace
 from taskrunner.domain.tasks.task_draft import TaskDraft
 from taskrunner.domain.tasks.task_limits import TaskLimits
-from taskrunner.domain.tasks.validators import CONDITIONS, METHODS
 from taskrunner.domain.validation import excess, field_errors
 
 # Fields that the schedule sets for each run. Nobody waits for an answer, so no write concern either.

@@ -4,7 +4,7 @@ A pattern is a name, an address, or `*.example.com` for all subdomains; on every
 that one (an IPv6 address is then in brackets).
 """
 
-from taskrunner.domain.services.service_url import shown_place
+from taskrunner.domain.backends.service_url import shown_place
 from taskrunner.domain.targets.url import LAST_PORT, Url, spell_host
 
 ANY_HOST = "*"

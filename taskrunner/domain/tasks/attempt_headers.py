@@ -1,9 +1,9 @@
 """The request headers of an attempt: the task's own, and those that every attempt sends."""
 
+from taskrunner.domain.tasks.cache_validators import condition
 from taskrunner.domain.tasks.submitter import without_namespace
 from taskrunner.domain.tasks.task import Task
 from taskrunner.domain.tasks.trace import traceparent
-from taskrunner.domain.tasks.validators import condition
 
 # Only taskrunner sets these: a receiver must be able to trust them.
 RESERVED = frozenset({"taskrunner-task-id", "taskrunner-attempt"})

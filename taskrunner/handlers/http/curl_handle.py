@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pycurl
 
-from taskrunner.domain.services.service_url import shown_place
+from taskrunner.domain.backends.service_url import shown_place
 from taskrunner.domain.targets.tls_profile import TlsProfile
 from taskrunner.handlers.http.http_request import HttpRequest
 from taskrunner.handlers.http.settings import EgressProxy, FetchSettings, TrustStore

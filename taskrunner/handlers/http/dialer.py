@@ -5,7 +5,7 @@ from typing import Any
 
 import pycurl
 
-from taskrunner.domain.services.service_url import shown_place
+from taskrunner.domain.backends.service_url import shown_place
 from taskrunner.handlers.http import shortage
 from taskrunner.handlers.http.byte_counts import ByteCounts
 from taskrunner.handlers.http.network import LookupTimedOut, Network

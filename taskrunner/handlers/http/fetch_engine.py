@@ -9,8 +9,8 @@ import time
 
 import pycurl
 
+from taskrunner.domain.backends.service_url import shown_place
 from taskrunner.domain.hosts.host_name import host_of, patterns_for
-from taskrunner.domain.services.service_url import shown_place
 from taskrunner.domain.targets.url import Url
 from taskrunner.domain.tasks.outcome import Timings
 from taskrunner.handlers.http import http2_faults, shortage

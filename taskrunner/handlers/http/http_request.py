@@ -10,10 +10,10 @@ from taskrunner.domain.targets.tls_profile import check_profile, profile_for
 from taskrunner.domain.targets.url import Url
 from taskrunner.domain.tasks import task_fields
 from taskrunner.domain.tasks.attempt_headers import RESERVED, identity
+from taskrunner.domain.tasks.cache_validators import METHODS, condition
 from taskrunner.domain.tasks.submitter import check_stored_id
 from taskrunner.domain.tasks.task import Redirects, Task, Validators
 from taskrunner.domain.tasks.task_limits import TaskLimits
-from taskrunner.domain.tasks.validators import METHODS, condition
 from taskrunner.handlers.http.codings import ACCEPT_ENCODING
 from taskrunner.handlers.http.settings import FetchSettings
 

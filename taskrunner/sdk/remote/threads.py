@@ -1,4 +1,4 @@
-"""Threads: run attempts, one after the other. To start a thread costs more than a short attempt."""
+"""Threads that run attempts and are reused: starting a thread costs more than a short attempt."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ class Threads(Generic[Answer]):
     """
 
     def __init__(self) -> None:
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._count = self._free = 0
 
     def run(self, work: Callable[[], Answer]) -> "asyncio.Future[Answer]":
@@ -25,7 +25,7 @@ class Threads(Generic[Answer]):
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
 
-        def job() -> None:
+        def call() -> None:
             found = work()
             # A loop that is closed waits for nothing: the attempt was given back.
             with suppress(RuntimeError):
@@ -36,13 +36,13 @@ class Threads(Generic[Answer]):
         else:
             self._count += 1
             threading.Thread(target=self._serve, name=f"attempts-{self._count}", daemon=True).start()
-        self._jobs.put(job)
+        self._calls.put(call)
         return answer
 
     def close(self) -> None:
-        """Have all threads end that are free, or will be."""
+        """End every thread once it is free."""
         for _ in range(self._count):
-            self._jobs.put(None)
+            self._calls.put(None)
 
     def _end(self, answer: "asyncio.Future[Answer]", found: Answer) -> None:
         self._free += 1
@@ -50,5 +50,5 @@ class Threads(Generic[Answer]):
             answer.set_result(found)
 
     def _serve(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
+        while (call := self._calls.get()) is not None:
+            call()

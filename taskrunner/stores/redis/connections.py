@@ -20,8 +20,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
-from taskrunner.domain.services.redis_url import RedisUrl
-from taskrunner.domain.services.service_url import Place
+from taskrunner.domain.backends.redis_url import RedisUrl
+from taskrunner.domain.backends.service_url import Place
 from taskrunner.stores.redis.sentinel import Address, Sentinels
 from taskrunner.stores.redis.settings import RedisSettings
 

@@ -19,7 +19,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from taskrunner.domain.services.service_url import shown_place
+from taskrunner.domain.backends.service_url import shown_place
 from taskrunner.stores.connection import Fault
 
 _REFUSAL = "refuses our user or password: check Redis.user and Redis.password"

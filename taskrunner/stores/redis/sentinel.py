@@ -11,7 +11,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as DriverConnectionError
 from redis.exceptions import RedisError
 
-from taskrunner.domain.services.service_url import shown_place
+from taskrunner.domain.backends.service_url import shown_place
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 
 Address = tuple[str, int]

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field, replace
 
+from taskrunner.domain.backends.redis_url import SENTINEL_PORT, RedisUrl, read_redis_url
+from taskrunner.domain.backends.service_tls import ServiceTls, TlsVerify
+from taskrunner.domain.backends.service_url import REDIS_PORT, split_place
 from taskrunner.domain.errors import ConfigInvalid, FieldError
-from taskrunner.domain.services.redis_url import SENTINEL_PORT, RedisUrl, read_redis_url
-from taskrunner.domain.services.service_tls import ServiceTls, TlsVerify
-from taskrunner.domain.services.service_url import REDIS_PORT, split_place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

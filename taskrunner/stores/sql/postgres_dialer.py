@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import asyncpg
 
-from taskrunner.domain.services.postgres_url import PostgresUrl
+from taskrunner.domain.backends.postgres_url import PostgresUrl
 
 # A pooler knows these by name and keeps them with the client; anything else in a startup message it refuses.
 _STARTUP = {"TimeZone": "UTC", "DateStyle": "ISO", "standard_conforming_strings": "on"}

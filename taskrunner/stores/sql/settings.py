@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
+from taskrunner.domain.backends.postgres_url import PostgresUrl, read_postgres_url
 from taskrunner.domain.errors import ConfigInvalid, FieldError
-from taskrunner.domain.services.postgres_url import PostgresUrl, read_postgres_url
 
 _EXPECTED = (
     "expected sqlite:///relative/file, sqlite:////absolute/file or postgresql://user@host:port/database"

@@ -10,9 +10,9 @@ from typing import Any
 
 from fakeredis import FakeAsyncRedisConnection, FakeServer
 
+from taskrunner.domain.backends.redis_url import RedisUrl
 from taskrunner.domain.events import Event, Events
 from taskrunner.domain.retries.retry_policy import RetryPolicy
-from taskrunner.domain.services.redis_url import RedisUrl
 from taskrunner.domain.tasks.new_task import new_task_id
 from taskrunner.domain.tasks.outcome import OutcomeKind, Response, Timings
 from taskrunner.domain.tasks.record import Attempt, DeadLetter, DeadLetterKind, Record

@@ -11,9 +11,9 @@ import trustme
 
 from taskrunner.brokers.rabbitmq.broker import RabbitBroker
 from taskrunner.brokers.rabbitmq.settings import RabbitSettings
+from taskrunner.domain.backends.service_tls import TlsVerify
 from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.events import Events
-from taskrunner.domain.services.service_tls import TlsVerify
 from taskrunner.stores.redis.settings import RedisSettings
 from taskrunner.stores.redis.store import RedisStore
 from tests.tools.waiting import PATIENCE

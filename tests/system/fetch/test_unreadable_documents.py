@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.retries.json_document import MAX_JSON_BYTES
+from taskrunner.domain.retries.response_json import MAX_JSON_BYTES
 from taskrunner.domain.tasks.outcome import OutcomeKind
 from taskrunner.domain.tasks.status import Status
 from tests.system.fetch.conftest import Fetcher

@@ -9,8 +9,8 @@ import pytest
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as DriverConnectionError
 
+from taskrunner.domain.backends.redis_url import RedisUrl
 from taskrunner.domain.events import Events
-from taskrunner.domain.services.redis_url import RedisUrl
 from taskrunner.domain.tasks.status import LIVE, TERMINAL, Status
 from taskrunner.stores.base import AcceptAnswer, ClaimAnswer, Store
 from taskrunner.stores.redis.connections import make_connection

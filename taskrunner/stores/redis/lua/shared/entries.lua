@@ -21,7 +21,7 @@ for status in pairs(TERMINAL) do
   OUTLIVES[INDEX .. status] = true
 end
 
--- How an id begins if only one API key and operators see it ("<name>~", see domain/submitter.py), else nil.
+-- How an id begins if only one API key and operators see it ("<name>~", see domain/tasks/submitter.py), else nil.
 local function namespace_of(id)
   return match(id, '^[^~]*~')
 end

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from taskrunner.domain.services.service_url import Place, shown_place, split_place, split_service_url
-from taskrunner.domain.services.url_parameters import UrlParameters
+from taskrunner.domain.backends.service_url import Place, shown_place, split_place, split_service_url
+from taskrunner.domain.backends.url_parameters import UrlParameters
 
 POSTGRES_PORT = 5432
 # Settings that we need: the defaults of a role or a database may differ.

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from taskrunner.domain.backends.url_parameters import UrlParameters
 from taskrunner.domain.messages import shown
-from taskrunner.domain.services.url_parameters import UrlParameters
 
 REDIS_PORT = 6379
 # The kind of store that each scheme means.

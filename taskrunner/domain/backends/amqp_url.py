@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from taskrunner.domain.services.service_tls import ServiceTls, rabbitmq_tls
-from taskrunner.domain.services.service_url import Place, shown_place, split_service_url
+from taskrunner.domain.backends.service_tls import ServiceTls, rabbitmq_tls
+from taskrunner.domain.backends.service_url import Place, shown_place, split_service_url
 
 AMQP_PORTS = {"amqp": 5672, "amqps": 5671}
 _TLS_NAMES = ("verify", "cacertfile", "certfile", "keyfile", "server_name_indication")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from taskrunner.domain.services.url_parameters import UrlParameters
+from taskrunner.domain.backends.url_parameters import UrlParameters
 
 
 class TlsVerify(StrEnum):

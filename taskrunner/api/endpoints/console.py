@@ -28,7 +28,7 @@ _PLACEHOLDER = "console/VERSION/"
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
-class Console:
+class ConsoleRoutes:
     """Reads its files when it is first asked for one."""
 
     def add_to(self, routes: Routes) -> None:

@@ -7,15 +7,15 @@ https://redis.readthedocs.io/en/stable/connections.html#redis.Redis.from_url
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from taskrunner.domain.services.service_tls import ServiceTls, redis_tls
-from taskrunner.domain.services.service_url import (
+from taskrunner.domain.backends.service_tls import ServiceTls, redis_tls
+from taskrunner.domain.backends.service_url import (
     REDIS_PORT,
     Place,
     ServiceUrl,
     shown_place,
     split_service_url,
 )
-from taskrunner.domain.services.url_parameters import UrlParameters
+from taskrunner.domain.backends.url_parameters import UrlParameters
 
 SENTINEL_PORT = 26379
 _SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")

@@ -11,7 +11,7 @@ from taskrunner.domain.keys.api_key import Scope
 _ACCESS = Operation(summary="The key of this request, and its scopes.", answers={200: AccessView})
 
 
-class CallerRoutes:
+class AccessRoutes:
     """`GET /access`."""
 
     def add_to(self, routes: Routes) -> None:

@@ -1,0 +1,1 @@
+"""Backends: the URLs and certificates of RabbitMQ, Redis and PostgreSQL."""

@@ -1,1 +1,0 @@
-"""Services: the URLs and certificates of RabbitMQ, Redis and PostgreSQL."""
