@@ -119,8 +119,7 @@ class LeaseLimits:
 
         def edit(state: HostState) -> tuple[HostState, None]:
             state = state.with_mean(elapsed).without_slots(releasing)
-            # A slot that is gone was released by the attempt's end, which may have overtaken a sign of life.
-            return state.with_slot_each([each for each in holding if each in state.slots], until=until), None
+            return state.with_slot_each(holding, until=until), None
 
         self._states.change(host_name_of(name), edit).add_done_callback(_heed)
 

@@ -168,8 +168,8 @@ def entries(count: int) -> list[NewTask]:
     return [entry() for _ in range(count)]
 
 
-def ref(task_id: str, attempt: int = 1) -> AttemptRef:
-    return AttemptRef(id=task_id, attempt=attempt)
+def ref(task_id: str, attempt: int = 1, *, snoozes: int = 0) -> AttemptRef:
+    return AttemptRef(id=task_id, attempt=attempt, snoozes=snoozes)
 
 
 def ended(number: int = 1, **changes: Any) -> Attempt:

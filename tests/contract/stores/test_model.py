@@ -38,6 +38,7 @@ class Known:
     status: Status = Status.SCHEDULED
     attempt: int = 0
     limit: int = MOST
+    snoozes: int = 0
     consumer: str = ""
     history: list[int] = field(default_factory=list)
 
@@ -97,8 +98,9 @@ class StoreMachine(RuleBasedStateMachine):
     def mark_queued(self, number: int, off: int) -> None:
         attempt = self.next_of(number) + off
         task_id, due = self.id_of(number), self.now + LATER
-        self.do(self.store.mark_queued([ref(task_id, attempt)], now=self.now, due=due))
         known = self.known.get(task_id)
+        published = ref(task_id, attempt, snoozes=known.snoozes if known else 0)
+        self.do(self.store.mark_queued([published], now=self.now, due=due))
         if known and known.status in PUBLISHABLE and known.waits_for(attempt):
             known.status, known.due = Status.QUEUED, due
 
@@ -143,6 +145,7 @@ class StoreMachine(RuleBasedStateMachine):
         if known and settled:
             known.status, known.due = status, due or known.due
             known.limit += not counted
+            known.snoozes += status is Status.SCHEDULED
 
     @rule(number=NUMBERS, off=OFF_BY)
     def fail(self, number: int, off: int) -> None:

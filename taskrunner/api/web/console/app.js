@@ -24,10 +24,19 @@ export const PAGES = [
 
 /** @typedef {{name: string, rest: string[], query: URLSearchParams}} Place */
 
+/** A part of the address; one that is cut or mistyped stays as it is. @param {string} part */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 /** `#/tasks/a?tab=body` is the page `tasks`, the rest `["a"]`, and a query. @param {string} hash @returns {Place} */
 export function placeOf(hash) {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
-  const [name, ...rest] = path.split("/").map((part) => decodeURIComponent(part));
+  const [name, ...rest] = path.split("/").map(decoded);
   return { name: PAGES.some((page) => page.name === name) ? name : PAGES[0].name, rest, query: new URLSearchParams(query) };
 }
 

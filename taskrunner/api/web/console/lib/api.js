@@ -54,7 +54,7 @@ export function lacking(needed) {
 export class Problem extends Error {
   /** @param {number} status @param {any} members */
   constructor(status, members) {
-    super(members.detail || members.title || String(status));
+    super(members.detail || members.title || (status ? String(status) : ""));
     this.status = status;
     /** @type {string} */
     this.code = members.code || "";

@@ -2,9 +2,14 @@
 import { Failure, t } from "./ui.js";
 import { html, useEffect, useRef, useState } from "../vendor/view.js";
 
-/** A dialog over the page; Escape and a click beside it call `close`. @param {{title: string, close: () => void, children: any, wide?: boolean}} props */
-export function Dialog({ title, close, children, wide }) {
+/**
+ * A dialog over the page; Escape and a click beside it call `close`, unless it `stays`.
+ * @param {{title: string, close: () => void, children: any, wide?: boolean, stays?: boolean}} props
+ */
+export function Dialog({ title, close, children, wide, stays }) {
   const element = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  // Text that is selected with the mouse may end beside the dialog.
+  const pressedBeside = useRef(false);
   useEffect(() => {
     const before = document.activeElement;
     element.current?.showModal();
@@ -13,9 +18,13 @@ export function Dialog({ title, close, children, wide }) {
   /** @param {Event} event */
   const cancel = (event) => {
     event.preventDefault();
-    close();
+    if (!stays) close();
   };
-  return html`<dialog ref=${element} class=${wide ? "wide" : ""} aria-label=${title} onCancel=${cancel} onClick=${(/** @type {Event} */ event) => event.target === element.current && close()}>
+  /** @param {Event} event */
+  const press = (event) => (pressedBeside.current = event.target === element.current);
+  /** @param {Event} event */
+  const click = (event) => !stays && pressedBeside.current && event.target === element.current && close();
+  return html`<dialog ref=${element} class=${wide ? "wide" : ""} aria-label=${title} onCancel=${cancel} onPointerDown=${press} onClick=${click}>
     <div class="dialog"><header><h2>${title}</h2><button type="button" class="quiet" aria-label=${t("action.close")} onClick=${close}>✕</button></header>${children}</div>
   </dialog>`;
 }

@@ -142,6 +142,8 @@ export function Button({ needs = "", why = "", kind = "", children, onClick, ...
 export function Copy({ text, label }) {
   const [done, setDone] = useState(false);
   const copy = async () => {
+    // Browsers have no clipboard for pages of plain HTTP from elsewhere.
+    if (!navigator.clipboard) return toast(t("copy.failed"), "bad");
     await navigator.clipboard.writeText(text);
     setDone(true);
     setTimeout(() => setDone(false), 1500);

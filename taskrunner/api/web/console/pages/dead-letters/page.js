@@ -5,7 +5,7 @@ import { Answer, attempt, Button, Empty, Head, named, number, Scroll, t, Time } 
 import { html, useEffect, useState } from "../../vendor/view.js";
 
 const MOST = 200;
-const FILTERS = ["outcome", "host", "executor", "queue", "label", "finished_after"];
+const FILTERS = ["reason", "outcome", "host", "executor", "queue", "label", "label_text", "created_by", "created_after", "created_before", "finished_after", "finished_before"];
 
 /** @param {any} letter */
 const hostOf = (letter) => letter.executor ?? (letter.url && URL.canParse(letter.url) ? new URL(letter.url).host : "");
@@ -26,7 +26,7 @@ function groups(letters) {
 
 /** @param {{letters: any[]}} props */
 const Groups = ({ letters }) => html`<${Scroll} label=${t("letters.groups")}><table><thead><tr><th>${t("letters.reason")}</th><th>${t("letters.where")}</th><th class="number">${t("letters.count")}</th><th>${t("letters.first")}</th><th>${t("letters.last")}</th></tr></thead>
-  <tbody>${groups(letters).map((group) => html`<tr key=${group.key}><th scope="row"><button type="button" class="link" onClick=${() => changeQuery({ outcome: group.outcome, ...(group.executor ? { executor: group.executor } : { host: group.host.replace(/:\d+$/, "") }) })}>${named("outcome", group.reason)}</button></th>
+  <tbody>${groups(letters).map((group) => html`<tr key=${group.key}><th scope="row"><button type="button" class="link" onClick=${() => changeQuery({ reason: group.reason, ...(group.executor ? { executor: group.executor } : { host: group.host }) })}>${named("outcome", group.reason)}</button></th>
     <td>${group.host || "–"}</td><td class="number">${number(group.count)}</td><td><${Time} at=${group.first} /></td><td><${Time} at=${group.last} /></td></tr>`)}</tbody></table></${Scroll}>`;
 
 export default function DeadLetters() {
@@ -46,7 +46,7 @@ export default function DeadLetters() {
   const chosen = selected.length ? t("tasks.selected", { count: selected.length }) : t("letters.all");
   return html`<${Head} title=${t("page.dead-letters")}><span class="soft">${chosen}</span>
       <${Button} needs="operate" onClick=${() => open("requeue")}>${t("bulk.requeue")}</${Button}><${Button} needs="operate" kind="danger" onClick=${() => open("delete")}>${t("bulk.delete")}</${Button}></${Head}>
-    <div class="bar">${Object.entries(filter).flatMap(([name, values]) => values.map((/** @type {string} */ value) => html`<button type="button" class="chip" key=${name + value} onClick=${() => changeQuery({ [name]: "" })}>${t(`condition.${name}`)}: ${value} ✕</button>`))}
+    <div class="bar">${Object.entries(filter).flatMap(([name, values]) => values.map((/** @type {string} */ value) => html`<button type="button" class="chip" key=${name + value} onClick=${() => changeQuery({ [name]: values.filter((/** @type {string} */ each) => each !== value) })}>${t(`condition.${name}`)}: ${value} ✕</button>`))}
       <button type="button" class="quiet" onClick=${() => changeQuery({ finished_after: "24h" })}>${t("letters.today")}</button></div>
     <${Answer} asked=${letters}>${(/** @type {any} */ { dead_letters: found, next_cursor: more }) => found.length
       ? html`<${Groups} letters=${found} />${more && html`<p class="soft">${t("letters.more", { count: MOST })}</p>`}

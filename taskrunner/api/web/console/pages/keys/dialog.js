@@ -21,7 +21,7 @@ export default function KeyDialog({ kind, value, close }) {
 }
 
 /** @param {{name: string, secret: string, close: () => void}} props */
-const Secret = ({ name, secret, close }) => html`<${Dialog} title=${t("keys.secret", { name })} close=${close}><p>${t("keys.secret.what")}</p>
+const Secret = ({ name, secret, close }) => html`<${Dialog} stays title=${t("keys.secret", { name })} close=${close}><p>${t("keys.secret.what")}</p>
   <p><code>${secret}</code> <${Copy} text=${secret} label=${t("keys.secret.label")} /></p>
   <div class="actions"><button type="button" class="primary" onClick=${close}>${t("action.close")}</button></div></${Dialog}>`;
 
@@ -31,9 +31,13 @@ const Secret = ({ name, secret, close }) => html`<${Dialog} title=${t("keys.secr
 function Form({ title, action, send, close, children }) {
   const [error, setError] = useState(/** @type {Error | null} */ (null));
   const [made, setMade] = useState(/** @type {any} */ (null));
+  // A second press would rotate twice, and the first of the new secrets would be lost.
+  const [busy, setBusy] = useState(false);
   /** @param {Event} event */
   const submit = async (event) => {
     event.preventDefault();
+    if (busy) return;
+    setBusy(true);
     try {
       const answer = await send();
       if (answer.secret) setMade(answer);
@@ -41,10 +45,11 @@ function Form({ title, action, send, close, children }) {
     } catch (failure) {
       setError(/** @type {Error} */ (failure));
     }
+    setBusy(false);
   };
   if (made) return html`<${Secret} name=${made.name} secret=${made.secret} close=${close} />`;
   return html`<${Dialog} title=${title} close=${close}><form class="form" onSubmit=${submit}>${children}${error && html`<${Failure} error=${error} />`}
-    <div class="actions"><button type="button" onClick=${close}>${t("action.cancel")}</button><button class="primary">${action}</button></div></form></${Dialog}>`;
+    <div class="actions"><button type="button" onClick=${close}>${t("action.cancel")}</button><button class="primary" disabled=${busy}>${action}</button></div></form></${Dialog}>`;
 }
 
 /** What stands in the fields; empty ones are null, numbers are numbers. @param {Record<string, string>} typed */

@@ -9,12 +9,12 @@ const KEPT = "taskrunner.draft";
 
 /** For a shell: in single quotes. @param {string} text */
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-const base = () => location.href.replace(/[#?].*$/, "");
+const base = () => new URL(".", location.href).href;
 
 /** @param {string} text */
 const curl = (text) => `curl -sS ${base()}tasks -H 'Authorization: Bearer '"$TASKRUNNER_API_KEY" -H 'Content-Type: application/json' --data-binary ${quoted(text)}`;
 /** @param {string} text */
-const python = (text) => `import os\n\nimport requests\n\ntask = r'''${text.replaceAll("'''", "\\'\\'\\'")}'''\nanswer = requests.post(\n    "${base()}tasks",\n    data=task.encode(),\n    headers={"Authorization": f"Bearer {os.environ['TASKRUNNER_API_KEY']}", "Content-Type": "application/json"},\n    timeout=10,\n)\nanswer.raise_for_status()\nprint(answer.json()["id"])`;
+const python = (text) => `import os\n\nimport requests\n\ntask = ${JSON.stringify(text)}\nanswer = requests.post(\n    "${base()}tasks",\n    data=task.encode(),\n    headers={"Authorization": f"Bearer {os.environ['TASKRUNNER_API_KEY']}", "Content-Type": "application/json"},\n    timeout=10,\n)\nanswer.raise_for_status()\nprint(answer.json()["id"])`;
 
 /** What would be done. @param {{result: any}} props */
 function Result({ result }) {
@@ -41,11 +41,16 @@ export default function Submit() {
     }, 400);
     return () => clearTimeout(timer);
   }, [text]);
-  const submit = () =>
-    attempt(async () => {
+  const [busy, setBusy] = useState(false);
+  const submit = async () => {
+    if (busy) return;
+    setBusy(true);
+    await attempt(async () => {
       const task = await ask("tasks", { method: "POST", text });
       go(address(["tasks", task.id]));
     }, t("submit.done"));
+    setBusy(false);
+  };
   return html`<${Head} title=${t("page.submit")}><${Button} needs="submit" kind="primary" why=${dry.error ? dry.error.message : ""} onClick=${submit}>${t("submit.act")}</${Button}></${Head}>
     <div class="split"><${Card} title=${t("submit.json")}><textarea class="code" rows="18" spellcheck="false" aria-label=${t("submit.json")} value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea></${Card}>
       <${Card} title=${t("submit.dry")}>${dry.error ? html`<${Failure} error=${dry.error} />` : dry.result === null ? html`<${Loading} lines=${4} />` : html`<${Result} result=${dry.result} />`}</${Card}></div>

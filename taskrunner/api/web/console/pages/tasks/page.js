@@ -118,7 +118,7 @@ function TaskTable({ tasks, columns, selected, at, toggle, toggleAll }) {
   const shown = COLUMNS.filter((name) => columns.includes(name));
   return html`<${Scroll} label=${t("page.tasks")}><table class="rows">
     <thead><tr>
-      <th class="box"><input type="checkbox" aria-label=${t("tasks.select.page")} checked=${selected.size === tasks.length} onChange=${toggleAll} /></th>
+      <th class="box"><input type="checkbox" aria-label=${t("tasks.select.page")} checked=${tasks.length > 0 && tasks.every((task) => selected.has(task.id))} onChange=${toggleAll} /></th>
       ${shown.map((name) => html`<th key=${name} class=${`col-${name}`}>${t(`column.${name}`)}</th>`)}
     </tr></thead>
     <tbody>${tasks.map((task, index) => html`<tr key=${task.id} id=${`row-${index}`} class=${index === at ? "at" : ""} aria-selected=${String(selected.has(task.id))}>
@@ -213,11 +213,17 @@ export default function Tasks() {
   const tasks = list?.tasks ?? [];
   /** @param {string} id */
   const toggle = (id) => {
+    // Without one of all that match, those that are listed stay selected.
     select((before) => {
-      const next = new Set(before);
+      const next = new Set(all ? tasks.map((task) => task.id) : before);
       if (!next.delete(id)) next.add(id);
       return next;
     });
+    selectAll(false);
+  };
+  const toggleAll = () => {
+    const whole = all || tasks.every((task) => selected.has(task.id));
+    select(whole ? new Set() : new Set(tasks.map((task) => task.id)));
     selectAll(false);
   };
   /** @param {number} step */
@@ -257,7 +263,7 @@ export default function Tasks() {
     ${!list && html`<${Loading} lines=${12} />`}
     ${list && !list.error && !tasks.length && html`<${Empty} title=${t(Object.keys(conditions).length ? "tasks.none.match" : "tasks.none")}><p class="soft">${t(Object.keys(conditions).length ? "tasks.none.match.next" : "tasks.none.next")}</p></${Empty}>`}
     ${tasks.length > 0 && html`<${TaskTable} tasks=${tasks} columns=${columns} selected=${all ? new Set(tasks.map((task) => task.id)) : selected} at=${at}
-      toggle=${toggle} toggleAll=${() => select(selected.size === tasks.length ? new Set() : new Set(tasks.map((task) => task.id)))} />`}
+      toggle=${toggle} toggleAll=${toggleAll} />`}
     ${list?.cursor && html`<p><button type="button" onClick=${more}>${t("tasks.more")}</button></p>`}
     ${dialog === "columns" && html`<${Lazy} load=${() => import("./columns.js")} name="columns" columns=${columns} choose=${keepColumns} close=${() => setDialog("")} />`}
     ${dialog === "views" && html`<${Lazy} load=${() => import("./views.js")} name="views" query=${query.toString()} close=${() => setDialog("")} />`}
