@@ -137,17 +137,20 @@ def test_an_interrupted_pipe_says_after_which_line(tmp_path: Path, settings: dic
     """A pipe has no name, so its ids are new: the line number is what there is."""
     process = subprocess.Popen(
         command("produce", "--file", "-"),
-        env=environment(settings),
+        env={**environment(settings), "PYTHONUNBUFFERED": "1"},
         cwd=tmp_path,
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     assert process.stdin is not None
+    assert process.stdout is not None
     process.stdin.write("http://a.test/\n" * 3)
     process.stdin.flush()
-    wait_for(lambda: len(tasks(tmp_path)) == 3, "the lines are taken")
+    # A task is in the store before the command has heard of it.
+    for _ in range(3):
+        process.stdout.readline()
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
