@@ -1,6 +1,7 @@
 """`taskrunner produce`: submit one task, or many from a file."""
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -98,6 +99,9 @@ def produce_command(
     """
     if source is not None and source is getattr(sys.stdin, "buffer", None):
         claim_stdin("--file")
+        # A thread reads it, perhaps still when Python ends: closing `sys.stdin` would then abort the process.
+        if isinstance(sys.stdin, TextIOWrapper):
+            sys.stdin.detach()
     if source is not None and given["url"] is not None:
         raise click.UsageError("give either --url or --file")
     if source is None and (given["url"] is None) == (given["executor"] is None):
