@@ -151,7 +151,7 @@ def _shortage_pause(first: float, uncounted: int, random: float) -> float:
 
     Tasks that ran short together would otherwise come back together, and run short again.
     """
-    return first * 2 ** min(uncounted, _MOST_DOUBLINGS) * (1 - random / 2)
+    return first * (1 << min(uncounted, _MOST_DOUBLINGS)) * (1 - random / 2)
 
 
 def _answered_status(outcome: Outcome) -> int | None:
