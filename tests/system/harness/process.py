@@ -1,7 +1,6 @@
 """A taskrunner process: started with its configuration in the environment, watched, and ended by signals."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -12,9 +11,12 @@ from typing import Any
 from servers.process import end_with_parent
 
 from tests.system.harness.http import Answer, Client
+from tests.system.harness.prefork import ForkedProcess, prefork
 from tests.tools.waiting import PATIENCE, wait_for
 
 _ROOT = Path(__file__).parents[3]
+_OURS = ("taskrunner",)
+_FORKED = frozenset({"serve", "consume", "all"})
 
 
 def environment(settings: Mapping[str, object]) -> dict[str, str]:
@@ -27,7 +29,7 @@ def environment(settings: Mapping[str, object]) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(_ROOT), **told}
 
 
-def command(*words: str, launcher: Sequence[str] = ("taskrunner",)) -> list[str]:
+def command(*words: str, launcher: Sequence[str] = _OURS) -> list[str]:
     """`launcher` is a module, with its own words, that ends in our command line; tests have patched ones."""
     return [sys.executable, "-m", *launcher, *words]
 
@@ -63,19 +65,23 @@ class TaskrunnerProcess:
         log: Path,
         settings: Mapping[str, object],
         words: Sequence[str] = (),
-        launcher: Sequence[str] = ("taskrunner",),
+        launcher: Sequence[str] = _OURS,
         descriptors: int | None = None,
     ) -> None:
         self.name = log.stem
         self.port = port
         self.log = log
 
-        def prepare() -> None:
-            end_with_parent()  # a test run that is killed leaves nothing behind
-            if descriptors is not None:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
-
         with log.open("ab") as output:
+            if verb in _FORKED and tuple(launcher) == _OURS:
+                self.process: ForkedProcess | subprocess.Popen[bytes] = prefork().start(
+                    (verb, *words),
+                    env=environment(settings),
+                    folder=log.parent,
+                    output=output.fileno(),
+                    descriptors=descriptors,
+                )
+                return
             self.process = subprocess.Popen(
                 command(verb, *words, launcher=launcher),
                 stdin=subprocess.DEVNULL,
@@ -83,7 +89,7 @@ class TaskrunnerProcess:
                 stderr=output,
                 env=environment(settings),
                 cwd=log.parent,
-                preexec_fn=prepare,
+                preexec_fn=end_with_parent,
             )
 
     @property
