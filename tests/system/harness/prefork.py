@@ -1,7 +1,8 @@
 """A process that has imported taskrunner already, and forks the processes that tests start.
 
-The imports take more than a second of processor time, and system tests start hundreds. Each is a process of
-its own, with its own environment and signals; `dev`, commands and other launchers start from nothing.
+The imports take up to a second of processor time, and system tests start hundreds. Each is a process of its
+own, with its environment, streams and signals. `dev`, commands of a shell and other launchers start from
+nothing.
 """
 
 import gc
@@ -23,15 +24,12 @@ from typing import Any
 
 from servers.process import end_with_parent
 
+from taskrunner.cli.main import COMMANDS, main
+
 _ROOT = Path(__file__).parents[3]
-# What `serve`, `consume` and `all` import, with any settings.
+# With the modules of all commands: what some settings ask for.
 _IMPORTED = (
-    "taskrunner.app.all",
-    "taskrunner.app.consume",
-    "taskrunner.app.serve",
     "taskrunner.brokers.rabbitmq.broker",
-    "taskrunner.cli.main",
-    "taskrunner.cli.services",
     "taskrunner.stores.redis.store",
     "taskrunner.stores.sql.store",
 )
@@ -96,16 +94,16 @@ class Prefork:
         *,
         env: Mapping[str, str],
         folder: Path,
-        output: int,
+        streams: tuple[int, int, int],
         descriptors: int | None = None,
     ) -> ForkedProcess:
-        """Run `taskrunner WORDS` in `folder`; `output` is a descriptor, `descriptors` its `ulimit -n`."""
+        """Run `taskrunner WORDS` in `folder`; `descriptors` is its `ulimit -n`."""
         order = {"words": [*words], "env": {**env}, "folder": str(folder), "descriptors": descriptors}
-        return ForkedProcess(words, self.ask(order, output), self)
+        return ForkedProcess(words, self.ask(order, *streams), self)
 
-    def ask(self, order: Mapping[str, Any], *descriptors: int) -> int:
+    def ask(self, order: Mapping[str, Any], *streams: int) -> int:
         with self._asking:
-            socket.send_fds(self._line, [json.dumps(order).encode()], descriptors)
+            socket.send_fds(self._line, [json.dumps(order).encode()], streams)
             answer = self._line.recv(_MOST_BYTES)
         assert answer, f"the process that forks has ended with {self._process.wait()}"
         return int(answer)
@@ -120,7 +118,7 @@ def prefork() -> Prefork:
 def _serve(line: socket.socket) -> None:
     """Answer orders until the line is closed. Returns in each forked process, too, to run its command."""
     while True:
-        message, descriptors, _, _ = socket.recv_fds(line, _MOST_BYTES, 1)
+        message, streams, _, _ = socket.recv_fds(line, _MOST_BYTES, 3)
         if not message:
             raise SystemExit
         order = json.loads(message)
@@ -128,21 +126,21 @@ def _serve(line: socket.socket) -> None:
             _, status = os.waitpid(ended, 0)
             line.send(b"%d" % os.waitstatus_to_exitcode(status))
             continue
-        (output,) = descriptors
         pid = os.fork()
         if pid == 0:
             line.close()
-            _become(order, output)
+            _become(order, streams)
             return
-        os.close(output)
+        for stream in streams:
+            os.close(stream)
         line.send(b"%d" % pid)
 
 
-def _become(order: Mapping[str, Any], output: int) -> None:
+def _become(order: Mapping[str, Any], streams: Sequence[int]) -> None:
     end_with_parent()
-    for number in (1, 2):
-        os.dup2(output, number)
-    os.close(output)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
     os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["env"])
@@ -155,8 +153,8 @@ def _become(order: Mapping[str, Any], output: int) -> None:
 
 
 if __name__ == "__main__":
-    for module in _IMPORTED:
+    for module in (*(f"taskrunner.cli.{name}" for name, _ in COMMANDS.values()), *_IMPORTED):
         importlib.import_module(module)
     gc.freeze()
     _serve(socket.socket(fileno=int(sys.argv[1])))
-    sys.modules["taskrunner.cli.main"].main(prog_name="taskrunner")
+    main(prog_name="taskrunner")

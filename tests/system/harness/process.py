@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from servers.process import end_with_parent
@@ -42,6 +43,8 @@ def run(
     before: Callable[[], None] | None = None,
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command of taskrunner to its end, in `folder`; `before` is called in the child before that."""
+    if before is None:
+        return _run_forked(folder, environment(settings), words, given)
     return subprocess.run(
         command(*words),
         input=given,
@@ -52,6 +55,23 @@ def run(
         cwd=folder,
         preexec_fn=before,
     )
+
+
+def _run_forked(
+    folder: Path, env: Mapping[str, str], words: Sequence[str], given: str
+) -> "subprocess.CompletedProcess[str]":
+    with TemporaryFile("w+") as asked, TemporaryFile("w+") as printed, TemporaryFile("w+") as told:
+        asked.write(given)
+        asked.seek(0)
+        streams = (asked.fileno(), printed.fileno(), told.fileno())
+        running = prefork().start(words, env=env, folder=folder, streams=streams)
+        try:
+            ended = running.wait(PATIENCE)
+        finally:
+            running.kill()
+        printed.seek(0)
+        told.seek(0)
+        return subprocess.CompletedProcess(list(words), ended, printed.read(), told.read())
 
 
 class TaskrunnerProcess:
@@ -72,13 +92,13 @@ class TaskrunnerProcess:
         self.port = port
         self.log = log
 
-        with log.open("ab") as output:
+        with log.open("ab") as output, open(os.devnull, "rb") as nothing:
             if verb in _FORKED and tuple(launcher) == _OURS:
                 self.process: ForkedProcess | subprocess.Popen[bytes] = prefork().start(
                     (verb, *words),
                     env=environment(settings),
                     folder=log.parent,
-                    output=output.fileno(),
+                    streams=(nothing.fileno(), output.fileno(), output.fileno()),
                     descriptors=descriptors,
                 )
                 return
