@@ -1,11 +1,9 @@
 """Server-sent events: a task, or all that the conditions select."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from taskrunner.api.event_ids import unseal
 from taskrunner.api.http import event_stream, live_requests
 from taskrunner.domain.keys.api_key import Scope
 from taskrunner.domain.tasks.outcome import Response
@@ -75,18 +73,6 @@ async def test_a_task_goes_on_where_the_client_was(api: Api, place: str) -> None
     after = reader.last_id if place == "header" else None
     async with events_of(api, f"/tasks/a/events{query}", after=after) as reader:
         assert [each.name for each in await reader.rest()] == ["retrying", "running", "succeeded"]
-
-
-async def test_nobody_reads_the_place_in_an_id(api: Api) -> None:
-    """It is sealed with the secret of the log, which each log has anew."""
-    await api.submit(id="a")
-    async with events_of(api, "/tasks/a/events") as reader:
-        await reader.take(1)
-    now = datetime.now(UTC)
-    log = await api.store.log_changes(now=now, until=now + timedelta(seconds=60))
-    assert reader.last_id is not None
-    assert unseal(reader.last_id, log.secret) is not None
-    assert unseal(reader.last_id, b"") is None
 
 
 async def test_a_deleted_task_ends_its_stream(api: Api) -> None:
