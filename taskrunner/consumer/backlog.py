@@ -18,12 +18,11 @@ class Backlog:
     change at any time; a queue without one has 1. Within a queue its hosts take turns, see `HostLines`.
     """
 
-    def __init__(self, weights: Mapping[str, int], stats_of: Callable[[Task], HostStats | None]) -> None:
+    def __init__(self, weights: Mapping[str, int], stats_of: Callable[[Task], HostStats]) -> None:
         self.weights = weights
         self._stats_of = stats_of
-        # Those that are not empty, and all.
+        # Those that are not empty.
         self._queues: dict[str, HostLines] = {}
-        self._all: defaultdict[str, HostLines] = defaultdict(HostLines)
         self._spent: defaultdict[str, float] = defaultdict(float)
         # What the queue of the last turn had spent before it.
         self._level = 0.0
@@ -108,7 +107,7 @@ class Backlog:
         queue = waiting.delivery.queue
         lines = self._queues.get(queue)
         if lines is None:
-            lines = self._queues[queue] = self._all[queue]
+            lines = self._queues[queue] = HostLines()
             self._spent[queue] = max(self._spent[queue], self._level)
         return lines
 

@@ -14,6 +14,7 @@ from taskrunner.brokers.base import Broker
 from taskrunner.consumer.backlog import Backlog
 from taskrunner.consumer.host_gate import HostGate
 from taskrunner.consumer.in_flight import ClaimedAttempt, InFlight
+from taskrunner.consumer.room_maker import RoomMaker
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.snoozer import Snoozer
 from taskrunner.consumer.waiting_delivery import WaitingDelivery
@@ -50,6 +51,7 @@ class Claimer(Service):
         backlog: Backlog,
         snoozer: Snoozer,
         host_gate: HostGate,
+        room_maker: RoomMaker,
         in_flight: InFlight,
         pool: WorkerPool,
     ) -> None:
@@ -61,6 +63,7 @@ class Claimer(Service):
         self._backlog = backlog
         self._snoozer = snoozer
         self._host_gate = host_gate
+        self._room_maker = room_maker
         self._in_flight = in_flight
         self._pool = pool
         self._next_claim = 0.0
@@ -110,7 +113,7 @@ class Claimer(Service):
         return 0.0 if self._room() > 0 and len(self._backlog) else self._rest()
 
     async def _make_room(self) -> None:
-        snoozes = self._host_gate.make_room()
+        snoozes = self._room_maker.make_room()
         foreign = [each.waiting for each in snoozes if each.waiting.foreign]
         left = list(foreign)
         try:

@@ -9,8 +9,8 @@ from itertools import count
 from taskrunner.consumer.host_stats import HostStats
 from taskrunner.consumer.waiting_delivery import WaitingDelivery
 
-# Whether one more attempt may start at a host; if so, its place is taken. None: the task has no host.
-MayStart = Callable[[HostStats | None], bool]
+# Whether one more attempt may start at a host; if so, its place is taken.
+MayStart = Callable[[HostStats], bool]
 
 # Seconds of a worker that an attempt is taken to need while none has been measured, and at least.
 _UNMEASURED, _SHORTEST = 0.1, 0.001
@@ -23,7 +23,7 @@ class _Line:
     `entry` is the number of the line's valid entry in the order.
     """
 
-    stats: HostStats | None
+    stats: HostStats
     spent: float
     entry: int
     deliveries: deque[WaitingDelivery] = field(default_factory=deque)
@@ -31,7 +31,7 @@ class _Line:
     @property
     def cost(self) -> float:
         stats = self.stats
-        return _UNMEASURED if stats is None or stats.unmeasured else max(stats.mean_time, _SHORTEST)
+        return _UNMEASURED if stats.unmeasured else max(stats.mean_time, _SHORTEST)
 
 
 class HostLines:
@@ -44,7 +44,7 @@ class HostLines:
     """
 
     def __init__(self) -> None:
-        self._lines: dict[HostStats | None, _Line] = {}
+        self._lines: dict[HostStats, _Line] = {}
         self._order: list[tuple[float, int, _Line]] = []
         # Those that may start nothing, in the present round.
         self._passed: list[_Line] = []
@@ -54,7 +54,7 @@ class HostLines:
         self.size = 0
 
     @property
-    def hosts(self) -> Iterable[HostStats | None]:
+    def hosts(self) -> Iterable[HostStats]:
         """Those that have something waiting."""
         return self._lines.keys()
 
@@ -62,8 +62,11 @@ class HostLines:
         stats = waiting.host_stats
         (self._lines.get(stats) or self._line(stats)).deliveries.append(waiting)
         self.size += 1
-        if stats is not None:
-            stats.waiting += 1
+        stats.waiting += 1
+
+    def has_startable(self, now: float) -> bool:
+        """Whether tasks wait that lack a worker only."""
+        return any(not stats.is_held(now) for stats in self._lines)
 
     def put_back(self, waiting: WaitingDelivery) -> None:
         """Return a delivery, ahead of everything else of its host; its turn costs nothing."""
@@ -93,7 +96,7 @@ class HostLines:
                 self._enter(line)
         self._passed.clear()
 
-    def take_host(self, stats: HostStats | None) -> list[WaitingDelivery]:
+    def take_host(self, stats: HostStats) -> list[WaitingDelivery]:
         """All that waits for a host."""
         line = self._lines.pop(stats, None)
         if line is None:
@@ -125,11 +128,10 @@ class HostLines:
             heappop(self._order)
             del self._lines[line.stats]
         self.size -= 1
-        if line.stats is not None:
-            line.stats.waiting -= 1
+        line.stats.waiting -= 1
         return waiting
 
-    def _line(self, stats: HostStats | None) -> _Line:
+    def _line(self, stats: HostStats) -> _Line:
         line = self._lines.get(stats)
         if line is None:
             line = self._lines[stats] = _Line(stats, self._level, 0)
@@ -142,7 +144,6 @@ class HostLines:
         line.entry = next(self._numbers)
         heappush(self._order, (line.spent, line.entry, line))
 
-    def _count(self, stats: HostStats | None, change: int) -> None:
+    def _count(self, stats: HostStats, change: int) -> None:
         self.size += change
-        if stats is not None:
-            stats.waiting += change
+        stats.waiting += change
