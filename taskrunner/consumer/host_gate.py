@@ -1,6 +1,6 @@
 """HostGate decides which of the waiting tasks may start now at their hosts; the others wait or are snoozed.
 
-Hosts take turns by the time of workers that they need, see `HostLines`. While others wait, no host gets all
+Hosts take turns by the time of workers that they need, see `FairLines`. While others wait, no host gets all
 workers, and slow ones get the least, see `HostRound`. For hosts with limits or in trouble the gate asks the
 shared host states, where all consumers share limits, circuit breakers and back-pressure.
 """

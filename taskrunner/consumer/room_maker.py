@@ -1,11 +1,14 @@
-"""RoomMaker snoozes tasks of slow hosts that use up the prefetch of a queue: others may be behind them."""
+"""RoomMaker snoozes tasks that use up the prefetch of a queue, of slow hosts or of fairness keys.
+
+Tasks of others may be behind them.
+"""
 
 import random
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from taskrunner.consumer.backlog import Backlog
-from taskrunner.consumer.host_lines import HostLines
+from taskrunner.consumer.fair_lines import FairLines, cost
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.slow_hosts import due_times, slow_host_workers
 from taskrunner.consumer.snoozer import PendingSnooze
@@ -16,6 +19,7 @@ from taskrunner.domain.hosts.host_admission import SLOW, wait_reason
 # It is done as fast as possible for at most so long in a minute. Later more slowly, since it costs as much as
 # to run the tasks.
 _FAST, _FAST_AGAIN, _SPACING = 3.0, 60.0, 0.25
+_KEYED = "tasks of other fairness keys may be behind it"
 # This long after the last of the fast snoozes, what was behind them has come.
 _COMING = 0.1
 
@@ -44,8 +48,12 @@ class RoomMaker:
         if now < self._next:
             return snoozes
         for queue, lines in self._backlog.lines.items():
-            if not lines.has_startable(self._now()) and self._is_full(queue):
-                snoozes += self._snooze_latest(lines)
+            if not self._is_full(queue):
+                continue
+            if not lines.has_startable(self._now()):
+                snoozes += self._snooze_latest(lines, only_slow=True)
+            elif lines.are_keyed:
+                snoozes += self._snooze_latest(lines, only_slow=False)
         self._backlog.drop_empty()
         if snoozes:
             if now >= self._fast_again_from:
@@ -56,28 +64,28 @@ class RoomMaker:
                 self._next = now + _SPACING
         return snoozes
 
-    def _snooze_latest(self, lines: HostLines) -> list[PendingSnooze]:
-        hosts = [stats for stats in lines.hosts if stats.slow]
+    def _snooze_latest(self, lines: FairLines, *, only_slow: bool) -> list[PendingSnooze]:
+        hosts = [stats for stats in dict.fromkeys(lines.hosts) if stats.slow or not only_slow]
         kept_each = max(1, self.most_kept // max(1, len(hosts)))
         share = self._settings.host_settings.share
         pace = slow_host_workers(self._settings.workers, share, alone=False, crowded=False)
         snoozes: list[PendingSnooze] = []
         for place, stats in enumerate(hosts):
-            # With more slow hosts than tasks may be kept, those that came last keep none.
+            # With more hosts than tasks may be kept, those that came last keep none.
             keep = kept_each if place < self.most_kept else 0
             latest = lines.take_latest(stats, keep)
             dues, stats.last_due = due_times(
                 len(latest),
                 keep,
-                stats.mean_time * len(hosts) / pace,
+                cost(stats) * len(hosts) / pace,
                 stats.last_due,
                 self._settings.host_settings,
                 now=self._now(),
                 random=random.random(),
             )
-            found = snoozes_until(latest, dues, wait_reason(stats.host, SLOW))
+            found = snoozes_until(latest, dues, wait_reason(stats.host, SLOW) if stats.slow else _KEYED)
             for each in found:
-                each.slow_host = stats
+                each.slow_host = stats if stats.slow else None
             snoozes += found
         return snoozes
 

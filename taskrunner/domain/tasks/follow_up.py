@@ -85,6 +85,7 @@ def _report(end: End, callback: Callback, webhook: Webhook | None) -> NewTask:
         signed_by=callback.secret,
         is_report=True,
         tls=callback.tls,
+        fairness_key=task.fairness_key,
         created_by=task.created_by if webhook is None else webhook.created_by,
         traceparent=task.traceparent,
     )
