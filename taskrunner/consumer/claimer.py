@@ -82,9 +82,8 @@ class Claimer(Service):
         await self._wait_for_spacing()
         if self.stopping:
             return _REST  # what is claimed now would only be interrupted, and recorded as an attempt
-        rest = await self._claim_next()
         await self._make_room()
-        return rest
+        return await self._claim_next()
 
     async def _claim_next(self) -> float:
         room = max(0, self._room())
@@ -113,7 +112,7 @@ class Claimer(Service):
         return 0.0 if self._room() > 0 and len(self._backlog) else self._rest()
 
     async def _make_room(self) -> None:
-        snoozes = self._room_maker.make_room()
+        snoozes = self._room_maker.make_room(max(0, self._room()))
         foreign = [each.waiting for each in snoozes if each.waiting.foreign]
         left = list(foreign)
         try:

@@ -63,9 +63,9 @@ class FairLines:
             yield from line.hosts
 
     @property
-    def are_keyed(self) -> bool:
-        """Whether everything that waits has a fairness key."""
-        return not any(isinstance(key, HostStats) for key in self._lines)
+    def keys(self) -> Iterable[Key]:
+        """Fairness keys, and hosts of tasks without one."""
+        return self._lines.keys()
 
     def append(self, waiting: WaitingDelivery) -> None:
         self._line(waiting).hosts[waiting.host_stats].append(waiting)
@@ -115,17 +115,24 @@ class FairLines:
         lines = [*self._keyed.get(stats, ())]
         if stats in self._lines:
             lines.append(self._lines[stats])
-        taken: list[WaitingDelivery] = []
-        for line in lines:
-            deliveries, kept = line.hosts[stats], keep // len(lines)
-            taken += [deliveries.pop() for _ in range(len(deliveries) - kept)][::-1]
-            if not deliveries:
-                self._drop(line, stats)
-        self._count(stats, -len(taken))
-        return taken
+        return [each for line in lines for each in self._take_latest(line, stats, keep // len(lines))]
+
+    def take_latest_of_key(self, key: Key, keep: int) -> list[WaitingDelivery]:
+        """What waits under a key, but the first `keep`; each of its hosts keeps its part."""
+        line = self._lines[key]
+        kept = keep // len(line.hosts)
+        return [each for stats in [*line.hosts] for each in self._take_latest(line, stats, kept)]
 
     def take_all(self) -> list[WaitingDelivery]:
         return [waiting for stats in dict.fromkeys(self.hosts) for waiting in self.take_latest(stats)]
+
+    def _take_latest(self, line: _Line, stats: HostStats, keep: int) -> list[WaitingDelivery]:
+        deliveries = line.hosts[stats]
+        taken = [deliveries.pop() for _ in range(len(deliveries) - keep)][::-1]
+        if not deliveries:
+            self._drop(line, stats)
+        self._count(stats, -len(taken))
+        return taken
 
     def _take_from(self, line: _Line, stats: HostStats) -> WaitingDelivery:
         deliveries = line.hosts[stats]

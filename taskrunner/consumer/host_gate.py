@@ -25,6 +25,8 @@ from taskrunner.domain.hosts.host_admission import Admission, wait_reason
 
 # For this long after tasks of fast hosts had to wait for a worker, slow hosts give workers up.
 _CROWDED = 0.5
+# Then a host of which nothing is known has the workers of all slow ones divided by this: there may be many.
+_NEW_OF_SLOW = 5
 # For this long after a second host was seen, the first one does not count as alone.
 _NOT_ALONE = 60.0
 
@@ -135,10 +137,12 @@ class HostGate:
         crowded = now < max(self._crowded_until, self._room_maker.searching_until)
         alone = now >= self._alone_from and not crowded
         most_slow = slow_host_workers(workers, self._share, alone=alone, crowded=crowded)
+        most_each = slow_host_workers(workers, self._share, alone=False, crowded=False)
         return HostRound(
             now=self._now(),
             workers=workers,
-            most_slow=most_slow,
+            most_fast=math.inf if alone else most_each,
+            most_new=max(1, most_slow // _NEW_OF_SLOW) if crowded else most_each,
             slow_places=most_slow - sum(each.workers for each in self._hosts.slow),
         )
 

@@ -10,7 +10,10 @@ _UNMEASURED_SHARE, _FAST_SHARE = 0.5, 0.75
 
 @dataclass(slots=True, kw_only=True)
 class HostRound:
-    """Slow hosts together have `most_slow` of the `workers`, of which `slow_places` are free.
+    """Of the `workers` slow hosts together may have `slow_places` more.
+
+    A fast host has at most `most_fast`, since it may begin to hang. One of which nothing is known has at most
+    `most_new`, since it may turn out to be slow.
 
     `now` is in seconds since 1970. Places are reserved at the `started` hosts; of these, the shared state has
     to be asked about the `asking`. The `over` have their share.
@@ -18,25 +21,26 @@ class HostRound:
 
     now: float
     workers: int
-    most_slow: int
+    most_fast: float
+    most_new: int
     slow_places: int
     started: set[HostStats] = field(default_factory=set)
     asking: set[HostStats] = field(default_factory=set)
     over: set[HostStats] = field(default_factory=set)
-    _most_unmeasured: float = field(init=False)
-    _most_fast: float = field(init=False)
+    _fair_new: float = field(init=False)
+    _fair_fast: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._most_unmeasured = max(1, _UNMEASURED_SHARE * self.workers)
-        self._most_fast = max(1, _FAST_SHARE * self.workers)
+        self._fair_new = max(1, _UNMEASURED_SHARE * self.workers)
+        self._fair_fast = max(1, _FAST_SHARE * self.workers)
 
     def may_start(self, stats: HostStats) -> bool:
         """Whether one more attempt may start at a host, as far as this consumer knows; reserves its place."""
         if stats.slow:
             if self.slow_places <= 0:
                 return False
-        elif stats.unmeasured and stats.workers >= self.most_slow:
-            return False  # it may turn out to be slow
+        elif stats.under_way + stats.reserved >= (self.most_new if stats.unmeasured else self.most_fast):
+            return False
         if stats.applied_limit is not None or stats.state is not None:
             if stats.waits(self.now):
                 return False
@@ -50,7 +54,7 @@ class HostRound:
 
     def may_start_fairly(self, stats: HostStats) -> bool:
         """The same, within the share of the workers that no host may exceed while others wait."""
-        most = self._most_unmeasured if stats.unmeasured else self._most_fast
+        most = self._fair_new if stats.unmeasured else self._fair_fast
         if stats.under_way + stats.reserved >= most:
             self.over.add(stats)
             return False

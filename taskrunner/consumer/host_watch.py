@@ -140,6 +140,8 @@ class HostWatch(Service):
                 attempt.running_since = now
             elif (age := (now - attempt.running_since).total_seconds()) >= slow:
                 late[stats].append(age)
+        for stats in begun:
+            stats.looks += stats.unmeasured
         for stats, ages in late.items():
             if stats.unmeasured or 2 * len(ages) > begun[stats]:
                 self._hosts.measure_anew(stats, max(ages), slow)

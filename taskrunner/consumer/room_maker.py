@@ -5,10 +5,12 @@ Tasks of others may be behind them.
 
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from taskrunner.consumer.backlog import Backlog
-from taskrunner.consumer.fair_lines import FairLines, cost
+from taskrunner.consumer.fair_lines import FairLines, Key, cost
+from taskrunner.consumer.host_stats import HostStats
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.slow_hosts import due_times, slow_host_workers
 from taskrunner.consumer.snoozer import PendingSnooze
@@ -16,9 +18,9 @@ from taskrunner.consumer.waiting_delivery import WaitingDelivery
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.hosts.host_admission import SLOW, wait_reason
 
-# It is done as fast as possible for at most so long in a minute. Later more slowly, since it costs as much as
-# to run the tasks.
-_FAST, _FAST_AGAIN, _SPACING = 3.0, 60.0, 0.25
+# So often in a minute it is done as fast as possible. Then more slowly, since it costs as much as to run the
+# tasks.
+_FAST_TURNS, _FAST_AGAIN, _SPACING = 300, 60.0, 0.25
 _KEYED = "tasks of other fairness keys may be behind it"
 # This long after the last of the fast snoozes, what was behind them has come.
 _COMING = 0.1
@@ -40,57 +42,89 @@ class RoomMaker:
         # So many tasks may wait here for their hosts, so that there is room for tasks of others.
         self.most_kept = max(1, settings.held_per_queue // 3)
         self.searching_until = 0.0
-        self._next = self._fast_until = self._fast_again_from = 0.0
+        self._next = self._fast_again_from = 0.0
+        self._fast_left = 0
+        # Of each fairness key, the latest time for which one of its tasks was snoozed.
+        self._last_dues: dict[Key, float] = {}
 
-    def make_room(self) -> list[PendingSnooze]:
-        """The snoozes. The broker sends tasks that are behind these only as deliveries are acknowledged."""
+    def make_room(self, startable: int = 0) -> list[PendingSnooze]:
+        """The snoozes. The broker sends tasks that are behind these only as deliveries are acknowledged.
+
+        So many tasks of each queue stay as are `startable`, and as may wait here.
+        """
         now, snoozes = self._clock.monotonic(), list[PendingSnooze]()
         if now < self._next:
             return snoozes
         for queue, lines in self._backlog.lines.items():
             if not self._is_full(queue):
                 continue
-            if not lines.has_startable(self._now()):
-                snoozes += self._snooze_latest(lines, only_slow=True)
-            elif lines.are_keyed:
-                snoozes += self._snooze_latest(lines, only_slow=False)
+            most = max(self.most_kept, startable)
+            if all(map(self._is_held, lines.hosts)):
+                snoozes += self._snooze_hosts(lines, most)
+            elif all(isinstance(key, str) for key in lines.keys):
+                snoozes += self._snooze_keyed(lines, most)
         self._backlog.drop_empty()
         if snoozes:
             if now >= self._fast_again_from:
-                self._fast_until, self._fast_again_from = now + _FAST, now + _FAST_AGAIN
-            if now < self._fast_until:
+                self._fast_left, self._fast_again_from = _FAST_TURNS, now + _FAST_AGAIN
+            if self._fast_left:
+                self._fast_left -= 1
                 self.searching_until = now + _COMING
             else:
                 self._next = now + _SPACING
         return snoozes
 
-    def _snooze_latest(self, lines: FairLines, *, only_slow: bool) -> list[PendingSnooze]:
-        hosts = [stats for stats in dict.fromkeys(lines.hosts) if stats.slow or not only_slow]
-        kept_each = max(1, self.most_kept // max(1, len(hosts)))
-        share = self._settings.host_settings.share
-        pace = slow_host_workers(self._settings.workers, share, alone=False, crowded=False)
+    def _is_held(self, stats: HostStats) -> bool:
+        """Whether its tasks may have to wait for more than a worker: it may turn out to be slow."""
+        return stats.is_held(self._now()) or (stats.unmeasured and stats.looks > 1)
+
+    def _snooze_hosts(self, lines: FairLines, most: int) -> list[PendingSnooze]:
+        """Those of slow hosts, and beside one that is slow those of hosts of which nothing is known yet."""
+        hosts = dict.fromkeys(lines.hosts)
+        if not any(stats.slow for stats in hosts):
+            return []
+        slow = [stats for stats in hosts if stats.slow or stats.unmeasured]
         snoozes: list[PendingSnooze] = []
-        for place, stats in enumerate(hosts):
-            # With more hosts than tasks may be kept, those that came last keep none.
-            keep = kept_each if place < self.most_kept else 0
+        for stats, keep in zip(slow, _parts(most, len(slow)), strict=True):
             latest = lines.take_latest(stats, keep)
-            dues, stats.last_due = due_times(
-                len(latest),
-                keep,
-                cost(stats) * len(hosts) / pace,
-                stats.last_due,
-                self._settings.host_settings,
-                now=self._now(),
-                random=random.random(),
-            )
-            found = snoozes_until(latest, dues, wait_reason(stats.host, SLOW) if stats.slow else _KEYED)
-            for each in found:
-                each.slow_host = stats if stats.slow else None
-            snoozes += found
+            dues, stats.last_due = self._dues(len(latest), keep, cost(stats) * len(slow), stats.last_due)
+            why = wait_reason(stats.host, SLOW)
+            snoozes += [replace(each, slow_host=stats) for each in snoozes_until(latest, dues, why)]
         return snoozes
+
+    def _snooze_keyed(self, lines: FairLines, most: int) -> list[PendingSnooze]:
+        """Those of each fairness key. When they shall return, nobody can say before a host is measured."""
+        if any(stats.unmeasured for stats in lines.hosts):
+            return []
+        now = self._now()
+        self._last_dues = {key: due for key, due in self._last_dues.items() if due > now}
+        keys = [*lines.keys]
+        snoozes: list[PendingSnooze] = []
+        for key, keep in zip(keys, _parts(most, len(keys)), strict=True):
+            latest = lines.take_latest_of_key(key, keep)
+            if latest:
+                step = cost(latest[0].host_stats) * len(keys)
+                dues, last = self._dues(len(latest), keep, step, self._last_dues.get(key, 0.0))
+                self._last_dues[key] = last
+                snoozes += snoozes_until(latest, dues, _KEYED)
+        return snoozes
+
+    def _dues(self, count: int, kept: int, cost: float, last: float) -> tuple[tuple[float, ...], float]:
+        """When tasks come back that need so many seconds of a worker each, and the latest of these times."""
+        settings = self._settings
+        share = settings.host_settings.share
+        pace = slow_host_workers(settings.workers, share, alone=False, crowded=False)
+        return due_times(
+            count, kept, cost / pace, last, settings.host_settings, now=self._now(), random=random.random()
+        )
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+
+def _parts(most: int, count: int) -> list[int]:
+    """How many tasks each of `count` may keep. With more of these than tasks, the last keep none."""
+    return [max(1, most // count) if place < most else 0 for place in range(count)]
 
 
 def snoozes_until(waiting: Iterable[WaitingDelivery], dues: Iterable[float], why: str) -> list[PendingSnooze]:

@@ -144,7 +144,7 @@ class Snoozer(Service):
         """Let the snoozed tasks of hosts come back at once that have turned out to be fast."""
         now = self._clock.now()
         for stats, snoozes in [*self._put_off.items()]:
-            if not stats.slow:
+            if not (stats.slow or stats.unmeasured):
                 early = [replace(each, due=now, waits_for=None) for each in snoozes if each.due > now]
                 if early:
                     await self._store.snooze(early, now=now)  # if the store is away, they are woken later

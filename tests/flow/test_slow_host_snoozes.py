@@ -49,7 +49,7 @@ async def is_due(runner: LocalRunner) -> bool:
 @pytest.mark.parametrize("turns_before", [0, 1], ids=["before it is snoozed", "afterwards"])
 async def test_a_task_comes_back_whenever_its_host_turns_fast(runner: LocalRunner, turns_before: int) -> None:
     """The snooze that waited for its turn does not undo that."""
-    stats, snoozer = HostStats("target.test", None, slow=True), snoozer_of(runner)
+    stats, snoozer = HostStats("target.test", None, unmeasured=False, slow=True), snoozer_of(runner)
     snoozer.submit([await pending(runner, stats)])
     for _ in range(turns_before):
         await snoozer.turn()
@@ -62,7 +62,7 @@ async def test_a_task_comes_back_whenever_its_host_turns_fast(runner: LocalRunne
 async def test_a_task_comes_back_once_the_store_is_there_again(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stats, snoozer = HostStats("target.test", None, slow=True), snoozer_of(runner)
+    stats, snoozer = HostStats("target.test", None, unmeasured=False, slow=True), snoozer_of(runner)
     snoozer.submit([await pending(runner, stats)])
     await snoozer.turn()
     stats.slow = False
@@ -80,7 +80,7 @@ async def test_a_task_comes_back_once_the_store_is_there_again(
 
 async def test_what_is_due_is_remembered_no_more(runner: LocalRunner) -> None:
     """A host may stay slow for ever: then nothing is left to look at."""
-    stats, snoozer = HostStats("target.test", None, slow=True), snoozer_of(runner)
+    stats, snoozer = HostStats("target.test", None, unmeasured=False, slow=True), snoozer_of(runner)
     snoozer.submit([await pending(runner, stats)])
     watching = await snoozer.turn()
     runner.clock.advance(LATER.total_seconds())
