@@ -12,8 +12,8 @@ _UNMEASURED_SHARE, _FAST_SHARE = 0.5, 0.75
 class HostRound:
     """Of the `workers` slow hosts together may have `slow_places` more.
 
-    A fast host has at most `most_fast`, since it may begin to hang. One of which nothing is known has at most
-    `most_new`, since it may turn out to be slow.
+    A fast host has at most `most_fast`, since it may begin to hang, one of which nothing is known `most_new`,
+    and one that is silent `most_silent`, since it may turn out to be slow.
 
     `now` is in seconds since 1970. Places are reserved at the `started` hosts; of these, the shared state has
     to be asked about the `asking`. The `over` have their share.
@@ -23,6 +23,7 @@ class HostRound:
     workers: int
     most_fast: float
     most_new: int
+    most_silent: int
     slow_places: int
     started: set[HostStats] = field(default_factory=set)
     asking: set[HostStats] = field(default_factory=set)
@@ -39,7 +40,7 @@ class HostRound:
         if stats.slow:
             if self.slow_places <= 0:
                 return False
-        elif stats.under_way + stats.reserved >= (self.most_new if stats.unmeasured else self.most_fast):
+        elif stats.under_way + stats.reserved >= self._most(stats):
             return False
         if stats.applied_limit is not None or stats.state is not None:
             if stats.waits(self.now):
@@ -59,3 +60,8 @@ class HostRound:
             self.over.add(stats)
             return False
         return self.may_start(stats)
+
+    def _most(self, stats: HostStats) -> float:
+        if not stats.unmeasured:
+            return self.most_fast
+        return self.most_silent if stats.is_silent else self.most_new

@@ -62,6 +62,11 @@ class HostStats:
         """Whether the shared state decides what may start."""
         return self.applied_limit is not None or self.state is not None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether attempts have been under way for half a second and none has ended."""
+        return self.unmeasured and self.looks > 1
+
     def waits(self, now: float) -> bool:
         """Whether the shared state would say again that no task in the backlog may start."""
         return self.is_shared and now < self.ask_again_at and self.waiting + self.reserved <= self.queued_here

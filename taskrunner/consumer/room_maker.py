@@ -47,6 +47,11 @@ class RoomMaker:
         # Of each fairness key, the latest time for which one of its tasks was snoozed.
         self._last_dues: dict[Key, float] = {}
 
+    @property
+    def may_hide_others(self) -> bool:
+        """Whether tasks of others may wait in the broker, behind those that are here."""
+        return any(map(self._is_full, self._backlog.lines))
+
     def make_room(self, startable: int = 0) -> list[PendingSnooze]:
         """The snoozes. The broker sends tasks that are behind these only as deliveries are acknowledged.
 
@@ -76,13 +81,11 @@ class RoomMaker:
 
     def _is_held(self, stats: HostStats) -> bool:
         """Whether its tasks may have to wait for more than a worker: it may turn out to be slow."""
-        return stats.is_held(self._now()) or (stats.unmeasured and stats.looks > 1)
+        return stats.is_held(self._now()) or stats.is_silent
 
     def _snooze_hosts(self, lines: FairLines, most: int) -> list[PendingSnooze]:
-        """Those of slow hosts, and beside one that is slow those of hosts of which nothing is known yet."""
+        """Those of slow hosts, and of hosts that have not answered for so long that they may be slow."""
         hosts = dict.fromkeys(lines.hosts)
-        if not any(stats.slow for stats in hosts):
-            return []
         slow = [stats for stats in hosts if stats.slow or stats.unmeasured]
         snoozes: list[PendingSnooze] = []
         for stats, keep in zip(slow, _parts(most, len(slow)), strict=True):
