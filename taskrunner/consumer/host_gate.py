@@ -139,12 +139,12 @@ class HostGate:
         most_slow = slow_host_workers(workers, self._share, alone=alone, crowded=crowded)
         most_each = slow_host_workers(workers, self._share, alone=False, crowded=False)
         most_silent = max(1, most_slow // _NEW_OF_SLOW) if crowded else most_slow
-        may_hide_others = not crowded and self._room_maker.may_hide_others
+        hides_others = self._room_maker.may_hide_others
         return HostRound(
             now=self._now(),
             workers=workers,
-            most_fast=math.inf if alone else most_each,
-            most_new=most_each if may_hide_others else most_silent,
+            most_fast=most_each if hides_others and not alone else math.inf,
+            most_new=most_each if hides_others and not crowded else most_silent,
             most_silent=most_silent,
             slow_places=most_slow - sum(each.workers for each in self._hosts.slow),
         )

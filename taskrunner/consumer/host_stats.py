@@ -25,10 +25,10 @@ class HostStats:
     `in_flight` counts attempts from claim to settling, `under_way` those that have not ended, `reserved`
     those about to be claimed, `waiting` the tasks in the backlog. `failures` counts failures in a row.
     `mean_time` is the mean seconds of an attempt, valid once the host is no longer `unmeasured`; until then
-    `looks` have shown attempts under way. `slow` hosts share a part of the workers. `applied_limit` is the
-    limit in force, `state` the shared state while there is trouble. The shared state keeps `queued_here`
-    tasks in the backlog, and asking for them again makes sense from `ask_again_at` on. `last_due` is the
-    latest time for which one of its tasks was snoozed because of this consumer's own workers.
+    `unanswered_checks` have found attempts under way. `slow` hosts share a part of the workers.
+    `applied_limit` is the limit in force, `state` the shared state while there is trouble. The shared state
+    keeps `queued_here` tasks in the backlog, and asking for them again makes sense from `ask_again_at` on.
+    `last_due` is the latest time for which one of its tasks was snoozed because of this consumer's workers.
     """
 
     host: str
@@ -41,7 +41,7 @@ class HostStats:
     failures: int = 0
     mean_time: float = 0.0
     unmeasured: bool = True
-    looks: int = 0
+    unanswered_checks: int = 0
     slow: bool = False
     queued_here: int = 0
     ask_again_at: float = 0.0
@@ -65,7 +65,7 @@ class HostStats:
     @property
     def is_silent(self) -> bool:
         """Whether attempts have been under way for half a second and none has ended."""
-        return self.unmeasured and self.looks > 1
+        return self.unmeasured and self.unanswered_checks > 1
 
     def waits(self, now: float) -> bool:
         """Whether the shared state would say again that no task in the backlog may start."""

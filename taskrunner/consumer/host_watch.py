@@ -141,7 +141,7 @@ class HostWatch(Service):
             elif (age := (now - attempt.running_since).total_seconds()) >= slow:
                 late[stats].append(age)
         for stats in begun:
-            stats.looks += stats.unmeasured
+            stats.unanswered_checks += stats.unmeasured
         for stats, ages in late.items():
             if stats.unmeasured or 2 * len(ages) > begun[stats]:
                 self._hosts.measure_anew(stats, max(ages), slow)
