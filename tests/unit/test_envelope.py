@@ -104,6 +104,7 @@ tasks = st.builds(
         Validators, url=texts, etag=st.none() | texts, last_modified=st.none() | texts, task_id=texts
     ),
     traceparent=st.none() | texts,
+    fairness_key=st.none() | texts,
 )
 
 

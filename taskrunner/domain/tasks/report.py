@@ -58,6 +58,7 @@ def report_task(
         signed_by=callback.secret,
         is_report=True,
         tls=callback.tls,
+        fairness_key=None if task is None else task.fairness_key,
         created_by=by_task if webhook is None else webhook.created_by,
         traceparent=None if task is None else task.traceparent,
     )
