@@ -47,8 +47,8 @@ format: $(STAMP) ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-test: $(STAMP) ## every test but the next two, with servers of its own; ARGS="-k name" goes to pytest
-	$(SERVICES) --with rabbitmq,redis,postgres -- $(PYTEST) --ignore tests/system/cluster $(ARGS)
+test: $(STAMP) ## every test but the next three, with servers of its own; ARGS="-k name" goes to pytest
+	$(SERVICES) --with rabbitmq,redis,postgres -- $(PYTEST) --ignore tests/system/cluster --ignore tests/deploy $(ARGS)
 
 test-latest: $(STAMP) ## what needs servers, on RabbitMQ 4 and Redis 8, then on Valkey 8: 17 minutes
 	EVERY_VARIANT=1 $(SERVICES) --version latest --with rabbitmq,redis,postgres -- $(PYTEST) $(WITH_SERVERS) $(ARGS)
