@@ -4,7 +4,7 @@ import errno
 import io
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +36,8 @@ from taskrunner.domain.value import replace
 from taskrunner.monitor.event_log import LINES, EventLog
 from taskrunner.monitor.logs import configure
 
+pytestmark = pytest.mark.usefixtures("logging_as_it_was")
+
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SECRET = "hunter2"
 TASK = Task(
@@ -61,16 +63,6 @@ SETTLED = TaskSettled(
     verdict=Verdict(status=Status.RETRYING, due=NOW, reason="retry"),
     elapsed=0.123456,
 )
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def written(*happened: Event, level: str = "info") -> list[dict[str, Any]]:

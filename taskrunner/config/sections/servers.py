@@ -160,6 +160,6 @@ class LoggerSection(Section):
     level: Annotated[Literal["debug", "info", "warning", "error"], LowerCase] = Field(
         "info", description="debug, info, warning or error; info has one line per attempt"
     )
-    format: Annotated[Literal["auto", "json", "console"], LowerCase] = Field(
-        "auto", description="json or console; auto means console on a terminal, else json"
+    format: Annotated[Literal["auto", "json", "logfmt", "console"], LowerCase] = Field(
+        "auto", description="json, logfmt or console; auto means console on a terminal, else json"
     )
