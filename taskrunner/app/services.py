@@ -21,6 +21,7 @@ from taskrunner.domain.errors import ConfigInvalid, FieldError, OutsideError
 from taskrunner.domain.process_events import ApiOpened, StopRequested
 from taskrunner.domain.queues.queue import check_declared
 from taskrunner.monitor.outage_reminder import OutageReminder
+from taskrunner.producer.change_reporter import ChangeReporter
 from taskrunner.producer.cleaner import Cleaner
 from taskrunner.producer.scheduler import Scheduler
 from taskrunner.producer.settings import SchedulerSettings
@@ -44,8 +45,15 @@ async def running(service: Service) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def relay_running(platform: Platform) -> AsyncIterator[None]:
-    """Run the relay and the cleaner inside. Every long-lived process runs them, as any number may run."""
-    async with running(make_relay(platform)), running(_make_cleaner(platform)):
+    """Run the relay, the cleaner and the change reporter inside.
+
+    Every long-lived process runs them, as any number may run.
+    """
+    async with (
+        running(make_relay(platform)),
+        running(_make_cleaner(platform)),
+        running(_make_change_reporter(platform)),
+    ):
         yield
 
 
@@ -69,6 +77,16 @@ async def stop_and_outages_reported(
         stop_reported(signals.first, events, clock, all_that_stops),
     ):
         yield
+
+
+def _make_change_reporter(platform: Platform) -> ChangeReporter:
+    return ChangeReporter(
+        platform.store,
+        platform.events,
+        platform.clock,
+        platform.webhooks.source,
+        name=platform.process_name,
+    )
 
 
 def _make_cleaner(platform: Platform) -> Cleaner:
