@@ -304,6 +304,7 @@ export default {
   "overview.part.workers": "workers",
   "overview.paused": "paused",
   "overview.queues": "Queues",
+  "overview.rate": "{rate}/s",
   "overview.rates": "In / out per s",
   "overview.ratio": "Success",
   "overview.running": "Running",

@@ -304,6 +304,7 @@ export default {
   "overview.part.workers": "воркеры",
   "overview.paused": "на паузе",
   "overview.queues": "Очереди",
+  "overview.rate": "{rate}/с",
   "overview.rates": "Приток / отток в с",
   "overview.ratio": "Успешность",
   "overview.running": "Выполняются",

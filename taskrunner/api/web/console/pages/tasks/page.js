@@ -2,7 +2,7 @@
 import { address, changeQuery, go, Lazy, place, useKeys } from "../../app.js";
 import { ask, useAsk, useCell, withQuery } from "../../lib/api.js";
 import { useTaskList } from "../../lib/live.js";
-import { Button, Empty, Failure, Head, Loading, named, number, Scroll, size, Status, subject, t, Time } from "../../lib/ui.js";
+import { Button, Empty, Failure, Head, Loading, moment, named, number, Scroll, size, Status, subject, t, Time } from "../../lib/ui.js";
 import { html, useEffect, useRef, useState } from "../../vendor/view.js";
 
 const PAGE_SIZE = 50;
@@ -51,7 +51,7 @@ function FilterBar({ conditions, tasks, change }) {
   const chips = Object.entries(conditions).filter(([name]) => name !== "status").flatMap(([name, values]) => values.map((value) => [name, value]));
   return html`<form class="filter" role="search" onSubmit=${submit}>
     ${chips.map(([name, value]) => html`<button type="button" class="chip" key=${`${name}:${value}`} title=${t("filter.remove")} onClick=${() => change({ [name]: conditions[name].filter((each) => each !== value) })}>
-      <span class="soft">${t(`condition.${name}`)}</span> ${value} <span aria-hidden="true">✕</span></button>`)}
+      <span class="soft">${t(`condition.${name}`)}</span> ${/^\d{4}-.*T/.test(value) ? moment(value) : value} <span aria-hidden="true">✕</span></button>`)}
     <input data-search list="suggestions" aria-label=${t("filter.input")} placeholder=${t("filter.placeholder")} value=${typed} autocomplete="off" spellcheck=${false}
       onFocus=${begin} onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} />
     <datalist id="suggestions">${suggest(typed, tasks).map((each) => html`<option key=${each} value=${each} />`)}</datalist>
