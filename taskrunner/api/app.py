@@ -27,6 +27,7 @@ from taskrunner.api.endpoints.queues import QueueRoutes
 from taskrunner.api.endpoints.remote import RemoteRoutes
 from taskrunner.api.endpoints.schedules import ScheduleRoutes
 from taskrunner.api.endpoints.sessions import SessionRoutes
+from taskrunner.api.endpoints.settings import ReadSettings, SettingRoutes
 from taskrunner.api.endpoints.task_lists import TaskListRoutes
 from taskrunner.api.endpoints.tasks import TaskRoutes
 from taskrunner.api.endpoints.token_keys import TokenKeyRoutes
@@ -97,6 +98,8 @@ def build_api(
     executors: ExecutorAdmin,
     work: RemoteWork,
     attempts: RemoteAttempts,
+    process_name: str,
+    settings: ReadSettings,
     options: ApiSettings = ApiSettings(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
     """Everything that `serve` answers."""
@@ -131,6 +134,7 @@ def build_api(
     FleetRoutes(fleet).add_to(routes)
     OverviewRoutes(fleet, hosts, store, health, stats).add_to(routes)
     QueueRoutes(queues, options).add_to(routes)
+    SettingRoutes(process_name, settings).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)
     console = ConsoleRoutes()
     console.add_to(routes)

@@ -109,6 +109,7 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("GET", "/sessions"): ANY_KEY,
     ("DELETE", "/sessions/{session}"): ANY_KEY,
     ("GET", "/audit"): ADMIN,
+    ("GET", "/settings"): ADMIN,
     ("GET", "/health"): OPEN,
     ("GET", "/livez"): OPEN,
     ("GET", "/readyz"): OPEN,
