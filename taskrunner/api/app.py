@@ -25,6 +25,7 @@ from taskrunner.api.endpoints.overview import OverviewRoutes
 from taskrunner.api.endpoints.pauses import PauseRoutes
 from taskrunner.api.endpoints.queues import QueueRoutes
 from taskrunner.api.endpoints.remote import RemoteRoutes
+from taskrunner.api.endpoints.schedule_times import ScheduleTimeRoutes
 from taskrunner.api.endpoints.schedules import ScheduleRoutes
 from taskrunner.api.endpoints.sessions import SessionRoutes
 from taskrunner.api.endpoints.settings import ReadSettings, SettingRoutes
@@ -122,6 +123,7 @@ def build_api(
     PauseRoutes(store, queues, SystemClock(), pauses.refresh).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
+    ScheduleTimeRoutes(schedules, store, SystemClock()).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)
     SessionRoutes(sessions, key_watch, SystemClock(), options).add_to(routes)
     AccessRoutes().add_to(routes)

@@ -26,13 +26,13 @@ def embedded_config(
     environment says otherwise, and `fixed`, which always count. Only the file `config_path` is read, if there
     is one.
     """
-    own = {
+    own: dict[str, object] = {
         "Rabbit.addr": "memory://",
         "Store.url": store_url((data / FILE_NAME).absolute()),
         "Api.addr": ADDRESS,
         "Grpc.addr": ADDRESS,
-        **(fixed or {}),
     }
+    own = {name: value for name, value in own.items() if settings.get(name) is None} | dict(fixed or {})
     return load(config_path, flags=settings, environ=environ, search=False, defaults=defaults, fixed=own)
 
 

@@ -49,6 +49,7 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("DELETE", "/tasks/{id}"): OPERATE,
     ("GET", "/events"): READ,
     ("GET", "/dead-letters"): READ,
+    ("GET", "/dead-letter-groups"): READ,
     ("GET", "/dead-letters/{id}"): READ,
     ("DELETE", "/dead-letters/{id}"): OPERATE,
     ("POST", "/dead-letters/{id}/requeue"): OPERATE,
@@ -59,6 +60,9 @@ ROUTES: Mapping[tuple[str, str], Needs] = {
     ("POST", "/schedules"): SUBMIT,
     ("GET", "/schedules"): READ,
     ("GET", "/schedules/{name}"): READ,
+    ("GET", "/schedule-runs"): READ,
+    # Nothing of what is stored.
+    ("GET", "/timetable"): ANY_KEY,
     ("PUT", "/schedules/{name}"): SUBMIT,
     ("PATCH", "/schedules/{name}"): SUBMIT,
     ("DELETE", "/schedules/{name}"): OPERATE,

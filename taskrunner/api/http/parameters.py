@@ -29,6 +29,7 @@ from taskrunner.domain.keys.audit import AUDIT_CONDITIONS
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.queues.queue import QUEUE_NAME as QUEUE_PATTERN
 from taskrunner.domain.resource_name import NAME_PATTERN
+from taskrunner.domain.schedules.timetable import check_cron, check_time_zone, cron_pattern
 from taskrunner.domain.targets.url import HOST_PATTERN, PORT_PATTERN
 from taskrunner.domain.tasks.submitter import STORED_ID, with_namespace
 from taskrunner.domain.tasks.task_filter import (
@@ -333,6 +334,22 @@ TASK_DRY_RUN = _flag("dry_run", "Store nothing; answer with what a submit would 
 CANCEL = _flag("cancel", "Cancel the tasks that have not ended, too.")
 ATOMIC = _flag("atomic", "Accept all tasks or none.")
 
+COUNT = _whole_number("count", "How many slots to answer.", least=1, most=20, default=10)
+CRON = Parameter(
+    name="cron",
+    description="Five fields, or a name such as @daily.",
+    schema={"type": "string", "pattern": cron_pattern(), "default": "@hourly"},
+    read=check_cron,
+    default="@hourly",
+)
+TIME_ZONE = Parameter(
+    name="time_zone",
+    description="A name of the IANA time zone database.",
+    schema={"type": "string", "default": "UTC"},
+    read=check_time_zone,
+    default="UTC",
+)
+BUCKET = choice("bucket", "Count by hour, for a day, or by day, for 30 days.", ("1h", "1d"))
 RESOLUTION = choice("resolution", "Of each second, or of each minute.", ("1s", "1m"))
 SINCE: Parameter[datetime | None] = Parameter(
     name="since",
