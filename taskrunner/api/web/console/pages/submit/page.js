@@ -1,7 +1,7 @@
 // The page that submits a task: its JSON, what a dry run says of it, and the same as curl and in Python.
-import { address, go } from "../../app.js";
-import { ask } from "../../lib/api.js";
-import { attempt, Button, Card, Copy, duration, Facts, Failure, Head, Loading, t, Time } from "../../lib/ui.js";
+import { address, changeQuery, go, Lazy, place } from "../../app.js";
+import { ask, useCell } from "../../lib/api.js";
+import { attempt, Button, Card, Choice, Copy, duration, Facts, Failure, Head, Loading, t, Time } from "../../lib/ui.js";
 import { html, useEffect, useState } from "../../vendor/view.js";
 
 const EXAMPLE = JSON.stringify({ url: "https://example.com/hook", method: "POST", headers: { "Content-Type": "application/json" }, body: { hello: "world" }, max_attempts: 5 }, null, 2);
@@ -25,6 +25,15 @@ function Result({ result }) {
     [t("submit.timeout"), duration(task.timeout)],
     [t("submit.attempts"), html`<ol>${attempts.map((/** @type {any} */ each) => html`<li key=${each.number}>${each.number === 1 ? html`<${Time} at=${each.earliest} />` : t("submit.delay", { least: duration(each.delay_min), most: duration(each.delay_max) })}</li>`)}</ol>`],
   ]} />`;
+}
+
+/** @param {{text: string, change: (text: string) => void}} props */
+function Draft({ text, change }) {
+  const { query } = useCell(place);
+  const as = query.get("as") === "form" ? "form" : "json";
+  return html`<${Card} title=${t("submit.task")} actions=${html`<${Choice} name=${t("body.as")} value=${as} choices=${[["json", t("submit.as.json")], ["form", t("submit.as.form")]]} choose=${(/** @type {string} */ each) => changeQuery({ as: each })} />`}>
+    ${as === "form" ? html`<${Lazy} name="submit/form" load=${() => import("./form.js")} text=${text} change=${change} />`
+      : html`<textarea class="code" rows="18" spellcheck="false" aria-label=${t("submit.json")} value=${text} onInput=${(/** @type {any} */ event) => change(event.target.value)}></textarea>`}</${Card}>`;
 }
 
 export default function Submit() {
@@ -52,7 +61,7 @@ export default function Submit() {
     setBusy(false);
   };
   return html`<${Head} title=${t("page.submit")}><${Button} needs="submit" kind="primary" why=${dry.error ? dry.error.message : ""} onClick=${submit}>${t("submit.act")}</${Button}></${Head}>
-    <div class="split"><${Card} title=${t("submit.json")}><textarea class="code" rows="18" spellcheck="false" aria-label=${t("submit.json")} value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea></${Card}>
+    <div class="split"><${Draft} text=${text} change=${setText} />
       <${Card} title=${t("submit.dry")}>${dry.error ? html`<${Failure} error=${dry.error} />` : dry.result === null ? html`<${Loading} lines=${4} />` : html`<${Result} result=${dry.result} />`}</${Card}></div>
     <${Card} wide title="curl" actions=${html`<${Copy} text=${curl(text)} label="curl" />`}><pre class="tall">${curl(text)}</pre></${Card}>
     <${Card} wide title="Python" actions=${html`<${Copy} text=${python(text)} label="Python" />`}><pre class="tall">${python(text)}</pre></${Card}>`;
