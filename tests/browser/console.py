@@ -2,6 +2,7 @@
 
 import json
 import re
+import select
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from playwright.sync_api import Locator, Page, Request, expect
@@ -64,12 +66,20 @@ def server_in(
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
     try:
-        assert process.stdout is not None
-        found = json.loads(process.stdout.readline())
+        found = json.loads(_first_line(process))
         yield Server(url=found["url"], target=found["target"], key=key)
     finally:
         process.terminate()
         process.wait(PATIENCE)
+
+
+def _first_line(process: subprocess.Popen[str]) -> str:
+    """What the server says once it is ready; a start that hangs or fails is told as what it is."""
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
+    line = process.stdout.readline() if ready else ""
+    assert line, f"no server within {PATIENCE:g} s; exit code {process.poll()}"
+    return line
 
 
 @dataclass(kw_only=True)
@@ -114,6 +124,12 @@ class Console:
 
     def row(self, text: str) -> Locator:
         return self.page.locator("tbody tr").filter(has_text=text)
+
+    def sent(self, method: str, path: str) -> list[Request]:
+        """The requests of the page to this path, in order."""
+        return [
+            each for each in self.requests if each.method == method and urlsplit(each.url).path == f"/{path}"
+        ]
 
     def press(self, *keys: str) -> None:
         for key in keys:

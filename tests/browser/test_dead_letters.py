@@ -78,7 +78,6 @@ def test_it_stops_when_too_many_fail_again(console: Console) -> None:
     dialog.get_by_role("button", name="Requeue 14").click()
     expect(dialog.locator(".badge")).to_have_text("Stopped: too many failures")
     expect(dialog.get_by_text("9 of 12 that have ended (75%)")).to_be_visible()
-    dialog.get_by_text("Why some were refused").click()
     expect(dialog.get_by_text(MARKUP)).to_be_visible()
     assert console.page.evaluate("window.hit") is None
     conditions = {"label": ["letters=stop"], "executor": "http", "reason": "http_error"}

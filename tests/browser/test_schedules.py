@@ -89,22 +89,22 @@ def test_an_edit_sends_what_was_edited(console: Console) -> None:
     console.server.ask("DELETE", "/schedules/edited")
 
 
-@pytest.mark.parametrize(("answer", "missed"), [("Keep my changes", "all"), ("Read it again", "skip")])
-def test_a_change_by_somebody_else_is_not_undone(console: Console, answer: str, missed: str) -> None:
-    """The dialog asks what to do: put the changes on top of the other's, or drop them."""
+def test_a_change_by_somebody_else_is_not_undone(console: Console) -> None:
+    """The dialog says so, and puts the edits on top of the other's."""
     make(console, "shared")
     dialog = opened(console, "shared")
     dialog.get_by_label("Runs that were missed").select_option("all")
+    dialog.get_by_label("The task as JSON").fill('{"url": "http://mine.test/"}')
     console.server.ask("PATCH", "/schedules/shared", json={"cron": "5 5 * * *", "missed": "skip"})
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.get_by_role("alert")).to_contain_text("Somebody has changed this")
-    dialog.get_by_role("button", name=answer).click()
+    dialog.get_by_role("button", name="Reload, and keep my edits").click()
     expect(dialog.get_by_label("Cron expression")).to_have_value("5 5 * * *")
-    expect(dialog.get_by_label("Runs that were missed")).to_have_value(missed)
+    expect(dialog.get_by_label("Runs that were missed")).to_have_value("all")
     dialog.get_by_role("button", name="Save").click()
     expect(console.page.get_by_text("The schedule shared is saved")).to_be_visible()
     saved = console.server.ask("GET", "/schedules/shared")
-    assert (saved["cron"], saved["missed"]) == ("5 5 * * *", missed)
+    assert (saved["cron"], saved["missed"], saved["task"]["url"]) == ("5 5 * * *", "all", "http://mine.test/")
     console.server.ask("DELETE", "/schedules/shared")
 
 

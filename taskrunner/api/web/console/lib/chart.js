@@ -18,21 +18,26 @@ export function Chart({ label, times, lines, range, marks = [], least = 0.001 })
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const plot = useRef(/** @type {any} */ (null));
   const [at, setAt] = useState(/** @type {number | null} */ (null));
-  const shown = useRef({ lines, range, marks, least });
-  shown.current = { lines, range, marks, least };
+  const shown = useRef({ times, lines, range, marks, least });
+  shown.current = { times, lines, range, marks, least };
   const names = lines.map((line) => line.name).join();
   useEffect(() => {
     const element = /** @type {HTMLElement} */ (box.current);
     const make = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(element, shown, setAt), /** @type {any} */ ([times, ...lines.map((line) => line.values)]), element);
+      const drawn = shown.current;
+      plot.current = new uPlot(options(element, shown, setAt), /** @type {any} */ ([drawn.times, ...drawn.lines.map((line) => line.values)]), element);
     };
     make();
     const resized = new ResizeObserver(() => plot.current.setSize({ width: element.clientWidth, height: HEIGHT }));
     resized.observe(element);
     const themed = new MutationObserver(make);
     themed.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    // The system's theme, which the console follows unless one is chosen.
+    const system = matchMedia("(prefers-color-scheme: dark)");
+    system.addEventListener("change", make);
     return () => {
+      system.removeEventListener("change", make);
       resized.disconnect();
       themed.disconnect();
       plot.current.destroy();

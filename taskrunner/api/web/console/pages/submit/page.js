@@ -23,7 +23,7 @@ function Result({ result }) {
     [t("submit.target"), target && `${target.state}: ${target.host}${target.addresses?.length ? ` (${target.addresses.map((/** @type {any} */ each) => `${each.address}${each.refusal ? `, ${each.refusal}` : ""}`).join("; ")})` : ""}`],
     [t("column.queue"), task.queue],
     [t("submit.timeout"), duration(task.timeout)],
-    [t("submit.attempts"), html`<ol>${attempts.map((/** @type {any} */ each) => html`<li key=${each.number}>${each.number === 1 ? html`<${Time} at=${each.earliest} />` : t("submit.delay", { least: duration(each.delay_min), most: duration(each.delay_max) })}</li>`)}</ol>`],
+    [t("submit.attempts"), html`<ol>${attempts.map((/** @type {any} */ each) => html`<li key=${each.number}>${each.number === 1 ? (Date.parse(each.earliest) - Date.now() < 2000 ? t("submit.at_once") : html`<${Time} at=${each.earliest} />`) : t("submit.delay", { least: duration(each.delay_min), most: duration(each.delay_max) })}</li>`)}</ol>`],
   ]} />`;
 }
 
@@ -41,25 +41,22 @@ export default function Submit() {
   const [dry, setDry] = useState(/** @type {{result: any, error: Error | null}} */ ({ result: null, error: null }));
   useEffect(() => {
     sessionStorage.setItem(KEPT, text);
+    const leave = new AbortController();
     const timer = setTimeout(async () => {
-      try {
-        setDry({ result: await ask("tasks?dry_run=true", { method: "POST", text }), error: null });
-      } catch (error) {
-        setDry({ result: null, error: /** @type {Error} */ (error) });
-      }
+      // The answer to an older text may come after that to this one.
+      const told = await ask("tasks?dry_run=true", { method: "POST", text, signal: leave.signal }).then((result) => ({ result, error: null }), (error) => ({ result: null, error }));
+      if (!leave.signal.aborted) setDry(told);
     }, 400);
-    return () => clearTimeout(timer);
+    return () => {
+      clearTimeout(timer);
+      leave.abort();
+    };
   }, [text]);
-  const [busy, setBusy] = useState(false);
-  const submit = async () => {
-    if (busy) return;
-    setBusy(true);
-    await attempt(async () => {
+  const submit = () =>
+    attempt(async () => {
       const task = await ask("tasks", { method: "POST", text });
       go(address(["tasks", task.id]));
     }, t("submit.done"));
-    setBusy(false);
-  };
   return html`<${Head} title=${t("page.submit")}><${Button} needs="submit" kind="primary" why=${dry.error ? dry.error.message : ""} onClick=${submit}>${t("submit.act")}</${Button}></${Head}>
     <div class="split"><${Draft} text=${text} change=${setText} />
       <${Card} title=${t("submit.dry")}>${dry.error ? html`<${Failure} error=${dry.error} />` : dry.result === null ? html`<${Loading} lines=${4} />` : html`<${Result} result=${dry.result} />`}</${Card}></div>

@@ -1,8 +1,9 @@
 // The page of one task: why it is where it is, its time line, each attempt, what came back, and what can be done.
 import { address, changeQuery, go, Lazy, place } from "../../app.js";
-import { ask, useAsk, useCell, useEvents, withQuery } from "../../lib/api.js";
+import { ask, useAsk, useCell, withQuery } from "../../lib/api.js";
+import { useEvents } from "../../lib/live.js";
 import { Answer, attempt as tryTo, Button, Card, Copy, duration, Facts, Head, moment, named, number, percent, size, Status, subject, t, Time } from "../../lib/ui.js";
-import { html, useState } from "../../vendor/view.js";
+import { html, useEffect, useState } from "../../vendor/view.js";
 import { Timeline } from "./timeline.js";
 
 const LIVE = ["scheduled", "queued", "running", "retrying"];
@@ -67,14 +68,21 @@ function Actions({ task, path, reload }) {
 export default function Task({ id }) {
   const path = `tasks/${encodeURIComponent(id)}`;
   const { query } = useCell(place);
-  const task = useAsk(path);
+  const [every, setEvery] = useState(0);
+  const task = useAsk(path, { every });
   const isLive = task.value !== null && LIVE.includes(task.value.status);
   const explained = useAsk(isLive ? `${path}/explain` : null, { every: 3 });
-  useEvents(isLive ? `${path}/events` : null, (event) => (event.kind === "deleted" ? go(address(["tasks"])) : task.reload()));
+  const stream = useEvents(isLive ? `${path}/events` : null, (event) => {
+    // The stream of a task begins with its state.
+    if (event.kind === "deleted") go(address(["tasks"]));
+    else if (event.kind !== "begin") void task.reload();
+  });
+  useEffect(() => setEvery(stream.state === "lost" ? 5 : 0), [stream.state]);
   const tab = query.get("tab") || "attempts";
   /** @type {[string, string][]} */
   const tabs = [["attempts", t("task.attempts")], ["body", t("task.body")], ["reports", t("task.reports")], ["json", "JSON"]];
-  return html`<p class="soft"><a href="#/tasks">${t("page.tasks")}</a> / <code>${id}</code> <${Copy} text=${id} label=${t("task.id")} /></p>
+  return html`${!task.value && html`<${Head} title=${t("workers.task")} />`}
+    <p class="soft"><a href="#/tasks">${t("page.tasks")}</a> / <code>${id}</code> <${Copy} text=${id} label=${t("task.id")} /></p>
     <${Answer} asked=${task} lines=${8}>${(/** @type {any} */ value) => html`
     <${Head} title=${subject(value)}><${Actions} task=${value} path=${path} reload=${task.reload} /></${Head}>
     <p class="bar"><${Status} status=${value.status} /> ${value.error && html`<strong>${value.error}</strong>`}
