@@ -6,7 +6,7 @@ from aiohttp import web
 
 from taskrunner.api.auth.access import caller_of, stored_id
 from taskrunner.api.http.next_page import next_page
-from taskrunner.api.http.parameters import BUCKET, DEAD_LETTER_CONDITIONS, LETTER_CURSOR, LIMIT
+from taskrunner.api.http.parameters import DEAD_LETTER_CONDITIONS, LETTER_CURSOR, LIMIT, choice
 from taskrunner.api.http.query import Query
 from taskrunner.api.http.requests import prefix_of
 from taskrunner.api.http.responses import empty_response, json_response
@@ -32,10 +32,12 @@ _LIST = Operation(
     parameters=(*DEAD_LETTER_CONDITIONS, LIMIT, LETTER_CURSOR),
     problems=(400,),
 )
+_BUCKETS = {"1h": timedelta(hours=1), "1d": timedelta(days=1)}
+_BUCKET = choice("bucket", "Count by hour, for a day, or by day, for 30 days.", tuple(_BUCKETS))
 _GROUPS = Operation(
     summary=f"The executors, hosts and reasons of the newest {MOST_COUNTED:,} dead letters, with counts.",
     answers={200: LetterGroupsView},
-    parameters=(*DEAD_LETTER_CONDITIONS, BUCKET),
+    parameters=(*DEAD_LETTER_CONDITIONS, _BUCKET),
     problems=(400,),
 )
 _READ = Operation(
@@ -51,9 +53,6 @@ _DELETE = Operation(
 _REQUEUE = Operation(
     summary="Requeue a dead letter: 202 with its task.", answers={202: TaskView}, problems=(404, 409)
 )
-
-
-_BUCKETS = {"1h": timedelta(hours=1), "1d": timedelta(days=1)}
 
 
 class DeadLetterRoutes:
@@ -90,7 +89,7 @@ class DeadLetterRoutes:
 
     async def groups(self, request: web.Request) -> web.Response:
         query = Query(request, _GROUPS.parameters)
-        selection, bucket = query.selection(), _BUCKETS[query.get(BUCKET)]
+        selection, bucket = query.selection(), _BUCKETS[query.get(_BUCKET)]
         query.refuse_if_wrong()
         found = await dead_letter_groups(
             self._store, caller_of(request).selection(selection), bucket=bucket, now=datetime.now(UTC)

@@ -29,7 +29,6 @@ from taskrunner.domain.keys.audit import AUDIT_CONDITIONS
 from taskrunner.domain.messages import did_you_mean, shown
 from taskrunner.domain.queues.queue import QUEUE_NAME as QUEUE_PATTERN
 from taskrunner.domain.resource_name import NAME_PATTERN
-from taskrunner.domain.schedules.timetable import check_cron, check_time_zone, cron_pattern
 from taskrunner.domain.targets.url import HOST_PATTERN, PORT_PATTERN
 from taskrunner.domain.tasks.submitter import STORED_ID, with_namespace
 from taskrunner.domain.tasks.task_filter import (
@@ -88,7 +87,7 @@ class Parameter(Generic[Type]):
         return self.repeatable or self.comma_separated
 
 
-def _whole_number(name: str, description: str, *, least: int, most: int, default: int) -> Parameter[int]:
+def whole_number(name: str, description: str, *, least: int, most: int, default: int) -> Parameter[int]:
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
             raise ValueError(f"must be a whole number from {least} to {most}, got {shown(text)}")
@@ -311,7 +310,7 @@ LAST_EVENT_ID = _event_id("Last-Event-ID", "header")
 # For tools that cannot set headers.
 LAST_EVENT_ID_QUERY = _event_id("last_event_id", "query")
 
-LIMIT = _whole_number("limit", "The largest number of items to answer.", least=1, most=200, default=50)
+LIMIT = whole_number("limit", "The largest number of items to answer.", least=1, most=200, default=50)
 CURSOR, TASK_CURSOR, LETTER_CURSOR = _cursor(), _cursor(TASK_PLACE), _cursor(LETTER_PLACE)
 SORT = choice("sort", "The order: by the time of creation, descending (-) or ascending.", tuple(TaskOrder))
 FIELDS = _members("fields", "The members of each task to answer, beside those of a `view`.", TASK_FIELDS)
@@ -334,22 +333,6 @@ TASK_DRY_RUN = _flag("dry_run", "Store nothing; answer with what a submit would 
 CANCEL = _flag("cancel", "Cancel the tasks that have not ended, too.")
 ATOMIC = _flag("atomic", "Accept all tasks or none.")
 
-COUNT = _whole_number("count", "How many slots to answer.", least=1, most=20, default=10)
-CRON = Parameter(
-    name="cron",
-    description="Five fields, or a name such as @daily.",
-    schema={"type": "string", "pattern": cron_pattern(), "default": "@hourly"},
-    read=check_cron,
-    default="@hourly",
-)
-TIME_ZONE = Parameter(
-    name="time_zone",
-    description="A name of the IANA time zone database.",
-    schema={"type": "string", "default": "UTC"},
-    read=check_time_zone,
-    default="UTC",
-)
-BUCKET = choice("bucket", "Count by hour, for a day, or by day, for 30 days.", ("1h", "1d"))
 RESOLUTION = choice("resolution", "Of each second, or of each minute.", ("1s", "1m"))
 SINCE: Parameter[datetime | None] = Parameter(
     name="since",
