@@ -109,8 +109,10 @@ def test_a_change_by_somebody_else_is_not_undone(console: Console) -> None:
 
 
 def test_the_last_runs_lead_to_their_tasks(console: Console) -> None:
-    """In the colour of their status, which is also told in words."""
-    make(console, "often", cron="* * * * *")
+    """In the colour of their status, which is also told in words. What the task asks for is text."""
+    markup = "<img src=x onerror=window.hit=1>"
+    task = {"url": f"{console.server.target}/good?q={markup}", "labels": {"a": markup}}
+    make(console, "often", cron="* * * * *", task=task)
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     runs = [
         {
@@ -126,6 +128,8 @@ def test_the_last_runs_lead_to_their_tasks(console: Console) -> None:
     console.open("schedules", "Schedules")
     row = console.row("often")
     expect(row.get_by_role("img", name="no task")).to_be_visible()
+    expect(console.page.locator("main img")).to_have_count(0)
+    assert console.page.evaluate("window.hit") is None
     assert console.violations() == {}
     row.get_by_role("link", name="failed").click()
     expect(console.page).to_have_url(f"{console.server.url}/#/tasks/often-2")
