@@ -51,7 +51,7 @@ test: $(STAMP) ## every test but the next two, with servers of its own; ARGS="-k
 	$(SERVICES) --with rabbitmq,redis,postgres -- $(PYTEST) --ignore tests/system/cluster $(ARGS)
 
 test-latest: $(STAMP) ## what needs servers, on RabbitMQ 4 and Redis 8, then on Valkey 8: 17 minutes
-	$(SERVICES) --version latest --with rabbitmq,redis,postgres -- $(PYTEST) $(WITH_SERVERS) $(ARGS)
+	EVERY_VARIANT=1 $(SERVICES) --version latest --with rabbitmq,redis,postgres -- $(PYTEST) $(WITH_SERVERS) $(ARGS)
 	$(SERVICES) --version valkey --with rabbitmq,redis,postgres -- $(PYTEST) $(WITH_REDIS) $(ARGS)
 	$(SERVICES) --version latest --with redis -- $(BIN)/pytest tests/system/cluster $(ARGS)
 

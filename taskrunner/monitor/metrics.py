@@ -173,8 +173,7 @@ class Metrics:
 
     def _published(self, event: events.TasksPublished) -> None:
         self._add("published", event.count)
-        for queue in event.queues:
-            self._published_by_queue[queue] += 1
+        self._published_by_queue.update(event.queues)
         if event.by_relay:
             self._add("published_by_relay", event.count)
 

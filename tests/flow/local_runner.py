@@ -37,6 +37,7 @@ from taskrunner.producer.webhook_watch import WebhookWatch
 from taskrunner.stores.base import Store
 from tests.tools.clock import ManualClock
 from tests.tools.executors import EXECUTORS
+from tests.tools.severed import Severable
 from tests.tools.waiting import PATIENCE, eventually
 
 Kind = TypeVar("Kind", bound=Event)
@@ -140,6 +141,7 @@ class LocalRunner:
         self.pauses = self.make_pauses()
         self.relay = self.make_relay(store)
         self.consumers: list[Consumer] = []
+        self._lines: list[Severable] = []
 
     def make_pauses(self) -> PauseWatch:
         return PauseWatch(self.store, self.events, self.clock, self.task_settings.current.executors)
@@ -236,6 +238,9 @@ class LocalRunner:
             settings,
         )
         self.consumers.append(consumer)
+        line: object = store
+        if isinstance(line, Severable):
+            self._lines.append(line)
         consumer.pool.resize(workers)
         self.queues.subscribe(consumer.apply_queues)
         self.pauses.subscribe(consumer.apply_pauses)
@@ -311,6 +316,8 @@ class LocalRunner:
 
     async def close(self) -> None:
         self.target.gate.set()
+        for line in self._lines:
+            line.mend()  # a consumer that stops waits for its store
         for consumer in self.consumers:
             aborted = asyncio.Event()
             aborted.set()

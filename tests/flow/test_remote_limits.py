@@ -19,7 +19,7 @@ from taskrunner.producer.host_admin import HostAdmin
 from tests.flow.local_runner import LEASE, LocalRunner
 from tests.flow.remote_process import DONE, Remote
 from tests.tools.executors import executor
-from tests.tools.waiting import PATIENCE, eventually
+from tests.tools.waiting import PATIENCE, eventually, in_time
 
 # Two stores are enough: all keep the states of hosts alike, as their contract tests show.
 pytestmark = pytest.mark.parametrize("runner", ["redis", "sqlite"], indirect=True)
@@ -131,6 +131,19 @@ async def test_a_lease_that_nobody_ends_frees_its_slot(limited: Limited) -> None
     assert await limited.lease(limited.second, 5) == []
     await limited.runner.later(LEASE + 1)
     assert (await limited.host()).in_flight == 0
+    assert len(await limited.lease_soon(limited.second, 5)) == 1
+
+
+async def test_a_call_ends_when_its_wait_is_over(limited: Limited) -> None:
+    """Although tasks wait there, and the clock by which the limits let them start stands still."""
+    await limited.limit(concurrency=1)
+    for _ in range(2):
+        await limited.first.submit()
+    assert len(await limited.lease(limited.first, 1)) == 1
+    limited.runner.clock.advance(3)
+    await limited.first.work.turn()  # gives back the task that waits at the first process
+    async with in_time("a call with a short wait"):
+        assert await limited.lease(limited.second, 5) == []
 
 
 async def test_a_cancelled_attempt_keeps_its_slot_until_its_worker_knows(limited: Limited) -> None:

@@ -148,9 +148,12 @@ def test_everything_is_killed_at_once(whole: Deployment, fleet: Fleet, tmp_path:
             fleet.down(name, kill=True)
         for running in dead:
             running.wait()
-            whole.again(running)
+        started = [whole.again(running) for running in dead]
         for name in ("redis", "rabbitmq"):
             fleet.up(name)
+    # The load goes on as soon as one API is back; the other one is asked now.
+    for running in started:
+        running.wait_ready()
     all_succeed(whole, ledger)
 
 

@@ -14,7 +14,7 @@ from tests.system.harness.http import Client
 from tests.system.harness.process import TaskrunnerProcess
 from tests.system.harness.target import Target
 from tests.tools.starved import NAME
-from tests.tools.waiting import PATIENCE, wait_for
+from tests.tools.waiting import wait_for
 
 TASKS = 70
 WORKERS = 60
@@ -89,8 +89,7 @@ def test_a_shortage_of_descriptors_is_charged_to_no_task(start: Start, target: T
             counts = client.get("/stats").json["counts"]
             return counts is not None and counts["succeeded"] == TASKS
 
-        # Under the shortage, attempts are interrupted again and again, each time with a longer delay.
-        wait_for(all_succeeded, "every task succeeds", within=3 * PATIENCE)
+        wait_for(all_succeeded, "every task succeeds")
         records = [client.get(f"/tasks/{each}").json for each in ids]
     assert_not_charged(records, "file descriptors left (ulimit -n)")
     assert "Traceback" not in running.logged()

@@ -44,19 +44,18 @@ def tasks(folder: Path) -> list[str]:
         return [row[0] for row in connection.execute("SELECT id FROM taskrunner_tasks")]
 
 
-@pytest.mark.parametrize("closed", CLOSED)
-@pytest.mark.parametrize(
-    "words",
-    [
-        "produce --url http://a.test/",
-        "tasks list",
-        "doctor",
-        "config show",
-        "--version",
-        "pause",
-        "schedule list",
-    ],
-)
+# A command that prints a line, with each closing; the others, which print otherwise, with what hits most.
+CLOSED_BY_COMMAND = [
+    *(("produce --url http://a.test/", closed) for closed in CLOSED),
+    *(
+        (words, closed)
+        for words in ("tasks list", "doctor", "config show", "--version", "pause", "schedule list")
+        for closed in (">&-", "<&- >&- 2>&-")
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "closed"), CLOSED_BY_COMMAND)
 def test_closed_streams_are_no_crash(
     tmp_path: Path, settings: dict[str, object], words: str, closed: str
 ) -> None:

@@ -38,7 +38,8 @@ class Severable:
         self.cut_off.set()
 
     def mend(self) -> None:
-        """Let calls through again."""
+        """Let all calls through again."""
+        self._method = None
         self.cut_off.clear()
 
     def __getattr__(self, name: str) -> Any:

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from taskrunner.api.http.client_address import TrustedProxies, address_of, is_https, is_near, remember_client
+from taskrunner.api.http.client_address import (
+    Source,
+    TrustedProxies,
+    address_of,
+    is_https,
+    is_near,
+    remember_source,
+)
 from taskrunner.api.http.problems import RequestRefused
 
 PROXIES = TrustedProxies(["10.0.0.0/8", "2001:db8:1::/48", "127.0.0.1/32"])
@@ -19,7 +26,7 @@ Headers = Sequence[tuple[str, str]]
 def request(peer: str, headers: Headers | Mapping[str, str]) -> web.Request:
     """Remembered as the guard does it."""
     made = make_mocked_request("GET", "/tasks", CIMultiDict(headers)).clone(remote=peer)
-    remember_client(made, PROXIES.read(made), None)
+    remember_source(made, Source(client=PROXIES.read(made)))
     return made
 
 

@@ -166,8 +166,10 @@ def test_every_verdict_fits_the_status_table(
         assert attempt < attempt_limit
 
 
-def judged(task: Task, outcome: Outcome, *, attempt: int = 1, attempt_limit: int = 5) -> Verdict:
-    return decide(task, outcome, attempt=attempt, attempt_limit=attempt_limit, now=NOW, random=0)
+def judged(
+    task: Task, outcome: Outcome, *, attempt: int = 1, attempt_limit: int = 5, random: float = 0
+) -> Verdict:
+    return decide(task, outcome, attempt=attempt, attempt_limit=attempt_limit, now=NOW, random=random)
 
 
 def ok(status: int = 200) -> Outcome:
@@ -305,6 +307,14 @@ def test_a_pause_after_a_shortage_doubles(shortage: bool, pauses: tuple[int, ...
     verdicts = [judged(POST, outcome, attempt_limit=TASK.max_attempts + before) for before in (0, 1, 2, 5, 9)]
     assert [each.due for each in verdicts] == [NOW + timedelta(seconds=seconds) for seconds in pauses]
     assert not any(each.counted for each in verdicts)
+
+
+def test_tasks_that_ran_short_together_come_back_apart() -> None:
+    """Within the second half of the pause: all at once, they would run short again."""
+    outcome = replace(NO_TOKEN, shortage=True)
+    limit = TASK.max_attempts + 1
+    dues = [judged(POST, outcome, attempt_limit=limit, random=each).due for each in (0, 0.25, 0.5, 0.75)]
+    assert dues == [NOW + timedelta(seconds=seconds) for seconds in (60, 52.5, 45, 37.5)]
 
 
 def test_no_task_waits_for_a_token_for_ever() -> None:

@@ -165,7 +165,7 @@ class Admission:
         if given:
             key = await self._key_in(asker, given[0], is_probe=is_probe)
         else:
-            found = await asker.other_key(is_probe=is_probe)
+            found = await asker.other_key(is_probe=is_probe) if asker.may_have_other_key else None
             if found is None:
                 if self._is_open_to(asker, needs):
                     return ANYBODY
@@ -308,6 +308,10 @@ class _RequestAsker(Asker):
 
     def is_near(self) -> bool:
         return is_near(self._request)
+
+    @property
+    def may_have_other_key(self) -> bool:
+        return "Cookie" in self._request.headers
 
     async def other_key(self, *, is_probe: bool) -> ApiKey | None:
         secret = None if self._sessions is None else session_secret(self._request)

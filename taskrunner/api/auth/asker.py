@@ -20,6 +20,11 @@ class Asker(ABC):
     def is_near(self) -> bool:
         """Whether it comes from this machine, and not by a proxy on it from another one."""
 
+    @property
+    def may_have_other_key(self) -> bool:
+        """Whether to ask for `other_key`."""
+        return False
+
     async def other_key(self, *, is_probe: bool) -> ApiKey | None:
         """The key of a request without `Authorization`, if it has one in another way."""
         return None

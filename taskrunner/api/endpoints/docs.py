@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 from taskrunner.api.description.limit_schemas import Bounds, bounds_of
 from taskrunner.api.description.openapi import document
 from taskrunner.api.endpoints.console import ConsoleRoutes
-from taskrunner.api.http.client_address import ROOT
+from taskrunner.api.http.client_address import root_of
 from taskrunner.api.http.page import WEB, HtmlPage, policy, wants_page
 from taskrunner.api.http.parameters import FILE
 from taskrunner.api.http.problems import refuse
@@ -92,7 +92,7 @@ class DocsRoutes:
 
     async def openapi(self, request: web.Request) -> web.Response:
         return raw_response(
-            self._document_below(request.get(ROOT, ""), bounds_of(self._limits())), 200, "application/json"
+            self._document_below(root_of(request), bounds_of(self._limits())), 200, "application/json"
         )
 
     async def docs(self, _: web.Request) -> web.Response:

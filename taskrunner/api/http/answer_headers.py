@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from typing import Protocol, cast
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -82,11 +83,13 @@ class AnswerHeaders:
             headers["Access-Control-Expose-Headers"] = _SHOWN
 
 
-# The server sets it when a request begins.
-HEADERS = web.RequestKey("headers", AnswerHeaders)
+class Headed(Protocol):
+    """A connection, which knows the headers of its answers."""
+
+    answer_headers: AnswerHeaders
 
 
 def complete_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Add what is not there yet, unless the answer is on its way."""
     if not response.prepared:
-        request[HEADERS].add(request, response)
+        cast(Headed, request.protocol).answer_headers.add(request, response)

@@ -48,10 +48,19 @@ class Client:
     prefix: str = ""
 
 
-_CLIENT = web.RequestKey("client", Client)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """`client` is None where no trusted proxy tells of one.
+
+    `root` stands before the paths in our links: `Api.public_url`, or the prefix that a proxy tells.
+    """
+
+    client: Client | None = None
+    root: str = ""
+
+
+_SOURCE = web.RequestKey("source", Source)
 _OTHER_ORIGIN = web.RequestKey("other_origin", bool)
-# What stands before the paths in our links: `Api.public_url`, or the prefix that a proxy tells.
-ROOT = web.RequestKey("root", str)
 
 
 class TrustedProxies:
@@ -135,31 +144,31 @@ def from_other_origin(request: web.BaseRequest) -> bool:
     return _OTHER_ORIGIN in request or request.headers.get("Sec-Fetch-Site") in {"same-site", "cross-site"}
 
 
-def remember_client(request: web.BaseRequest, client: Client | None, public_url: str | None) -> None:
+def remember_source(request: web.BaseRequest, source: Source) -> None:
     """Only the request guard calls this."""
-    if client is not None:
-        request[_CLIENT] = client
-    if public_url is not None:
-        request[ROOT] = public_url
-    elif client is not None:
-        request[ROOT] = client.prefix
+    request[_SOURCE] = source
+
+
+def root_of(request: web.BaseRequest) -> str:
+    """What stands before the paths in our links. Only for requests that the guard has let in."""
+    return request[_SOURCE].root
 
 
 def address_of(request: web.BaseRequest) -> str | None:
     """The client's address, or the name that a proxy gives it."""
-    client = request.get(_CLIENT)
+    client = _client_of(request)
     return request.remote if client is None else client.address
 
 
 def is_https(request: web.BaseRequest) -> bool:
     """Whether the client speaks TLS, be it with a proxy."""
-    client = request.get(_CLIENT)
+    client = _client_of(request)
     return request.secure or (client is not None and client.scheme == "https")
 
 
 def is_near(request: web.BaseRequest) -> bool:
     """Whether the request comes from this machine, and not by a proxy on it from another one."""
-    if request.get(_CLIENT) is not None:
+    if request[_SOURCE].client is not None:
         return False
     return is_near_peer(request.remote or "", request.headers)
 
@@ -177,6 +186,12 @@ def is_near_peer(address: str, headers: Iterable[str]) -> bool:
 def _is_local(address: str) -> bool:
     parsed = parse_address(address)
     return parsed is not None and is_loopback(plain(parsed))
+
+
+def _client_of(request: web.BaseRequest) -> Client | None:
+    """None also for a request that was refused before the guard saw it."""
+    source = request.get(_SOURCE)
+    return None if source is None else source.client
 
 
 def _read(request: web.BaseRequest, name: str, read: Callable[[str], Sequence[Type]]) -> Sequence[Type]:

@@ -15,7 +15,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import ERROR
 
-from taskrunner.api.http.answer_headers import HEADERS, AnswerHeaders, complete_headers
+from taskrunner.api.http.answer_headers import AnswerHeaders, complete_headers
 from taskrunner.api.http.connection_places import TOO_MANY, ConnectionPlaces
 from taskrunner.api.http.content_coding import encode_content
 from taskrunner.api.http.entity_tags import READS, conditional
@@ -50,6 +50,7 @@ class ClientConnection(web.RequestHandler):
         "_clock",
         "_head_bytes",
         "_parts",
+        "answer_headers",
         "foreign_version",
         "handling",
         "handshake",
@@ -63,6 +64,7 @@ class ClientConnection(web.RequestHandler):
 
     def __init__(self, server: "ConnectionServer", loop: asyncio.AbstractEventLoop, **limits: Any) -> None:
         super().__init__(server, loop=loop, auto_decompress=False, **limits)  # `request_codings` decodes
+        self.answer_headers = server.answer_headers
         self._clock = loop.time
         self._head_bytes = 0
         self._parts = RequestParts()
@@ -80,6 +82,9 @@ class ClientConnection(web.RequestHandler):
         self.is_silent = False
         if self.receiving_since is None and not self.handling:
             self.receiving_since = self._clock()
+        if self._is_whole_request(data):
+            super().data_received(data)
+            return
         start = 0
         while start < len(data) and self.transport is not None and not self._is_broken():
             end = self._parts.end_of_part(data, start)
@@ -87,6 +92,11 @@ class ClientConnection(web.RequestHandler):
             start = end
         if not data:
             self._feed(data)  # aiohttp asks for what the parser has put aside
+
+    def _is_whole_request(self, data: bytes) -> bool:
+        """Whether it is one, of which nothing came before. Most are, and need not be cut."""
+        is_first = not self._messages and not self._head_bytes
+        return is_first and len(data) <= _MAX_HEAD_BYTES and self._parts.is_whole_request(data)
 
     def _feed(self, part: bytes) -> None:
         in_head = self.receiving_since is not None and not self._parts.in_body and not self._messages
@@ -203,7 +213,7 @@ class ConnectionServer(web.Server):
         self._events = events
         self._options = options
         self._guard = RequestGuard(options)
-        self._headers = AnswerHeaders(options)
+        self.answer_headers = AnswerHeaders(options)
         self.places = ConnectionPlaces(options.max_connections)
         self._draining = False
 
@@ -273,10 +283,8 @@ class ConnectionServer(web.Server):
         protocol = request.protocol
         try:
             begin_request(request)
-            request[HEADERS] = self._headers
             response = await self._answer(request, protocol)
-            if not response.prepared:
-                self._headers.add(request, response)
+            complete_headers(request, response)
             # RFC 9112 9.6: announce the close. The unread rest of a body would precede the next request.
             if self._draining or not request.content.is_eof():
                 response.force_close()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 
 from taskrunner.api.http.accept import weights
+from taskrunner.api.http.bytes_response import BytesResponse
 from taskrunner.runtime.zstd_coding import zstd
 
 # Below this a client gains less than the compression costs.
@@ -24,7 +25,7 @@ SUFFIXES = tuple(f"-{coding}" for coding in _CODINGS)
 
 def coding_for(request: web.BaseRequest, response: web.StreamResponse) -> str | None:
     """The coding of an answer to this request; None for none, as of streams and bytes that are no text."""
-    if type(response) is not web.Response or not _is_text(response.content_type):
+    if not isinstance(response, BytesResponse) or not _is_text(response.content_type):
         return None
     accepted = ",".join(request.headers.getall("Accept-Encoding", ()))
     return chosen_coding(accepted, response.content_length or 0) if accepted else None
@@ -48,7 +49,7 @@ def chosen_coding(accepted: str, size_bytes: int) -> str | None:
 
 async def encode_content(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Code an answer as its client accepts it."""
-    if type(response) is not web.Response or response.status == 304:
+    if not isinstance(response, BytesResponse) or response.status == 304:
         return
     body = response.body
     is_small = body is None or (isinstance(body, bytes) and len(body) < _CODED_FROM_BYTES)

@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from taskrunner.api.http.bytes_response import BytesResponse
 from taskrunner.api.http.content_coding import SUFFIXES, coding_for, tag_of_coded, tell_choice
 from taskrunner.api.http.problems import refuse
 from taskrunner.api.http.responses import json_response
@@ -95,7 +96,7 @@ def tagged_response(
 async def conditional(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
     """The answer to a read with its tag; 304 if the client has it already. Raises `RequestRefused` (412)."""
     # RFC 9110 13.2.1: conditions are for what would be a success.
-    if type(response) is not web.Response or response.status != 200:
+    if not isinstance(response, BytesResponse) or response.status != 200:
         return response
     body = response.body if isinstance(response.body, bytes) else b""
     plain = await asyncio.to_thread(_tag, body) if len(body) > _LARGE_BYTES else _tag(body)

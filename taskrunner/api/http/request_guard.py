@@ -9,7 +9,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from taskrunner.api.http.client_address import Client, TrustedProxies, remember_client, remember_origin
+from taskrunner.api.http.client_address import (
+    Client,
+    Source,
+    TrustedProxies,
+    remember_origin,
+    remember_source,
+)
 from taskrunner.api.http.problems import refuse
 from taskrunner.api.http.settings import ServerSettings
 from taskrunner.domain.masking import mask_user_info
@@ -34,6 +40,7 @@ class RequestGuard:
         self._hosts = frozenset(options.hosts)
         self._cors = frozenset(options.cors)
         self._public_url = options.public_url
+        self._direct = Source(root=options.public_url or "")
         self._public_authority = _authority_in(options.public_url) if options.public_url else None
         self._proxies = TrustedProxies(options.trusted_proxies) if options.trusted_proxies else None
         # Clients spell the few names of a server in the same few ways.
@@ -41,10 +48,13 @@ class RequestGuard:
 
     def check(self, request: web.BaseRequest) -> None:
         """Raises `RequestRefused`."""
-        client, headers = None, request.headers
-        if self._proxies is not None or self._public_url is not None:
-            client = self._proxies.read(request) if self._proxies is not None else None
-            remember_client(request, client, self._public_url)
+        headers = request.headers
+        client = None if self._proxies is None else self._proxies.read(request)
+        if client is None:
+            source = self._direct
+        else:
+            source = Source(client=client, root=self._public_url or client.prefix)
+        remember_source(request, source)
         authority = _authority(request)
         if request.path not in PROBES:
             self._check_host(authority)

@@ -53,11 +53,16 @@ class RequestParts:
         if self._body_left:
             self._body_left = max(self._body_left - count, 0)
 
-    def end_of_part(self, data: bytes, start: int) -> int:
-        """The end of what goes to the parser at once: the head, the body, or all that there is of it.
+    def is_whole_request(self, data: bytes) -> bool:
+        """Whether a request begins and ends with the data."""
+        end = data.find(_HEAD_END)
+        if end < 0 or self._body_left or self._chunked is not None:
+            return False
+        length = _LENGTH.search(data, 0, end + 2)
+        return length is not None and end + len(_HEAD_END) + int(length[1]) == len(data)
 
-        A request that ends with the data goes as a whole, as nearly all requests do.
-        """
+    def end_of_part(self, data: bytes, start: int) -> int:
+        """The end of what goes to the parser at once: the head, the body, or all that there is of it."""
         if self._body_left > 0:
             return min(start + self._body_left, len(data))
         if self.in_body:
@@ -68,10 +73,6 @@ class RequestParts:
             # At the beginning of a piece, an empty line may be the end of a head.
             blank = _EMPTY_LINES.match(data, start) if start else None
             end = data.find(_HEAD_END, blank.end() if blank else start)
-            if end >= 0 and (length := _LENGTH.search(data, start, end + 2)):
-                whole = end + len(_HEAD_END) + int(length[1])
-                if whole == len(data):
-                    return whole
         return end + len(_HEAD_END) if end >= 0 else len(data)
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from taskrunner.api.http.client_address import ROOT
+from taskrunner.api.http.client_address import root_of
 from taskrunner.api.http.parameters import Parameter
 from taskrunner.api.http.problems import Problem, RequestRefused, refuse
 from taskrunner.api.http.request_codings import CODINGS, DecodedTooLarge, decode_body
@@ -27,8 +27,7 @@ _EMPTY_BODY_TIMEOUT = 5.0
 
 def prefix_of(request: web.Request) -> str:
     """What stands before the path in links: that of the public URL, and `/api/v1` if the request has it."""
-    root: str = request.get(ROOT, "")
-    return root + (_PREFIX if request.path.startswith(_PREFIX) else "")
+    return root_of(request) + (_PREFIX if request.path.startswith(_PREFIX) else "")
 
 
 def path_value(request: web.Request, parameter: Parameter[Type]) -> Type:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from aiohttp import web
 from multidict import CIMultiDict
 
-from taskrunner.api.http.client_address import ROOT
+from taskrunner.api.http.client_address import root_of
 from taskrunner.api.http.problems import Problem, http_problem
 from taskrunner.api.http.responses import SERVER
 
@@ -54,7 +54,7 @@ async def redirect_without_slash(exc: web.HTTPException, request: web.BaseReques
     found = await request.match_info.apps[0].router.resolve(request.clone(rel_url=f"{shorter}{mark}{query}"))
     if found.http_exception is not None and found.http_exception.status == 404:
         return None
-    headers = CIMultiDict((("Location", f"{request.get(ROOT, '')}{shorter}{mark}{query}"), SERVER))
+    headers = CIMultiDict((("Location", f"{root_of(request)}{shorter}{mark}{query}"), SERVER))
     return web.Response(status=308, headers=headers)
 
 

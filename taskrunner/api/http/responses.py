@@ -6,6 +6,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from taskrunner.api.http.answer_headers import SECURITY
+from taskrunner.api.http.bytes_response import BytesResponse
 from taskrunner.api.http.problems import CONTENT_TYPE, Problem
 from taskrunner.api.http.request_ids import REQUEST_ID
 from taskrunner.domain.codec import encode
@@ -57,4 +58,4 @@ def raw_response(
     """`body` as it is."""
     # Given as a header, the type is not parsed and rebuilt by aiohttp for each response.
     own = (("Content-Type", content_type), ("Cache-Control", "no-store"), SERVER, *headers)
-    return web.Response(body=body, status=status, headers=CIMultiDict(own))
+    return BytesResponse(body=body, status=status, headers=CIMultiDict(own))

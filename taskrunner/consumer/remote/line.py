@@ -85,14 +85,16 @@ class Line:
         """
         self._polls += 1
         self._subscribe()
-        give_up = max(self._clock.monotonic() + wait, self._filled_at)
+        # By the clock that the waits below are waited on.
+        loop = asyncio.get_running_loop()
+        give_up = max(loop.time() + wait, self._filled_at)
         try:
             while not self._closed:
                 if self._waiting and not self._pause:
                     if leases := await self._lease_for(worker, most):
                         return leases
                     continue
-                left, pause = give_up - self._clock.monotonic(), self._pause
+                left, pause = give_up - loop.time(), self._pause
                 if left <= 0:
                     break
                 if await self._wait(min(left, pause or left)):
@@ -127,7 +129,7 @@ class Line:
     def _subscribe(self) -> None:
         if not self._is_subscribed and not self._closed:
             self._is_subscribed = True
-            self._filled_at = self._clock.monotonic() + _FIRST_DELIVERIES
+            self._filled_at = asyncio.get_running_loop().time() + _FIRST_DELIVERIES
             self._broker.consume([self._queue], MOST_TASKS, self._on_delivery)
 
     async def _wait(self, seconds: float) -> bool:

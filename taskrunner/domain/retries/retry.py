@@ -48,7 +48,7 @@ _WITHOUT_ANSWER = RETRYABLE_KINDS - _ANSWERED - _NO_REQUEST
 # A rule could throttle a task for ever, and a token may never come: after so many uncounted attempts, further
 # ones count. After a shortage of this machine none does: it is not the task's.
 MAX_UNCOUNTED = 1000
-# From 5 seconds to 160.
+# From 5 seconds to 160, before they are shortened.
 _MOST_DOUBLINGS = 5
 # The reasons of verdicts. The first two add nothing to the outcome.
 NOT_RETRYABLE = "not retryable"
@@ -87,9 +87,8 @@ def decide(
     waits = Status.SCHEDULED if outcome.kind is OutcomeKind.SNOOZED else Status.RETRYING
     uncounted = attempt_limit - task.max_attempts
     if not outcome.counted and (outcome.shortage or uncounted < MAX_UNCOUNTED):
-        # A pause of ours doubles: whatever ran short may be gone for hours.
-        doublings = min(uncounted, _MOST_DOUBLINGS) if outcome.shortage else 0
-        due = now + timedelta(seconds=floor * 2**doublings)
+        pause = _shortage_pause(floor, uncounted, random) if outcome.shortage else floor
+        due = now + timedelta(seconds=pause)
         return Verdict(status=waits, due=due, reason="not counted", counted=False)
     error = _error(outcome, action, reason)
     if action is RuleAction.FAIL:
@@ -145,6 +144,14 @@ def is_retryable(outcome: Outcome) -> bool:
     if outcome.kind is OutcomeKind.HTTP_ERROR:
         return outcome.response is not None and outcome.response.status in RETRYABLE_STATUSES
     return outcome.kind in RETRYABLE_KINDS
+
+
+def _shortage_pause(first: float, uncounted: int, random: float) -> float:
+    """Doubles, since whatever ran short may be gone for hours, and is shortened by up to half at random.
+
+    Tasks that ran short together would otherwise come back together, and run short again.
+    """
+    return first * (1 << min(uncounted, _MOST_DOUBLINGS)) * (1 - random / 2)
 
 
 def _answered_status(outcome: Outcome) -> int | None:

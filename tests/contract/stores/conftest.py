@@ -1,5 +1,6 @@
 """Every contract test runs on every store: adding one is one line of `BACKENDS`."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
@@ -43,6 +44,26 @@ BACKENDS: dict[str, Callable[[pytest.FixtureRequest], Backend]] = {
     "postgres": _postgres,
     "pgbouncer": _pgbouncer,
 }
+
+
+# A double of Redis, and another way to PostgreSQL: each test runs there with its first parameters only, since
+# the others are about statements that the stores behind them run too. `make test-latest` runs all.
+REPEATED = frozenset() if os.environ.get("EVERY_VARIANT") else frozenset({"fakeredis", "pgbouncer"})
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    seen: set[tuple[str, str]] = set()
+    left: list[pytest.Item] = []
+    dropped: list[pytest.Item] = []
+    for item in items:
+        call = getattr(item, "callspec", None)
+        backend = call.params.get("backend") if call is not None else None
+        test = item.nodeid.partition("[")[0], str(backend)
+        (dropped if backend in REPEATED and test in seen else left).append(item)
+        seen.add(test)
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = left
 
 
 @pytest.fixture(params=list(BACKENDS))

@@ -101,7 +101,7 @@ class FakeRedisBackend(Backend):
         def connect(settings: RedisSettings, endpoint: RedisUrl, context: object) -> FakeAsyncRedisConnection:
             return FakeAsyncRedisConnection(server=self._server, lua_modules=set(), protocol=2)
 
-        return RedisStore(RedisSettings(timeout=30.0), events, make_connection=connect)
+        return RedisStore(RedisSettings(timeout=PATIENCE), events, make_connection=connect)
 
 
 class SqliteBackend(Backend):
@@ -121,7 +121,7 @@ class SqliteBackend(Backend):
         self._folder.cleanup()
 
     def make(self, events: Events) -> SqlStore:
-        return SqlStore(SqlSettings(url=sqlite_url(self.path), timeout=30.0), events)
+        return SqlStore(SqlSettings(url=sqlite_url(self.path), timeout=PATIENCE), events)
 
 
 class PostgresBackend(Backend):
@@ -141,7 +141,7 @@ class PostgresBackend(Backend):
             await self._schema.__aexit__(None, None, None)
 
     def make(self, events: Events) -> SqlStore:
-        return SqlStore(SqlSettings(url=self.url, timeout=30.0), events)
+        return SqlStore(SqlSettings(url=self.url, timeout=PATIENCE), events)
 
 
 def make_task(**changes: Any) -> Task:

@@ -17,9 +17,9 @@ SEED = 20
 SELECTION = ["F04", "F24b", "F38", "F70", "F71"]
 # Submits a second; `make chaos` makes 250. Fewer tasks are enough to be under way when a fault begins.
 RATE = 100.0
-SHORT = Settings(tasks=400, lead=100, ends_within=PATIENCE, recovers_within=PATIENCE)
+SHORT = Settings(tasks=250, lead=60, ends_within=PATIENCE, recovers_within=PATIENCE)
 # What is lost is lost at once; there is no need to wait for it for long.
-HASTY = Settings(tasks=400, lead=100, ends_within=8.0)
+HASTY = Settings(tasks=250, lead=100, ends_within=8.0)
 
 
 def test_a_selection_of_faults_breaks_no_promise(fleet: Fleet, target: Target, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from taskrunner.stores.sql.store import SqlStore
 from tests.contract.stores.harness import CONSUMER, DAY, NOW, entries, ref
 from tests.tools.pgbouncer import pgbouncer
 from tests.tools.stores import execute, sql_store
+from tests.tools.waiting import PATIENCE
 
 
 def beside(url: str, database: str, user: str = "postgres") -> str:
@@ -82,7 +83,7 @@ async def test_defaults_of_a_role_do_not_count(
     log: list[Event] = []
     events = Events()
     events.subscribe(log.append)
-    async with sql_store(beside(postgres_url, database, role), events, timeout=30.0) as store:
+    async with sql_store(beside(postgres_url, database, role), events, timeout=PATIENCE) as store:
         await work(store)
     assert not [event for event in log if isinstance(event, ServiceLost)]
 
@@ -130,14 +131,14 @@ def crowded(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[str]:
 
 async def test_a_pooler_with_few_sessions(crowded: str, database: str) -> None:
     """Calls wait for each other; none fails."""
-    async with sql_store(beside(crowded, database), timeout=30.0) as store:
+    async with sql_store(beside(crowded, database), timeout=PATIENCE) as store:
         await work(store)
 
 
 async def test_a_pooler_that_takes_few_clients(postgres_url: str, database: str) -> None:
     """The store lives on with the connections that it got."""
     with pgbouncer(postgres_url, pool_size=2, clients=3) as url:
-        async with sql_store(beside(url, database), timeout=30.0) as store:
+        async with sql_store(beside(url, database), timeout=PATIENCE) as store:
             await work(store, batches=10)
 
 
@@ -148,7 +149,7 @@ async def test_two_stores_and_a_foreign_client_share_the_sessions_of_a_pooler(
     with pgbouncer(postgres_url, pool_size=1) as url:
         place = beside(url, database)
         foreign = await asyncpg.connect(place, statement_cache_size=0)
-        async with sql_store(place, timeout=30.0) as one, sql_store(place, timeout=30.0) as other:
+        async with sql_store(place, timeout=PATIENCE) as one, sql_store(place, timeout=PATIENCE) as other:
             await foreign.execute("SET search_path = nowhere; SET TimeZone = 'Asia/Kathmandu'")
             await foreign.execute("SET default_transaction_isolation = 'serializable'")
             await asyncio.gather(*(one.accept(entries(3)) for _ in range(5)))
@@ -181,7 +182,7 @@ async def test_a_server_without_a_place_is_told(postgres_url: str, database: str
 async def test_parameters_of_a_url_reach_the_server(
     postgres_url: str, database: str, parameters: str, shown: str
 ) -> None:
-    async with sql_store(f"{beside(postgres_url, database)}?{parameters}", timeout=30.0) as store:
+    async with sql_store(f"{beside(postgres_url, database)}?{parameters}", timeout=PATIENCE) as store:
         await work(store, batches=2)
         connection = await store._connection._dialer.dial()  # type: ignore[attr-defined]  # of PostgreSQL
         row = await connection.fetchrow(

@@ -11,7 +11,7 @@ from taskrunner.stores.sql.store import SqlStore
 from tests.contract.stores.harness import entry, status_of
 from tests.tools.standby import Standby, require_standby
 from tests.tools.stores import execute, sql_store
-from tests.tools.waiting import eventually
+from tests.tools.waiting import PATIENCE, eventually
 
 _WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
@@ -19,7 +19,7 @@ _WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 async def test_a_standby_confirms(primary_url: str, standby: Standby) -> None:
     """Then it has what was written before, by whichever connection."""
     await require_standby(primary_url, "*")
-    async with sql_store(primary_url, timeout=30.0) as store:
+    async with sql_store(primary_url, timeout=PATIENCE) as store:
         await store.check_replicas()
         new = entry()
         await store.accept([new])
@@ -47,7 +47,7 @@ async def test_a_standby_that_is_away_does_not_confirm(primary_url: str, standby
 async def test_a_wait_that_is_cancelled_confirms_nothing(primary_url: str) -> None:
     """PostgreSQL then commits with a warning, which must not pass for a confirm."""
     await require_standby(primary_url, "nobody")
-    async with sql_store(primary_url, timeout=30.0) as store:
+    async with sql_store(primary_url, timeout=PATIENCE) as store:
         asking = asyncio.create_task(store.replicate([]))
         pid = await waiting(primary_url)
         await execute(primary_url, f"SELECT pg_cancel_backend({pid})")
@@ -58,7 +58,7 @@ async def test_a_wait_that_is_cancelled_confirms_nothing(primary_url: str) -> No
 async def test_a_standby_that_is_no_longer_asked_for_confirms_nothing(primary_url: str) -> None:
     """All who wait are let go when the setting is emptied."""
     await require_standby(primary_url, "nobody")
-    async with sql_store(primary_url, timeout=30.0) as store:
+    async with sql_store(primary_url, timeout=PATIENCE) as store:
         asking = asyncio.create_task(store.replicate([]))
         await waiting(primary_url)
         await require_standby(primary_url, "")
