@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from taskrunner.domain.tasks.explanation import ReasonCode
+from taskrunner.domain.tasks.outcome import OutcomeKind
 from tests.browser.console import Console
 
 # Before, after, and the patch between them.
@@ -89,6 +91,16 @@ def test_a_list_counts_each_new_task_once(console: Console) -> None:
         [ROWS, [list(each[:2]) for each in CHANGES]],
     )
     assert found == [fresh for _, _, fresh in CHANGES]
+
+
+def test_each_reason_of_the_api_has_words(console: Console) -> None:
+    """And each outcome: whoever reads Russian finds out, too, why a task does not run."""
+    console.open("queues", "Queues")
+    keys = [f"why.{code}" for code in ReasonCode] + [f"outcome.{kind}" for kind in OutcomeKind]
+    words = console.page.evaluate(
+        f"async keys => {{ const {{ t }} = await {module('ui.js')}; return keys.map(key => t(key)); }}", keys
+    )
+    assert [key for key, told in zip(keys, words, strict=True) if key == told] == []
 
 
 def test_refusals_are_told_by_kind(console: Console) -> None:

@@ -35,6 +35,7 @@ def test_a_waiting_task_says_why_and_is_deleted(console: Console) -> None:
     (told,) = console.server.ask("GET", f"/tasks/{task_id}/explain")["reasons"]
     assert told["code"] == "scheduled"
     expect(reasons).to_have_count(1)
+    expect(reasons).to_contain_text("Scheduled for later")
     expect(reasons).to_contain_text(told["text"])
     console.button("Delete").click()
     console.page.get_by_role("dialog").get_by_role("button", name="Delete").click()

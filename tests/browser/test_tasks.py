@@ -13,7 +13,8 @@ TOMORROW = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 def test_tasks_are_filtered_by_what_is_typed(console: Console) -> None:
     """The address has the filter, so that it can be sent to a colleague."""
     server = console.server
-    server.ended(server.submit(labels={"filter": "red"}), "succeeded")
+    red = server.submit(labels={"filter": "red"})
+    server.ended(red, "succeeded")
     server.ended(server.submit(labels={"filter": "blue"}), "succeeded")
     console.open("tasks", "Tasks")
     console.press("/")
@@ -22,6 +23,13 @@ def test_tasks_are_filtered_by_what_is_typed(console: Console) -> None:
     expect(console.page.locator("tbody tr")).to_have_count(1)
     console.page.reload()
     expect(console.page.locator("tbody tr")).to_have_count(1)
+    console.press("/")
+    console.page.keyboard.type(f"{server.target}/good?x=1\n")
+    console.expect_query(host=server.target.removeprefix("http://").replace(":", "%3A"))
+    expect(console.page.locator("tbody tr")).to_have_count(1)
+    console.page.keyboard.type(f"{red}\n")
+    console.shows("GET")
+    expect(console.page.get_by_text(red).first).to_be_visible()
 
 
 def test_all_that_match_are_cancelled(console: Console) -> None:

@@ -1,5 +1,5 @@
 // The console: its pages, the address of what is shown, the frame around the pages, and the keyboard.
-import { access, learnAccess, Problem, useCell, Cell, send } from "./lib/api.js";
+import { access, learnAccess, PATIENCE, Problem, useCell, Cell, send } from "./lib/api.js";
 import { Button, chooseLanguage, Failure, language, LiveSwitch, Loading, loadLanguage, Offline, otherLanguage, t, Toasts } from "./lib/ui.js";
 import { html, render, useEffect, useRef, useState } from "./vendor/view.js";
 
@@ -191,11 +191,13 @@ function Console() {
   const { name, rest } = useCell(place);
   const shown = useCell(overlay);
   const [error, setError] = useState(/** @type {Error | null} */ (null));
-  const learn = () => {
-    setError(null);
-    learnAccess().catch((failure) => failure.status !== 401 && setError(failure));
-  };
-  useEffect(learn, []);
+  const learn = () => learnAccess().then(() => setError(null), (failure) => failure.status !== 401 && setError(failure));
+  useEffect(() => void learn(), []);
+  useEffect(() => {
+    if (!(error instanceof Problem && error.passes)) return undefined;
+    const timer = setTimeout(learn, (error.retryAfter || PATIENCE) * 1000);
+    return () => clearTimeout(timer);
+  }, [error]);
   useEffect(() => {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);

@@ -75,7 +75,7 @@ export class Problem extends Error {
 // Milliseconds. The API itself answers sooner; a connection that a sleeping machine has lost never does.
 const TIMEOUT = 30_000;
 // Seconds until a read that has failed is repeated, where neither the page nor the answer says when.
-const PATIENCE = 5;
+export const PATIENCE = 5;
 
 /**
  * @typedef {{method?: string, body?: unknown, text?: string, etag?: string | null, ifNew?: boolean, signal?: AbortSignal, accept?: string, lastEventId?: string, timeout?: number}} Options

@@ -59,33 +59,44 @@ export function FormDialog({ title, action, send, close, kind = "primary", disab
   return html`<${Dialog} title=${title} close=${close} wide=${wide}><form class="form" onSubmit=${submit}>
     ${children}
     ${error && html`<${Failure} error=${error} />`}
-    <div class="actions">${isOld && html`<button type="button" onClick=${() => once(rebase)}>${t("action.rebase")}</button>`}
+    <div class="actions">${isOld && html`<button type="button" onClick=${() => once(rebase)}>${t(kind === "danger" ? "action.reload" : "action.rebase")}</button>`}
       <button type="button" onClick=${close}>${t("action.cancel")}</button><button class=${kind} disabled=${disabled || busy} aria-busy=${busy ? "true" : undefined}>${action}</button></div>
   </form></${Dialog}>`;
 }
 
 /**
  * Asks before something that cannot be undone. With `words`, they have to be typed. With `path`, `act` gets the entity tag of
- * what stands there now, so that it does nothing to something else. If `act` answers false, the dialog stays.
- * @param {{title: string, words?: string, action: string, path?: string, act: (etag: string | null) => Promise<unknown>, close: () => void, children?: any}} props
+ * what stands there now, so that it does nothing to something else; a change outside of what `matters` of it is none. If `act`
+ * answers false, the dialog stays.
+ * @param {{title: string, words?: string, action: string, path?: string, matters?: (value: any) => any, act: (etag: string | null) => Promise<unknown>, close: () => void, children?: any}} props
  */
-export function Confirm({ title, words = "", action, path = "", act, close, children }) {
+export function Confirm({ title, words = "", action, path = "", matters = (value) => value, act, close, children }) {
   const [typed, setTyped] = useState("");
-  const etag = useRef(/** @type {string | null} */ (null));
-  const learn = async () => {
-    if (path) etag.current = (await askTagged(path)).etag;
-  };
-  // Read as the dialog opens: what the operator has decided on.
-  const known = useRef(/** @type {Promise<void> | null} */ (null));
+  const learn = () => (path ? askTagged(path) : Promise.resolve({ value: null, etag: null }));
+  // Read as the dialog opens: what the operator decides on.
+  const known = useRef(/** @type {Promise<{value: any, etag: string | null}> | null} */ (null));
   useEffect(() => {
     known.current = learn();
     known.current.catch(() => undefined);
   }, [path]);
   const send = async () => {
-    await known.current;
-    return act(etag.current);
+    // A first read that has failed is repeated with the press.
+    known.current = known.current?.catch(learn) ?? learn();
+    const { value, etag } = await known.current;
+    try {
+      return await act(etag);
+    } catch (failure) {
+      if (!(failure instanceof Problem && failure.status === 412)) throw failure;
+      const newer = await learn();
+      if (JSON.stringify(matters(newer.value)) !== JSON.stringify(matters(value))) throw failure;
+      return act(newer.etag);
+    }
   };
-  const rebase = () => (known.current = learn());
+  const rebase = async () => {
+    known.current = learn();
+    await known.current;
+    return false;
+  };
   return html`<${FormDialog} title=${title} action=${action} send=${send} rebase=${path ? rebase : undefined} close=${close} kind="danger" disabled=${typed !== words}>
     ${children}
     ${words && html`<label>${t("confirm.type")} <code>${words}</code><input value=${typed} autocomplete="off" autofocus onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} /></label>`}

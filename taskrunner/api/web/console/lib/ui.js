@@ -30,7 +30,7 @@ export async function loadLanguage() {
   locale = navigator.languages.find((name) => name.startsWith(language)) || language;
   plural = new Intl.PluralRules(language);
   numbers = new Intl.NumberFormat(locale);
-  relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "narrow" });
+  relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
   exact = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
 }
 
@@ -182,7 +182,7 @@ export function Failure({ error, retry }) {
   const kind = { 0: "unreachable", 403: "forbidden", 404: "missing", 412: "changed", 429: "limited", 503: "unavailable" }[problem?.status ?? -1];
   return html`<div class=${`state ${kind === "forbidden" ? "" : "bad"}`} role="alert">
     <strong>${t(kind ? `problem.${kind}` : "problem.other")}</strong>
-    ${problem?.status !== 0 && html`<p>${error.message}</p>`}
+    ${problem?.status !== 0 && kind !== "changed" && html`<p>${error.message}</p>`}
     ${problem?.errors.length ? html`<ul>${problem.errors.map((each) => html`<li><code>${each.field}</code>: ${each.message}</li>`)}</ul>` : null}
     ${kind && html`<p class="soft">${problem?.passes && !retry ? "" : t(`problem.${kind}.next`)} ${problem?.retryAfter ? t("problem.wait", { time: duration(problem.retryAfter) }) : ""}</p>`}
     ${problem?.requestId && html`<p class="soft">${t("problem.request")} <code>${problem.requestId}</code> <${Copy} text=${problem.requestId} /></p>`}

@@ -8,6 +8,9 @@ import { html, useState } from "../../vendor/view.js";
 const SCOPES = ["submit", "read", "operate", "read:all", "admin"];
 const LIMITS = /** @type {const} */ ([["rate", "10/s"], ["burst", "20"], ["max_live_tasks", "1000"], ["max_stored_bytes", "1000000000"]]);
 
+/** What a key is, without what its use changes. @param {any} key */
+const granted = ({ hint, scopes, owner, expires_at, revoked_at, previous_until }) => ({ hint, scopes, owner, expires_at, revoked_at, previous_until });
+
 /** @param {{kind: "create" | "rotate" | "limits" | "revoke", value?: any, close: () => void}} props */
 export default function KeyDialog({ kind, value, close }) {
   if (kind === "revoke") {
@@ -16,7 +19,7 @@ export default function KeyDialog({ kind, value, close }) {
       await ask(`keys/${value.name}/revoke`, { method: "POST", etag });
       toast(t("keys.revoke.done", { name: value.name }));
     };
-    return html`<${Confirm} title=${t("keys.revoke.title", { name: value.name })} words=${value.name} action=${t("keys.revoke")} path=${`keys/${value.name}`} act=${act} close=${close}><p>${t("keys.revoke.what")}</p></${Confirm}>`;
+    return html`<${Confirm} title=${t("keys.revoke.title", { name: value.name })} words=${value.name} action=${t("keys.revoke")} path=${`keys/${value.name}`} matters=${granted} act=${act} close=${close}><p>${t("keys.revoke.what")}</p></${Confirm}>`;
   }
   const Form = { create: Create, rotate: Rotate, limits: Limits }[kind];
   return html`<${Form} value=${value} close=${close} />`;

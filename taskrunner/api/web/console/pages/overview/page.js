@@ -22,7 +22,7 @@ function totals(points) {
 }
 
 /** @param {number | null | undefined} value */
-const rate = (value) => (value === null || value === undefined ? "–" : `${number(Math.round(value * 100) / 100)}/s`);
+const rate = (value) => (value === null || value === undefined ? "–" : t("overview.rate", { rate: Math.round(value * 100) / 100 }));
 
 /** A part of the overview, or that it is missing: the banner says why. @param {{value: any, children: (value: any) => any}} props */
 const Part = ({ value, children }) => (value === null ? html`<p class="soft">${t("overview.part.missing")}</p>` : children(value));

@@ -12,9 +12,17 @@ const LIVE = ["scheduled", "queued", "running", "retrying"];
 const Progress = ({ progress }) => html`<${Card} title=${t("task.progress")}>
   <progress max="1" value=${progress.fraction} aria-label=${t("task.progress")}></progress><p>${percent(progress.fraction)} ${progress.message}</p></${Card}>`;
 
-/** Why it is not running now; the first reason has to end first. @param {{reasons: any[]}} props */
+/** The page where a reason can be looked at or ended. @type {Record<string, string>} */
+const PAGE_OF = {
+  paused: "queues", put_off: "queues", queue: "queues", queue_undeclared: "queues", no_consumer: "workers", delivered: "workers",
+  circuit_open: "hosts", circuit_half_open: "hosts", host_slowed: "hosts", rate_limit: "hosts", concurrency_limit: "hosts", slow_host: "hosts",
+  broker_away: "overview", broker_blocked: "overview", broker_policy: "overview", publishing: "overview",
+};
+
+/** Why it is not running now, in the reader's words and in the API's; the first reason has to end first. @param {{reasons: any[]}} props */
 const Reasons = ({ reasons }) => html`<${Card} title=${t("task.why")}><ol class="reasons">${reasons.map(
-  (each) => html`<li key=${each.code}>${each.text} ${each.until && html`<span class="soft"><${Time} at=${each.until} /></span>`}</li>`,
+  (each) => html`<li key=${each.code}><strong>${named("why", each.code)}</strong> ${each.until && html`<${Time} at=${each.until} />`} <span class="soft">${each.text}</span>
+    ${each.code in PAGE_OF && html` <a href=${address([PAGE_OF[each.code]])}>${t(`page.${PAGE_OF[each.code]}`)}</a>`}</li>`,
 )}</ol></${Card}>`;
 
 /** The tasks that report the end of this one. @param {{task: any}} props */

@@ -1,8 +1,8 @@
 // The page of tasks: a list that is filtered by its address and stays still while it is read.
 import { address, changeQuery, go, Lazy, place, useKeys } from "../../app.js";
-import { useAsk, useCell, withQuery } from "../../lib/api.js";
+import { ask, useAsk, useCell, withQuery } from "../../lib/api.js";
 import { useTaskList } from "../../lib/live.js";
-import { Button, Empty, Failure, Head, Loading, named, number, Scroll, size, Status, subject, t, Time } from "../../lib/ui.js";
+import { Button, Empty, Failure, Head, Loading, moment, named, number, Scroll, size, Status, subject, t, Time } from "../../lib/ui.js";
 import { html, useEffect, useRef, useState } from "../../vendor/view.js";
 
 const PAGE_SIZE = 50;
@@ -20,12 +20,15 @@ function StatusTabs({ counts, status, choose }) {
   )}</div>`;
 }
 
-/** `host:a.test` as a condition; words without a name are looked for in labels. @param {string} typed @returns {[string, string] | null} */
+/** `host:a.test` as a condition, and a URL as its host; words without a name are looked for in labels. @param {string} typed @returns {[string, string]} */
 function conditionIn(typed) {
-  const [, name, value] = /^(\w+):(.+)$/s.exec(typed.trim()) ?? [];
+  const [, name, value] = /^(\w+):(.+)$/s.exec(typed) ?? [];
   if (CONDITIONS.includes(name)) return [name, value];
-  return typed.trim() ? ["label_text", typed.trim()] : null;
+  return /^https?:\/\//.test(typed) && URL.canParse(typed) ? ["host", new URL(typed).host] : ["label_text", typed];
 }
+
+/** Whether a task has this id. @param {string} id */
+const isTask = (id) => ask(withQuery(`tasks/${encodeURIComponent(id)}`, { fields: "id" })).then(() => true, () => false);
 
 /**
  * @param {{conditions: Record<string, string[]>, tasks: any[], change: (changes: Record<string, any>) => void}} props
@@ -35,18 +38,20 @@ function FilterBar({ conditions, tasks, change }) {
   const [suggest, setSuggest] = useState(() => /** @type {(typed: string, tasks: any[]) => string[]} */ (() => []));
   const begin = () => void import("./suggestions.js").then((module) => setSuggest(() => module.suggestions));
   /** @param {Event} event */
-  const submit = (event) => {
+  const submit = async (event) => {
     event.preventDefault();
-    const found = conditionIn(typed);
-    if (!found || typed.trim().endsWith(":")) return;
-    const [name, value] = found;
+    const text = typed.trim();
+    if (!text || text.endsWith(":")) return;
+    const [name, value] = conditionIn(text);
+    // Ids are what operators have at hand, from a log or a colleague.
+    if (name === "label_text" && !text.includes(":") && (await isTask(text))) return go(address(["tasks", text]));
     change({ [name]: name === "label" ? [...(conditions.label ?? []), value] : value });
-    setTyped("");
+    return setTyped("");
   };
   const chips = Object.entries(conditions).filter(([name]) => name !== "status").flatMap(([name, values]) => values.map((value) => [name, value]));
   return html`<form class="filter" role="search" onSubmit=${submit}>
     ${chips.map(([name, value]) => html`<button type="button" class="chip" key=${`${name}:${value}`} title=${t("filter.remove")} onClick=${() => change({ [name]: conditions[name].filter((each) => each !== value) })}>
-      <span class="soft">${t(`condition.${name}`)}</span> ${value} <span aria-hidden="true">✕</span></button>`)}
+      <span class="soft">${t(`condition.${name}`)}</span> ${/^\d{4}-.*T/.test(value) ? moment(value) : value} <span aria-hidden="true">✕</span></button>`)}
     <input data-search list="suggestions" aria-label=${t("filter.input")} placeholder=${t("filter.placeholder")} value=${typed} autocomplete="off" spellcheck=${false}
       onFocus=${begin} onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} />
     <datalist id="suggestions">${suggest(typed, tasks).map((each) => html`<option key=${each} value=${each} />`)}</datalist>

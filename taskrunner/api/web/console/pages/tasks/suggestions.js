@@ -31,7 +31,11 @@ function seen(tasks) {
 /** @param {string} typed @param {any[]} tasks */
 export function suggestions(typed, tasks) {
   const [name, value] = typed.split(/:(.*)/s);
-  if (value === undefined) return CONDITIONS.filter((each) => each.includes(name.trim())).map((each) => `${each}:`);
+  if (value === undefined) {
+    // A value whose name the operator does not know yet.
+    const values = name.trim() ? Object.entries(seen(tasks)).flatMap(([each, known]) => known.map((one) => `${each}:${one}`)).filter((each) => each.includes(name.trim())) : [];
+    return [...CONDITIONS.filter((each) => each.includes(name.trim())).map((each) => `${each}:`), ...values];
+  }
   const known = /_(after|before)$/.test(name) ? AGES : (seen(tasks)[name] ?? []);
   return known.filter((each) => each.includes(value)).map((each) => `${name}:${each}`);
 }
