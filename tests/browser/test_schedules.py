@@ -110,7 +110,7 @@ def test_a_change_by_somebody_else_is_not_undone(console: Console) -> None:
 
 def test_the_last_runs_lead_to_their_tasks(console: Console) -> None:
     """In the colour of their status, which is also told in words. What the task asks for is text."""
-    markup = "<img src=x onerror=window.hit=1>"
+    markup = "<img/src=x/onerror=window.hit=1>"
     task = {"url": f"{console.server.target}/good?q={markup}", "labels": {"a": markup}}
     make(console, "often", cron="* * * * *", task=task)
     now = datetime.now(UTC).replace(second=0, microsecond=0)
