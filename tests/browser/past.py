@@ -22,6 +22,7 @@ from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.producer.schedule_admin import stored_form
 from taskrunner.stores.base import Store
 from tests.contract.stores.harness import entry, make_task, ref
+from tests.tools.waiting import PATIENCE
 
 MONTH = 30 * 86_400.0
 _CONSUMER = "c:1:past"
@@ -36,6 +37,7 @@ async def store_in(folder: Path) -> AsyncIterator[Store]:
     store = make_store(config, Events())
     await store.start()
     try:
+        await store.wait_ready(PATIENCE)
         yield store
     finally:
         await store.stop()

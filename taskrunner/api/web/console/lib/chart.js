@@ -99,6 +99,7 @@ function drawMarks(plot, marks, stroke) {
   ctx.strokeStyle = stroke;
   ctx.setLineDash([3, 3]);
   ctx.fillStyle = stroke;
+  ctx.textAlign = "left";
   ctx.font = `${10 * devicePixelRatio}px system-ui`;
   let free = 0;
   for (const { at, label } of [...marks].sort((one, other) => one.at - other.at)) {
@@ -110,8 +111,10 @@ function drawMarks(plot, marks, stroke) {
     ctx.stroke();
     // Where decisions follow each other closely, the first one has the room.
     if (x < free) continue;
-    ctx.fillText(label, x + 3, bbox.top + 10 * devicePixelRatio);
-    free = x + 6 + ctx.measureText(label).width;
+    const { width } = ctx.measureText(label);
+    const fits = x + 3 + width <= bbox.left + bbox.width;
+    ctx.fillText(label, fits ? x + 3 : x - 3 - width, bbox.top + 10 * devicePixelRatio);
+    free = x + 6 + width;
   }
   ctx.restore();
 }

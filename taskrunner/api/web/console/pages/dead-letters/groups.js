@@ -26,7 +26,7 @@ export const conditionsOf = ({ executor, host, reason }) =>
 function Table({ value, requeue }) {
   const { groups, buckets } = value;
   const most = Math.max(1, ...groups.flatMap((/** @type {any} */ group) => group.counts));
-  return html`<${Scroll} label=${t("letters.groups")}><table><thead><tr><th>${t("letters.reason")}</th><th>${t("condition.executor")}</th><th>${t("workers.host")}</th><th class="number">${t("letters.count")}</th><th>${t("letters.over.time")}</th><th>${t("letters.first")}</th><th>${t("letters.last")}</th><th>${t("queues.actions")}</th></tr></thead>
+  return html`<${Scroll} label=${t("letters.groups")}><table class="stack"><thead><tr><th>${t("letters.reason")}</th><th>${t("task.executor")}</th><th>${t("workers.host")}</th><th class="number">${t("letters.count")}</th><th>${t("letters.over.time")}</th><th>${t("letters.first")}</th><th>${t("letters.last")}</th><th>${t("queues.actions")}</th></tr></thead>
     <tbody>${groups.map((/** @type {any} */ group) => html`<tr key=${JSON.stringify(conditionsOf(group))}>
       <th scope="row"><button type="button" class="link" onClick=${() => changeQuery({ ...conditionsOf(group), cursor: "" })}>${named("outcome", group.reason)}</button></th>
       <td>${group.executor ?? "–"}</td><td class="name">${group.host ?? "–"}</td><td class="number">${number(group.count)}</td><td><${Bars} counts=${group.counts} buckets=${buckets} most=${most} /></td>

@@ -19,7 +19,7 @@ function Letters({ letters, selected, select, open, changed }) {
   const turn = (id) => select(selected.includes(id) ? selected.filter((each) => each !== id) : [...selected, id]);
   /** @param {any} letter */
   const requeue = (letter) => attempt(() => ask(`dead-letters/${encodeURIComponent(letter.id)}/requeue`, { method: "POST" }), t("letters.requeued")).then(changed);
-  return html`<${Scroll} label=${t("page.dead-letters")}><table><thead><tr><th>${t("letters.select")}</th><th>${t("letters.what")}</th><th>${t("letters.error")}</th><th>${t("column.queue")}</th><th>${t("letters.died")}</th><th>${t("queues.actions")}</th></tr></thead>
+  return html`<${Scroll} label=${t("page.dead-letters")}><table class="stack"><thead><tr><th>${t("letters.select")}</th><th>${t("letters.what")}</th><th>${t("letters.error")}</th><th>${t("column.queue")}</th><th>${t("letters.died")}</th><th>${t("queues.actions")}</th></tr></thead>
     <tbody>${letters.map((letter) => html`<tr key=${letter.id} aria-selected=${String(selected.includes(letter.id))}><td><input type="checkbox" aria-label=${t("letters.select.one", { id: letter.id })} checked=${selected.includes(letter.id)} onChange=${() => turn(letter.id)} /></td>
       <td class="name">${letter.kind === "task" ? html`<a href=${address(["tasks", letter.id])}>${letter.executor ?? letter.url}</a>` : html`<button type="button" class="link" onClick=${() => open({ message: letter.id })}>${t("letters.message")}</button>`}</td>
       <td class="name">${letter.error ?? named("outcome", letter.reason)}</td><td>${letter.queue ?? "–"}</td><td><${Time} at=${letter.died_at} /></td>

@@ -6,7 +6,7 @@ import { html, useState } from "../../vendor/view.js";
 import { Runs } from "./runs.js";
 
 const PAGE_SIZE = 50;
-const HISTORY = 10;
+const HISTORY = 8;
 
 /** The last slots, each with a link to its task, in the colour of its status. @param {{runs: any[]}} props */
 const History = ({ runs }) => html`<ol class="strip">${runs.map((run) => {
@@ -28,7 +28,7 @@ function Row({ schedule, runs, changed, open }) {
   const act = (verb) => attempt(() => ask(`${path}/${verb}`, { method: "POST" }), t(`schedules.${verb}.done`, { name })).then(changed);
   return html`<tr><th scope="row">${name}</th><td><code>${schedule.cron}</code> ${schedule.time_zone}</td><td class="name">${subject({ method: "GET", ...schedule.task })}</td>
     <td>${schedule.next_at ? html`<${Time} at=${schedule.next_at} /><details><summary>${t("schedules.next")}</summary><${Runs} slots=${schedule.next_runs} zone=${schedule.time_zone} /></details>` : "–"}</td>
-    <td>${runs.length ? html`<${History} runs=${runs} />` : null}${schedule.last_task_id ? html`<a href=${address(["tasks", schedule.last_task_id])}><${Time} at=${schedule.last_at} /></a>` : html`<span class="soft">${t("schedules.no_run")}</span>`}</td>
+    <td>${runs.length ? html`<${History} runs=${runs} />` : null}${schedule.last_task_id ? html`<a href=${address(["tasks", schedule.last_task_id])}><${Time} at=${schedule.last_at} /></a>` : !runs.length && html`<span class="soft">${t("schedules.no_run")}</span>`}</td>
     <td>${state(schedule)}</td>
     <td><div class="bar">${paused ? html`<${Button} needs="operate" onClick=${() => act("resume")}>${t("queues.resume")}</${Button}>` : html`<${Button} needs="operate" onClick=${() => act("pause")}>${t("queues.pause")}</${Button}>`}
       <${Button} needs="submit" onClick=${() => act("run")}>${t("schedules.run")}</${Button}>
@@ -44,10 +44,12 @@ export default function Schedules() {
   const [dialog, setDialog] = useState(/** @type {any} */ (null));
   /** @type {Record<string, any[]>} */
   const runs = Object.fromEntries((history.value?.schedules ?? []).map((/** @type {any} */ each) => [each.name, each.runs]));
+  // Drawn at once with its history, so that nothing moves; the history may be missing.
+  const asked = { ...schedules, value: history.value || history.error ? schedules.value : null };
   const reload = () => (schedules.reload(), history.reload());
   return html`<${Head} title=${t("page.schedules")}><${Button} needs="submit" kind="primary" onClick=${() => setDialog({ kind: "edit", name: "" })}>${t("schedules.create")}</${Button}></${Head}>
-    <${Answer} asked=${schedules}>${(/** @type {any} */ { schedules: found, next_cursor: next }) => html`${found.length
-      ? html`<${Scroll} label=${t("page.schedules")}><table class="schedules-table"><thead><tr><th>${t("keys.name")}</th><th>${t("schedules.when")}</th><th>${t("workers.task")}</th><th>${t("schedules.next")}</th><th class="col-history">${t("schedules.last")}</th><th>${t("overview.state")}</th><th>${t("queues.actions")}</th></tr></thead>
+    <${Answer} asked=${asked}>${(/** @type {any} */ { schedules: found, next_cursor: next }) => html`${found.length
+      ? html`<${Scroll} label=${t("page.schedules")}><table class="stack"><thead><tr><th>${t("keys.name")}</th><th>${t("schedules.when")}</th><th>${t("workers.task")}</th><th>${t("schedules.next")}</th><th class="col-history">${t("schedules.last")}</th><th>${t("overview.state")}</th><th>${t("queues.actions")}</th></tr></thead>
           <tbody>${found.map((/** @type {any} */ each) => html`<${Row} key=${each.name} schedule=${each} runs=${runs[each.name] ?? []} changed=${reload} open=${setDialog} />`)}</tbody></table></${Scroll}>`
       : html`<${Empty} title=${t("schedules.none")}><p class="soft">${t("schedules.none.next")}</p></${Empty}>`}
       ${(next || cursor) && html`<div class="bar">${cursor && html`<button type="button" onClick=${() => setCursors(cursors.slice(0, -1))}>${t("schedules.before")}</button>`}${next && html`<button type="button" onClick=${() => setCursors([...cursors, next])}>${t("schedules.after")}</button>`}</div>`}`}</${Answer}>

@@ -33,7 +33,7 @@ const Section = ({ settings }) => html`<tbody><tr><th class="group" scope="rowgr
 /** @param {{settings: any[]}} props */
 function Settings({ settings }) {
   const sections = [...new Set(settings.map((each) => each.section))];
-  return html`<${Scroll} label=${t("page.settings")}><table class="settings-table"><thead><tr><th>${t("settings.name")}</th><th>${t("settings.value")}</th><th>${t("settings.source")}</th><th>${t("settings.meaning")}</th></tr></thead>
+  return html`<${Scroll} label=${t("page.settings")}><table class="settings-table stack"><thead><tr><th>${t("settings.name")}</th><th>${t("settings.value")}</th><th>${t("settings.source")}</th><th>${t("settings.meaning")}</th></tr></thead>
     ${sections.map((section) => html`<${Section} key=${section} settings=${settings.filter((each) => each.section === section)} />`)}</table></${Scroll}>`;
 }
 
@@ -43,7 +43,7 @@ export default function SettingsPage() {
   const text = query.get("find") ?? "";
   const only = query.get("only") ?? "all";
   return html`<${Head} title=${t("page.settings")} />
-    <div class="bar"><input data-search type="search" aria-label=${t("settings.find")} placeholder=${t("settings.find")} value=${text} onInput=${(/** @type {any} */ event) => changeQuery({ find: event.target.value })} />
+    <div class="bar"><input class="grow" data-search type="search" aria-label=${t("settings.find")} placeholder=${t("settings.find")} value=${text} onInput=${(/** @type {any} */ event) => changeQuery({ find: event.target.value })} />
       <${Choice} name=${t("settings.only")} value=${only} choices=${[["all", t("settings.only.all")], ["changed", t("settings.only.changed")]]} choose=${(/** @type {string} */ each) => changeQuery({ only: each === "all" ? "" : each })} /></div>
     <${Answer} asked=${answer} lines=${12}>${(/** @type {any} */ { process, settings }) => {
       const found = settings.filter((/** @type {any} */ each) => (only === "all" || !each.is_default || each.source !== "default") && matches(each, text));
