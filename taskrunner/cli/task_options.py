@@ -78,6 +78,11 @@ _OPTIONS = (
         metavar="MODE",
         help="If another task holds the key: return it (default), reject this one, or replace the other.",
     ),
+    click.option(
+        "--fairness-key",
+        metavar="KEY",
+        help="Tasks of different keys take turns; by default those of hosts do.",
+    ),
     click.option("--tls", metavar="NAME", help="The TLS profile to use (Fetch.tls)."),
     click.option("--auth", metavar="NAME", help="The credential to send (Fetch.credentials)."),
     click.option("--callback", "callback_url", metavar="URL", help="POST to this URL when the task ends."),

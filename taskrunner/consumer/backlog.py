@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
-from taskrunner.consumer.host_lines import HostLines, MayStart
+from taskrunner.consumer.fair_lines import FairLines, MayStart
 from taskrunner.consumer.host_stats import HostStats
 from taskrunner.consumer.waiting_delivery import WaitingDelivery
 from taskrunner.domain.tasks.task import Task
@@ -15,15 +15,14 @@ class Backlog:
     Weighted fair queueing: a delivery costs its queue the inverse of the weight, and the queue whose next
     delivery ends first has the next turn. With weights 16, 4 and 1, low gets one turn in 21. What is put
     back was not served and costs nothing. A queue where nothing may start saves up no turns. `weights` may
-    change at any time; a queue without one has 1. Within a queue its hosts take turns, see `HostLines`.
+    change at any time; a queue without one has 1. Within a queue its hosts take turns, see `FairLines`.
     """
 
-    def __init__(self, weights: Mapping[str, int], stats_of: Callable[[Task], HostStats | None]) -> None:
+    def __init__(self, weights: Mapping[str, int], stats_of: Callable[[Task], HostStats]) -> None:
         self.weights = weights
         self._stats_of = stats_of
-        # Those that are not empty, and all.
-        self._queues: dict[str, HostLines] = {}
-        self._all: defaultdict[str, HostLines] = defaultdict(HostLines)
+        # Those that are not empty.
+        self._queues: dict[str, FairLines] = {}
         self._spent: defaultdict[str, float] = defaultdict(float)
         # What the queue of the last turn had spent before it.
         self._level = 0.0
@@ -32,7 +31,7 @@ class Backlog:
         return sum(lines.size for lines in self._queues.values())
 
     @property
-    def lines(self) -> Mapping[str, HostLines]:
+    def lines(self) -> Mapping[str, FairLines]:
         """Of each queue where something waits."""
         return self._queues
 
@@ -73,7 +72,7 @@ class Backlog:
 
     def take_host(self, stats: HostStats) -> list[WaitingDelivery]:
         """Everything that waits for one host."""
-        taken = [waiting for lines in self._queues.values() for waiting in lines.take_host(stats)]
+        taken = [waiting for lines in self._queues.values() for waiting in lines.take_latest(stats)]
         self.drop_empty()
         return taken
 
@@ -99,16 +98,16 @@ class Backlog:
         self.drop_empty()
         return taken
 
-    def _next(self, open_queues: Mapping[str, HostLines]) -> str:
+    def _next(self, open_queues: Mapping[str, FairLines]) -> str:
         if len(open_queues) == 1:
             return next(iter(open_queues))
         return min(open_queues, key=lambda queue: self._spent[queue] + self._cost(queue))
 
-    def _lines(self, waiting: WaitingDelivery) -> HostLines:
+    def _lines(self, waiting: WaitingDelivery) -> FairLines:
         queue = waiting.delivery.queue
         lines = self._queues.get(queue)
         if lines is None:
-            lines = self._queues[queue] = self._all[queue]
+            lines = self._queues[queue] = FairLines()
             self._spent[queue] = max(self._spent[queue], self._level)
         return lines
 

@@ -14,6 +14,7 @@ from taskrunner.brokers.base import Broker
 from taskrunner.consumer.backlog import Backlog
 from taskrunner.consumer.host_gate import HostGate
 from taskrunner.consumer.in_flight import ClaimedAttempt, InFlight
+from taskrunner.consumer.room_maker import RoomMaker
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.snoozer import Snoozer
 from taskrunner.consumer.waiting_delivery import WaitingDelivery
@@ -50,6 +51,7 @@ class Claimer(Service):
         backlog: Backlog,
         snoozer: Snoozer,
         host_gate: HostGate,
+        room_maker: RoomMaker,
         in_flight: InFlight,
         pool: WorkerPool,
     ) -> None:
@@ -61,6 +63,7 @@ class Claimer(Service):
         self._backlog = backlog
         self._snoozer = snoozer
         self._host_gate = host_gate
+        self._room_maker = room_maker
         self._in_flight = in_flight
         self._pool = pool
         self._next_claim = 0.0
@@ -79,9 +82,8 @@ class Claimer(Service):
         await self._wait_for_spacing()
         if self.stopping:
             return _REST  # what is claimed now would only be interrupted, and recorded as an attempt
-        rest = await self._claim_next()
         await self._make_room()
-        return rest
+        return await self._claim_next()
 
     async def _claim_next(self) -> float:
         room = max(0, self._room())
@@ -110,7 +112,7 @@ class Claimer(Service):
         return 0.0 if self._room() > 0 and len(self._backlog) else self._rest()
 
     async def _make_room(self) -> None:
-        snoozes = self._host_gate.make_room()
+        snoozes = self._room_maker.make_room(max(0, self._room()))
         foreign = [each.waiting for each in snoozes if each.waiting.foreign]
         left = list(foreign)
         try:

@@ -18,6 +18,7 @@ from taskrunner.consumer.host_watch import HostWatch
 from taskrunner.consumer.in_flight import ClaimedAttempt, InFlight
 from taskrunner.consumer.incoming_message import read_message
 from taskrunner.consumer.lease_keeper import LeaseKeeper
+from taskrunner.consumer.room_maker import RoomMaker
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.settler import Settler
 from taskrunner.consumer.shared_host_states import SharedHostStates
@@ -104,6 +105,7 @@ class Consumer:
             pool=pool,
             executors=task_settings.current.executors,
         )
+        room_maker = RoomMaker(clock, settings, self.backlog, broker.is_full)
         gate = HostGate(
             clock,
             settings,
@@ -111,13 +113,13 @@ class Consumer:
             hosts=hosts,
             states=self._host_states,
             watch=self._host_watch,
-            is_full=broker.is_full,
+            room_maker=room_maker,
         )
-        self._claimer = self._make_claimer(store, gate)
+        self._claimer = self._make_claimer(store, gate, room_maker)
         self._settler = self._make_settler(store, retention, webhooks)
         self._leases = LeaseKeeper(store, events, clock, self._in_flight, pool, lease=settings.lease)
 
-    def _make_claimer(self, store: Store, gate: HostGate) -> Claimer:
+    def _make_claimer(self, store: Store, gate: HostGate, room_maker: RoomMaker) -> Claimer:
         return Claimer(
             store,
             self._broker,
@@ -127,6 +129,7 @@ class Consumer:
             backlog=self.backlog,
             snoozer=self._snoozer,
             host_gate=gate,
+            room_maker=room_maker,
             in_flight=self._in_flight,
             pool=self.pool,
         )

@@ -1,10 +1,9 @@
 """HostStatsTable owns what one consumer knows about each host: its limit, its trouble and its attempts."""
 
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from taskrunner.domain.executors.executor_limits import EXECUTOR
+from taskrunner.domain.executors.executor_limits import EXECUTOR, host_name_of
 from taskrunner.domain.hosts.circuit_breaker import CircuitPhase
 from taskrunner.domain.hosts.host_limit import AppliedLimit, HostLimits
 from taskrunner.domain.hosts.host_name import host_of
@@ -15,23 +14,21 @@ from taskrunner.domain.tasks.task import Task
 _SMOOTHING = 0.2
 # A slow host counts as fast again below this share of what makes a host slow.
 _STILL_SLOW = 0.8
-# How many snoozed tasks of a host are remembered.
-_MOST_PUT_OFF = 1000
 # With more hosts than this, those without tasks and without trouble are dropped.
 _MAX_HOSTS = 20_000
 
 
 @dataclass(slots=True, eq=False)
 class HostStats:
-    """One host.
+    """One host, or an executor that counts as one.
 
     `in_flight` counts attempts from claim to settling, `under_way` those that have not ended, `reserved`
     those about to be claimed, `waiting` the tasks in the backlog. `failures` counts failures in a row.
-    `mean_time` is the mean seconds of an attempt, valid once the host is no longer `unmeasured`; `slow` hosts
-    share a part of the workers. `applied_limit` is the limit in force, `state` the shared state while there
-    is trouble. The shared state keeps `queued_here` tasks in the backlog, and asking for them again makes
-    sense from `ask_again_at` on. Of tasks that were snoozed because of this consumer's own workers, `put_off`
-    are the last, with their attempts and due times; `last_due` is the latest of these times.
+    `mean_time` is the mean seconds of an attempt, valid once the host is no longer `unmeasured`; until then
+    `unanswered_checks` have found attempts under way. `slow` hosts share a part of the workers.
+    `applied_limit` is the limit in force, `state` the shared state while there is trouble. The shared state
+    keeps `queued_here` tasks in the backlog, and asking for them again makes sense from `ask_again_at` on.
+    `last_due` is the latest time for which one of its tasks was snoozed because of this consumer's workers.
     """
 
     host: str
@@ -44,11 +41,11 @@ class HostStats:
     failures: int = 0
     mean_time: float = 0.0
     unmeasured: bool = True
+    unanswered_checks: int = 0
     slow: bool = False
     queued_here: int = 0
     ask_again_at: float = 0.0
     last_due: float = 0.0
-    put_off: deque[tuple[str, int, float]] = field(default_factory=lambda: deque(maxlen=_MOST_PUT_OFF))
 
     @property
     def occupied(self) -> int:
@@ -64,6 +61,11 @@ class HostStats:
     def is_shared(self) -> bool:
         """Whether the shared state decides what may start."""
         return self.applied_limit is not None or self.state is not None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether attempts have been under way for half a second and none has ended."""
+        return self.unmeasured and self.unanswered_checks > 1
 
     def waits(self, now: float) -> bool:
         """Whether the shared state would say again that no task in the backlog may start."""
@@ -87,9 +89,10 @@ class HostStats:
 
 
 class HostStatsTable:
-    """All hosts seen lately; `slow` holds the slow ones, `turned_fast` those with tasks to be woken.
+    """All hosts seen lately; `slow` holds the slow ones.
 
-    An executor that has limits counts as a host of its own, in place of that of its tasks' URL.
+    An executor whose tasks have no URL counts as a host of its own, and so does one that has limits, in place
+    of the host of its tasks' URL.
     """
 
     def __init__(self) -> None:
@@ -100,22 +103,22 @@ class HostStatsTable:
         self._limits = HostLimits()
         self._limited_executors: frozenset[str] = frozenset()
         self.slow: set[HostStats] = set()
-        self.turned_fast: list[HostStats] = []
 
     def __iter__(self) -> Iterator[HostStats]:
         return iter(self._by_host.values())
 
-    def of(self, task: Task) -> HostStats | None:
-        """What decides whether the task may start; None if nothing does."""
-        if task.executor is not None and task.executor in self._limited_executors:
-            return self.get(f"{EXECUTOR}{task.executor}")
-        return None if task.url is None else self.get(host_of(task.url))
+    def of(self, task: Task) -> HostStats:
+        """What decides whether the task may start."""
+        url, executor = task.url, task.executor
+        if executor is not None and (url is None or executor in self._limited_executors):
+            return self.get(host_name_of(executor))
+        return self.get(host_of(url or ""))
 
     def get(self, host: str) -> HostStats:
         """The stats of a host; new ones if the host has none yet."""
         stats = self._by_host.get(host)
         if stats is None:
-            stats = self._by_host[host] = HostStats(host, self._limits.find(host))
+            stats = self._by_host[host] = HostStats(host, self._limit_of(host))
         return stats
 
     def apply_limits(self, limits: HostLimits) -> None:
@@ -127,7 +130,12 @@ class HostStatsTable:
         limited, self._limited_executors = self._limited_executors, frozenset(names)
         self.generation += limited != self._limited_executors
         for stats in self:
-            stats.update(limits.find(stats.host), stats.state)
+            stats.update(self._limit_of(stats.host), stats.state)
+
+    def _limit_of(self, host: str) -> AppliedLimit | None:
+        """Patterns are for hosts: of an executor, only its own limit applies."""
+        found = self._limits.find(host)
+        return found if found is None or not host.startswith(EXECUTOR) or found.pattern == host else None
 
     def set_state(self, host: str, state: HostState, now: float) -> None:
         """Take over a shared state. Only a host in trouble gets an entry by it."""
@@ -152,8 +160,6 @@ class HostStatsTable:
         # A host about as slow as that is either for long, not in turns.
         slow = mean >= (slow_from * _STILL_SLOW if stats.slow else slow_from)
         if slow is not stats.slow or stats.unmeasured:
-            if stats.put_off and not slow:
-                self.turned_fast.append(stats)
             stats.unmeasured, stats.slow = False, slow
             (self.slow.add if slow else self.slow.discard)(stats)
 

@@ -24,13 +24,13 @@ from taskrunner.domain.hosts.host_settings import HostSignal, host_signal
 from taskrunner.domain.hosts.host_state import HostState
 from taskrunner.domain.process_events import HostLimitsChanged
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import Snooze, Store
+from taskrunner.stores.base import Store
 
 Change = Callable[[HostState, float], HostState]
 
 # A changed limit takes effect everywhere after about this many seconds.
-LOOK = 1.0
-# Attempts under way are measured so many times as often.
+INTERVAL = 1.0
+# Attempts under way are measured so many times in it.
 _MEASURES = 4
 # Only the states that matter longest are read in advance; the others are read when a task needs them.
 _MAX_STATES = 2000
@@ -78,13 +78,11 @@ class HostWatch(Service):
         self.measure_running()
         if next(self._turns) % _MEASURES == 0:
             await self._read()
-        return LOOK / _MEASURES * max(1.0, self._seen / _MANY_STATES)
+        return INTERVAL / _MEASURES * max(1.0, self._seen / _MANY_STATES)
 
     def learn_from(self, attempt: ClaimedAttempt) -> None:
         """Count the time of an ended attempt, and feed circuit breaker and back-pressure by its outcome."""
         stats, outcome = attempt.host_stats, attempt.outcome
-        if stats is None:
-            return
         stats.under_way -= 1
         settings = self._host_settings
         if attempt.elapsed:
@@ -114,8 +112,6 @@ class HostWatch(Service):
     def release_place(self, attempt: ClaimedAttempt) -> bool:
         """Release an attempt's place. Returns whether tasks in the backlog wait for a place at this host."""
         stats = attempt.host_stats
-        if stats is None:
-            return False
         self.write_places(stats)
         stats.ask_again_at = 0.0
         return stats.waiting > 0
@@ -137,13 +133,15 @@ class HostWatch(Service):
         begun: Counter[HostStats] = Counter()
         for attempt in self._pool.under_way():
             stats = attempt.host_stats
-            if stats is None or stats.slow:
+            if stats.slow:
                 continue
             begun[stats] += 1
             if attempt.running_since is None:
                 attempt.running_since = now
             elif (age := (now - attempt.running_since).total_seconds()) >= slow:
                 late[stats].append(age)
+        for stats in begun:
+            stats.unanswered_checks += stats.unmeasured
         for stats, ages in late.items():
             if stats.unmeasured or 2 * len(ages) > begun[stats]:
                 self._hosts.measure_anew(stats, max(ages), slow)
@@ -165,29 +163,8 @@ class HostWatch(Service):
         if now >= self._renew_from:
             self.renew_places()
             self._renew_from = now + self._settings.lease / 3
-        await self._wake_put_off()
         await self._read_limits()
         self._seen = await self._states.refresh(_MAX_STATES)
-
-    async def _wake_put_off(self) -> None:
-        """Let the snoozed tasks of hosts come back at once that have turned out to be fast."""
-        now = self._clock.now()
-        while self._hosts.turned_fast:
-            stats = self._hosts.turned_fast[0]
-            put_off = {*stats.put_off}
-            waiting = [
-                Snooze(id=task_id, attempt=number, due=now)
-                for task_id, number, due in put_off
-                if due > now.timestamp()
-            ]
-            if waiting:
-                await self._store.snooze(waiting, now=now)  # if the store is away, they are woken later
-            self._hosts.turned_fast.pop(0)
-            # Another one may have been snoozed meanwhile.
-            others = [each for each in stats.put_off if each not in put_off]
-            stats.put_off.clear()
-            stats.put_off.extend(others)
-            stats.last_due = 0.0
 
     async def _read_limits(self) -> None:
         stored = await self._store.host_limits()

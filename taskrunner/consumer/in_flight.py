@@ -22,7 +22,7 @@ class ClaimedAttempt(AssignedAttempt):
     delivery: Delivery
     attempt_limit: int
     claimed_at: datetime
-    host_stats: HostStats | None = None
+    host_stats: HostStats
     running_since: datetime | None = None
     written: Progress | None = None
     written_at: float = 0.0
@@ -52,18 +52,17 @@ class InFlight:
 
     def add(self, attempt: ClaimedAttempt) -> None:
         self._attempts[attempt.key] = attempt
-        if (stats := attempt.host_stats) is not None:
-            stats.in_flight += 1
-            stats.under_way += 1
-            if stats.reserved:
-                stats.reserved -= 1
+        stats = attempt.host_stats
+        stats.in_flight += 1
+        stats.under_way += 1
+        if stats.reserved:
+            stats.reserved -= 1
 
     def remove(self, attempt: ClaimedAttempt) -> bool:
         """Returns False for an attempt that was removed before."""
         if self._attempts.pop(attempt.key, None) is None:
             return False
-        if attempt.host_stats is not None:
-            attempt.host_stats.in_flight -= 1
+        attempt.host_stats.in_flight -= 1
         return True
 
     def with_news(self, moment: float) -> list[ClaimedAttempt]:

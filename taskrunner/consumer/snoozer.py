@@ -4,12 +4,13 @@ So a paused label or a slow host holds no delivery back and takes no other task'
 begun and is not counted.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Broker
+from taskrunner.consumer.host_stats import HostStats
 from taskrunner.consumer.waiting_delivery import WaitingDelivery
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import OutsideError
@@ -18,21 +19,28 @@ from taskrunner.domain.executors.executor import ExecutorKind
 from taskrunner.domain.executors.executor_source import ExecutorSource
 from taskrunner.domain.queues.pauses import Pauses
 from taskrunner.domain.tasks.unserved import UNSERVED_PAUSE, unserved
+from taskrunner.domain.value import replace
 from taskrunner.runtime.service import Service
 from taskrunner.stores.base import AcceptAnswer, Snooze, Store
 
 PAUSED = "paused"
 _BATCH = 1000
 _IDLE = 60.0
+# How often we look whether a host has turned out to be fast, and how many tasks of each come back then.
+_FAST_CHECK, _MOST_PUT_OFF = 0.25, 1000
 
 
 @dataclass(slots=True, eq=False)
 class PendingSnooze:
-    """A delivery to be snoozed until `due` (None: for `hold` seconds), and why."""
+    """A delivery to be snoozed until `due` (None: for `hold` seconds), and why.
+
+    It comes back as soon as its `slow_host`, if it waits for one, is slow no more.
+    """
 
     waiting: WaitingDelivery
     why: str
     due: datetime | None = None
+    slow_host: HostStats | None = None
 
 
 class Snoozer(Service):
@@ -62,6 +70,10 @@ class Snoozer(Service):
         self._clock = clock
         self._hold = hold
         self._pending: list[PendingSnooze] = []
+        # The last of each slow host. Only `turn` changes it: a wake follows the snooze that it undoes.
+        self._put_off: defaultdict[HostStats, deque[Snooze]] = defaultdict(
+            lambda: deque(maxlen=_MOST_PUT_OFF)
+        )
         self.pauses = Pauses()
 
     def submit(self, snoozes: Iterable[PendingSnooze]) -> None:
@@ -114,26 +126,45 @@ class Snoozer(Service):
         return [snooze.waiting for snooze in left]
 
     async def turn(self) -> float:
-        batch = self._pending[:_BATCH]
-        if not batch:
-            return _IDLE
-        try:
-            await self._snooze(batch)
-        except OutsideError:
-            raise
-        except Exception:
-            await self._snooze_one_by_one(batch)
-            raise
-        return 0.0 if self._pending else _IDLE
+        if batch := self._pending[:_BATCH]:
+            try:
+                await self._snooze(batch)
+            except OutsideError:
+                raise
+            except Exception:
+                await self._snooze_one_by_one(batch)
+                raise
+        if self._put_off:
+            await self._wake_put_off()
+        if self._pending:
+            return 0.0
+        return _FAST_CHECK if self._put_off else _IDLE
+
+    async def _wake_put_off(self) -> None:
+        """Let the snoozed tasks of hosts come back at once that have turned out to be fast."""
+        now = self._clock.now()
+        for stats, snoozes in [*self._put_off.items()]:
+            if not (stats.slow or stats.unmeasured):
+                early = [replace(each, due=now, waits_for=None) for each in snoozes if each.due > now]
+                if early:
+                    await self._store.snooze(early, now=now)  # if the store is away, they are woken later
+                stats.last_due = 0.0
+            elif snoozes[-1].due > now:
+                continue
+            del self._put_off[stats]
 
     async def _snooze(self, batch: list[PendingSnooze]) -> None:
         now = self._clock.now()
-        answers = await self._store.snooze([self._request(each, now) for each in batch], now=now)
+        requests = [self._request(each, now) for each in batch]
+        answers = await self._store.snooze(requests, now=now)
         unknown = [each for each, snoozed in zip(batch, answers, strict=True) if not snoozed]
         if unknown:
             await self._adopt(unknown, now)
         done = set(batch)
         self._pending = [each for each in self._pending if each not in done]
+        for each, request in zip(batch, requests, strict=True):
+            if each.slow_host is not None:
+                self._put_off[each.slow_host].append(request)
         self._broker.ack([each.waiting.delivery for each in batch])
         self._emit(batch)
 

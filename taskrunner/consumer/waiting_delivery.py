@@ -1,6 +1,6 @@
 """WaitingDelivery: what was received and not yet claimed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from taskrunner.brokers.base import Delivery
@@ -14,15 +14,15 @@ class WaitingDelivery:
     """A readable delivery whose attempt is not claimed yet.
 
     `foreign`: another program published the message, so the record under its id may be of another task.
-    `host_stats` is what decides when it may start, set as it joins the backlog; None if nothing does.
+    `host_stats` is what decides when it may start, set as it joins the backlog.
     `is_charged` once its turn has been counted.
     """
 
     envelope: Envelope
     delivery: Delivery
     foreign: bool = False
-    host_stats: HostStats | None = None
     is_charged: bool = False
+    host_stats: HostStats = field(init=False)
 
     @property
     def key(self) -> tuple[str, int]:

@@ -912,6 +912,7 @@ class NewTask(_message.Message):
     AUTH_FIELD_NUMBER: _builtins.int
     CALLBACK_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    FAIRNESS_KEY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     url: _builtins.str
     method: _builtins.str
@@ -935,6 +936,8 @@ class NewTask(_message.Message):
     auth: _builtins.str
     traceparent: _builtins.str
     """W3C Trace Context. Left out, it is the `traceparent` of the call's metadata."""
+    fairness_key: _builtins.str
+    """Tasks of different keys take turns for the workers. Left out, the host is the key."""
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -993,10 +996,11 @@ class NewTask(_message.Message):
         auth: _builtins.str = ...,
         callback: Global___Callback | None = ...,
         traceparent: _builtins.str = ...,
+        fairness_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "_retry_unsafe", b"_retry_unsafe", "body", b"body", "body_json", b"body_json", "callback", b"callback", "content", b"content", "data_json", b"data_json", "dedup", b"dedup", "delay", b"delay", "expires_at", b"expires_at", "max_attempts", b"max_attempts", "retry", b"retry", "retry_unsafe", b"retry_unsafe", "run_at", b"run_at", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "_retry_unsafe", b"_retry_unsafe", "auth", b"auth", "body", b"body", "body_json", b"body_json", "callback", b"callback", "content", b"content", "data_json", b"data_json", "dedup", b"dedup", "delay", b"delay", "executor", b"executor", "expires_at", b"expires_at", "fail_on", b"fail_on", "headers", b"headers", "id", b"id", "labels", b"labels", "max_attempts", b"max_attempts", "method", b"method", "priority", b"priority", "queue", b"queue", "redirects", b"redirects", "retry", b"retry", "retry_on", b"retry_on", "retry_unsafe", b"retry_unsafe", "rules", b"rules", "rules_unreadable", b"rules_unreadable", "run_at", b"run_at", "timeout", b"timeout", "tls", b"tls", "traceparent", b"traceparent", "url", b"url", "write_concern", b"write_concern"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts", "_retry_unsafe", b"_retry_unsafe", "auth", b"auth", "body", b"body", "body_json", b"body_json", "callback", b"callback", "content", b"content", "data_json", b"data_json", "dedup", b"dedup", "delay", b"delay", "executor", b"executor", "expires_at", b"expires_at", "fail_on", b"fail_on", "fairness_key", b"fairness_key", "headers", b"headers", "id", b"id", "labels", b"labels", "max_attempts", b"max_attempts", "method", b"method", "priority", b"priority", "queue", b"queue", "redirects", b"redirects", "retry", b"retry", "retry_on", b"retry_on", "retry_unsafe", b"retry_unsafe", "rules", b"rules", "rules_unreadable", b"rules_unreadable", "run_at", b"run_at", "timeout", b"timeout", "tls", b"tls", "traceparent", b"traceparent", "url", b"url", "write_concern", b"write_concern"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_attempts: _TypeAlias = _typing.Literal["max_attempts"]  # noqa: Y015
     _WhichOneofArgType__max_attempts: _TypeAlias = _typing.Literal["_max_attempts", b"_max_attempts"]  # noqa: Y015
@@ -1521,6 +1525,7 @@ class Task(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     DEDUP_FIELD_NUMBER: _builtins.int
+    FAIRNESS_KEY_FIELD_NUMBER: _builtins.int
     TLS_FIELD_NUMBER: _builtins.int
     AUTH_FIELD_NUMBER: _builtins.int
     VALIDATORS_FIELD_NUMBER: _builtins.int
@@ -1545,6 +1550,7 @@ class Task(_message.Message):
     redirects: Global___Redirects.ValueType
     rules_unreadable: Global___RulesUnreadable.ValueType
     created_by: _builtins.str
+    fairness_key: _builtins.str
     tls: _builtins.str
     auth: _builtins.str
     @_builtins.property
@@ -1629,14 +1635,15 @@ class Task(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         created_by: _builtins.str | None = ...,
         dedup: Global___Dedup | None = ...,
+        fairness_key: _builtins.str | None = ...,
         tls: _builtins.str | None = ...,
         auth: _builtins.str | None = ...,
         validators: Global___Validators | None = ...,
         callback: Global___Callback | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_data_json", b"_data_json", "_error", b"_error", "_executor", b"_executor", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "auth", b"auth", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "data_json", b"data_json", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "executor", b"executor", "expires_at", b"expires_at", "finished_at", b"finished_at", "kept_until", b"kept_until", "progress", b"progress", "reason", b"reason", "result", b"result", "retry", b"retry", "run_at", b"run_at", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_data_json", b"_data_json", "_error", b"_error", "_executor", b"_executor", "_fairness_key", b"_fairness_key", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "auth", b"auth", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "data_json", b"data_json", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "executor", b"executor", "expires_at", b"expires_at", "fairness_key", b"fairness_key", "finished_at", b"finished_at", "kept_until", b"kept_until", "progress", b"progress", "reason", b"reason", "result", b"result", "retry", b"retry", "run_at", b"run_at", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_data_json", b"_data_json", "_error", b"_error", "_executor", b"_executor", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "attempt", b"attempt", "attempt_limit", b"attempt_limit", "attempts", b"attempts", "auth", b"auth", "body_size", b"body_size", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "data_json", b"data_json", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "executor", b"executor", "expires_at", b"expires_at", "fail_on", b"fail_on", "finished_at", b"finished_at", "headers", b"headers", "id", b"id", "kept_until", b"kept_until", "labels", b"labels", "max_attempts", b"max_attempts", "method", b"method", "progress", b"progress", "queue", b"queue", "reason", b"reason", "redirects", b"redirects", "result", b"result", "retry", b"retry", "retry_on", b"retry_on", "retry_unsafe", b"retry_unsafe", "rules", b"rules", "rules_unreadable", b"rules_unreadable", "run_at", b"run_at", "snoozes", b"snoozes", "status", b"status", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auth", b"_auth", "_created_by", b"_created_by", "_data_json", b"_data_json", "_error", b"_error", "_executor", b"_executor", "_fairness_key", b"_fairness_key", "_reason", b"_reason", "_tls", b"_tls", "_url", b"_url", "_waits_for", b"_waits_for", "attempt", b"attempt", "attempt_limit", b"attempt_limit", "attempts", b"attempts", "auth", b"auth", "body_size", b"body_size", "callback", b"callback", "created_at", b"created_at", "created_by", b"created_by", "data_json", b"data_json", "dedup", b"dedup", "due_at", b"due_at", "error", b"error", "executor", b"executor", "expires_at", b"expires_at", "fail_on", b"fail_on", "fairness_key", b"fairness_key", "finished_at", b"finished_at", "headers", b"headers", "id", b"id", "kept_until", b"kept_until", "labels", b"labels", "max_attempts", b"max_attempts", "method", b"method", "progress", b"progress", "queue", b"queue", "reason", b"reason", "redirects", b"redirects", "result", b"result", "retry", b"retry", "retry_on", b"retry_on", "retry_unsafe", b"retry_unsafe", "rules", b"rules", "rules_unreadable", b"rules_unreadable", "run_at", b"run_at", "snoozes", b"snoozes", "status", b"status", "timeout", b"timeout", "tls", b"tls", "updated_at", b"updated_at", "url", b"url", "validators", b"validators", "waits_for", b"waits_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__auth: _TypeAlias = _typing.Literal["auth"]  # noqa: Y015
     _WhichOneofArgType__auth: _TypeAlias = _typing.Literal["_auth", b"_auth"]  # noqa: Y015
@@ -1648,6 +1655,8 @@ class Task(_message.Message):
     _WhichOneofArgType__error: _TypeAlias = _typing.Literal["_error", b"_error"]  # noqa: Y015
     _WhichOneofReturnType__executor: _TypeAlias = _typing.Literal["executor"]  # noqa: Y015
     _WhichOneofArgType__executor: _TypeAlias = _typing.Literal["_executor", b"_executor"]  # noqa: Y015
+    _WhichOneofReturnType__fairness_key: _TypeAlias = _typing.Literal["fairness_key"]  # noqa: Y015
+    _WhichOneofArgType__fairness_key: _TypeAlias = _typing.Literal["_fairness_key", b"_fairness_key"]  # noqa: Y015
     _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
     _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
     _WhichOneofReturnType__tls: _TypeAlias = _typing.Literal["tls"]  # noqa: Y015
@@ -1666,6 +1675,8 @@ class Task(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__error) -> _WhichOneofReturnType__error | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__executor) -> _WhichOneofReturnType__executor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fairness_key) -> _WhichOneofReturnType__fairness_key | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
     @_typing.overload

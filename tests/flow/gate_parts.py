@@ -9,6 +9,7 @@ from taskrunner.consumer.host_gate import HostGate
 from taskrunner.consumer.host_stats import HostStatsTable
 from taskrunner.consumer.host_watch import HostWatch
 from taskrunner.consumer.in_flight import ClaimedAttempt, InFlight
+from taskrunner.consumer.room_maker import RoomMaker
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.consumer.thread_pool import ThreadPool
@@ -26,6 +27,7 @@ class Parts(NamedTuple):
     hosts: HostStatsTable
     backlog: Backlog
     gate: HostGate
+    room_maker: RoomMaker
     states: SharedHostStates
     watch: HostWatch
     in_flight: InFlight
@@ -57,6 +59,7 @@ def make_parts(runner: LocalRunner, limits: Mapping[str, HostLimit] | None = Non
         executors=runner.task_settings.current.executors,
     )
     backlog = Backlog(DeclaredQueues().weights, hosts.of)
+    room_maker = RoomMaker(runner.clock, settings, backlog, runner.broker.is_full)
     gate = HostGate(
         runner.clock,
         settings,
@@ -64,21 +67,23 @@ def make_parts(runner: LocalRunner, limits: Mapping[str, HostLimit] | None = Non
         hosts=hosts,
         states=states,
         watch=watch,
-        is_full=runner.broker.is_full,
+        room_maker=room_maker,
     )
-    return Parts(hosts, backlog, gate, states, watch, in_flight, pool)
+    return Parts(hosts, backlog, gate, room_maker, states, watch, in_flight, pool)
 
 
 def delivered(parts: Parts, *hosts: str, queue: str = "medium") -> list[WaitingDelivery]:
     """Deliveries of a task for each host, as the backlog gives them out."""
-    return [
+    found = [
         WaitingDelivery(
             Envelope(attempt=1, task=make_task(f"http://{host}/")),
             Delivery(b"", queue, redelivered=False, message_id=None, tag=tag, epoch=1),
-            host_stats=parts.hosts.get(host),
         )
         for tag, host in enumerate(hosts)
     ]
+    for waiting, host in zip(found, hosts, strict=True):
+        waiting.host_stats = parts.hosts.get(host)
+    return found
 
 
 async def start(runner: LocalRunner, parts: Parts, batch: list[WaitingDelivery]) -> int:

@@ -90,9 +90,9 @@ async def test_a_slow_host_is_not_snoozed_while_there_is_room(runner: LocalRunne
     """It has all workers while it is alone, and its other tasks wait here."""
     parts.hosts.measure(parts.hosts.get("slow.test"), 2.0, SLOW_FROM)
     wait(parts, *["slow.test"] * 90)
-    assert parts.gate.make_room() == []
+    assert parts.room_maker.make_room() == []
     assert len(await turn(runner, parts)) == 10
-    assert parts.gate.make_room() == []
+    assert parts.room_maker.make_room() == []
     assert len(parts.backlog) == 80
 
 
@@ -161,10 +161,10 @@ async def test_what_is_behind_a_full_queue_of_a_slow_host_is_looked_at(
     runner.broker.consume(["medium"], 100, lambda delivery: None)
     await eventually(lambda: runner.broker.is_full("medium"))
     wait(parts, *["slow.test"] * 100)
-    snoozes = parts.gate.make_room()
+    snoozes = parts.room_maker.make_room()
     assert len(snoozes) == 67
     assert len(parts.backlog) == slow.waiting == 33
     dues = [each.due.timestamp() for each in snoozes if each.due is not None]
     assert dues == sorted(dues)
     assert dues[0] - runner.clock.now().timestamp() >= 33 * 2.0 / 9
-    assert parts.gate.make_room() == []
+    assert parts.room_maker.make_room() == []

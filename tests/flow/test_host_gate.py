@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.hosts.host_limit import HostLimit, HostLimits
 from taskrunner.domain.hosts.host_settings import HostSettings
 from taskrunner.domain.hosts.host_state import decode_state
 from taskrunner.stores.host_store import HostAnswer, HostEdit, HostEntry
@@ -104,3 +104,18 @@ async def test_hosts_that_are_closed_are_read_by_one_call(
     admitted = await gate.admit(delivered(parts, *names), room=10)
     assert admitted.starting == admitted.left == []
     assert asked == [names]
+
+
+async def test_once_a_limit_is_lifted_only_those_start_that_have_a_worker(runner: LocalRunner) -> None:
+    """All that waits at a limited host is taken, so that the shared state decides about it."""
+    parts = one_each(runner)
+    for waiting in delivered(parts, *["a.test"] * 50):
+        parts.backlog.append(waiting)
+    taken = parts.gate.take(4, 10)
+    assert len(taken) == 50
+    parts.hosts.apply_limits(HostLimits())
+    admitted = await parts.gate.admit(taken)
+    assert (len(admitted.starting), len(admitted.left), admitted.snoozes) == (4, 46, [])
+    parts.backlog.put_back(admitted.left)
+    parts.gate.end_batch()
+    assert len(parts.gate.take(4, 10)) == 4

@@ -78,7 +78,7 @@ async def test_a_task_that_arrives_right_after_a_reset_does_not_wait(
     runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even in a consumer that has not read the shared states since."""
-    monkeypatch.setattr("taskrunner.consumer.host_watch.LOOK", 3600.0)
+    monkeypatch.setattr("taskrunner.consumer.host_watch.INTERVAL", 3600.0)
     await opened(runner, http_error(503))
     runner.target.answer = by_host()
     await HostAdmin(runner.store, runner.events, runner.clock, {}, HostSettings()).reset("slow.test")

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 
 from taskrunner.brokers.base import Delivery
+from taskrunner.consumer.host_stats import HostStats
 from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.domain.retries.retry_policy import RetryPolicy
 from taskrunner.domain.tasks.task import Task
@@ -23,4 +24,6 @@ def make_claimed(name: str, *, url: str = "http://localhost/", timeout: float = 
     now = datetime(2026, 1, 1, tzinfo=UTC)
     task = Task(id=name, url=url, timeout=timeout, max_attempts=1, retry=RetryPolicy(), created_at=now)
     delivery = Delivery(b"", "medium", redelivered=False, message_id=None, tag=1, epoch=1)
-    return ClaimedAttempt(task, 1, delivery=delivery, attempt_limit=1, claimed_at=now)
+    return ClaimedAttempt(
+        task, 1, delivery=delivery, attempt_limit=1, claimed_at=now, host_stats=HostStats("localhost", None)
+    )

@@ -31,7 +31,7 @@ def waiting(name: str, queue: str = "medium", epoch: int = 1) -> WaitingDelivery
     return WaitingDelivery(Envelope(attempt=1, task=task), delivery)
 
 
-def anywhere(stats: HostStats | None) -> bool:
+def anywhere(stats: HostStats) -> bool:
     """Attempts may start at every host."""
     return True
 

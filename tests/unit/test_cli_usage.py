@@ -38,6 +38,7 @@ ONE = ["produce", "--url", "http://h/"]
         ([*ONE, "--dry-run", "--wait"], "--dry-run submits nothing that --wait could wait for"),
         ([*ONE, "--idempotency-key", " k"], "--idempotency-key: must be 1 to 255 visible ASCII"),
         (["produce", "--file", "-", "--idempotency-key", "k"], "--idempotency-key is for one task"),
+        ([*ONE, "--fairness-key", " k"], "fairness_key: must be 1 to 255 visible ASCII"),
         ([*ONE, "--dedup-ttl", "1m"], "the other options that begin with --dedup need --dedup"),
         ([*ONE, "--dedup", "k", "--dedup-ttl", "31d"], "dedup.ttl: must be"),
         ([*ONE, "--callback-tls", "x"], "the other options that begin with --callback need --callback"),

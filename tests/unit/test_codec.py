@@ -58,6 +58,7 @@ TASK = Task(
     ),
     signed_by="s",
     is_report=True,
+    fairness_key="f",
     retention=5.0,
     is_dead_letter=False,
     created_by="k",

@@ -38,6 +38,7 @@ TASK = Task(
     max_attempts=5,
     retry=RetryPolicy(),
     labels={"team": "red"},
+    fairness_key="customer",
     created_at=NOW,
     callback=CALLBACK,
     traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-00",
@@ -67,6 +68,7 @@ def test_a_callback_is_a_task_of_its_own() -> None:
     assert (task.tls, task.redirects) == ("profile", "keep")
     assert (task.timeout, task.max_attempts, task.retry) == (7, 3, CALLBACK.retry)
     assert (task.labels, task.traceparent) == ({"callback": "task"}, TASK.traceparent)
+    assert task.fairness_key == "customer"
     assert task.headers == {"Content-Type": "application/json", "webhook-id": task.id}
     assert "." not in task.id
 

@@ -51,6 +51,7 @@ def test_everything_can_be_said() -> None:
             "max_attempts": 2,
             "retry": {"strategy": "Linear", "base": 2, "cap": 10, "jitter": 0},
             "labels": {"team": "a"},
+            "fairness_key": "customer 7",
         }
     )
     assert task == Task(
@@ -65,6 +66,7 @@ def test_everything_can_be_said() -> None:
         max_attempts=2,
         retry=RetryPolicy(strategy=Strategy.LINEAR, base=2, cap=10, jitter=0),
         labels={"team": "a"},
+        fairness_key="customer 7",
         created_at=NOW,
     )
     assert task.content == b"text"

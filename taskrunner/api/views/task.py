@@ -224,6 +224,7 @@ class TaskView(View):
     labels: Mapping[str, str]
     created_by: str | None
     dedup: DedupView | None
+    fairness_key: str | None
     tls: str | None
     auth: str | None
     validators: ValidatorsView | None
@@ -275,6 +276,7 @@ class TaskView(View):
             labels=task.labels,
             created_by=task.created_by,
             dedup=None if task.dedup is None else DedupView.of(task.dedup),
+            fairness_key=task.fairness_key,
             tls=task.tls,
             auth=task.auth,
             validators=None if task.validators is None else ValidatorsView.of(task.validators),

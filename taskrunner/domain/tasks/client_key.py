@@ -1,6 +1,9 @@
-"""A client key: an idempotency key or a dedup key, as a client chooses it."""
+"""A client key: an idempotency, dedup or fairness key, as a client chooses it."""
 
 import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from taskrunner.domain.messages import shown
 
@@ -16,3 +19,8 @@ def check_client_key(text: str) -> str:
             f"must be 1 to 255 visible ASCII characters, with blanks only inside, got {shown(text)}"
         )
     return text
+
+
+ClientKey = Annotated[
+    str, AfterValidator(check_client_key), Field(json_schema_extra={"pattern": KEY_PATTERN})
+]

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from taskrunner.domain.duration_field import Duration
 from taskrunner.domain.json_fields import OrNull
-from taskrunner.domain.tasks.client_key import KEY_PATTERN, check_client_key
+from taskrunner.domain.tasks.client_key import ClientKey
 from taskrunner.domain.tasks.dedup import Dedup, DedupMode
 
 # As long as a failed task is kept by default.
@@ -18,14 +18,9 @@ class DedupDraft(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    key: Annotated[str, Field(json_schema_extra={"pattern": KEY_PATTERN})]
+    key: ClientKey
     ttl: Duration | None = Field(default=None, gt=0, le=MAX_TTL)
     mode: Annotated[DedupMode, OrNull()] = DedupMode.RETURN
-
-    @field_validator("key")
-    @classmethod
-    def _key(cls, value: str) -> str:
-        return check_client_key(value)
 
     @field_validator("mode", mode="before")
     @classmethod

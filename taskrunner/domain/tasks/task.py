@@ -65,6 +65,7 @@ class Task(Value):
     - `run_at`: None for as soon as possible.
     - `expires_at`: the deadline. No attempt starts after it; a task that is still waiting then fails.
     - `dedup`: at most one task of a key.
+    - `fairness_key`: tasks with the same one share what they have of the workers; None for its host's.
     - `queue`: the name of the queue that it waits in.
     - `body`, `body_base64`: at most one is set; `body_base64` holds a body that is not text. With an
       `executor`, `body` is the task's data: JSON as it was spelt.
@@ -106,6 +107,7 @@ class Task(Value):
     run_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
     dedup: Dedup | None = None
+    fairness_key: str | None = None
     tls: str | None = None
     auth: str | None = None
     callback: Callback | None = None

@@ -30,6 +30,7 @@ from taskrunner.domain.targets.tls_profile import check_profile
 from taskrunner.domain.targets.url import Url, parse_url
 from taskrunner.domain.tasks import task_fields
 from taskrunner.domain.tasks.callback_draft import CallbackDraft, ProfileName
+from taskrunner.domain.tasks.client_key import ClientKey
 from taskrunner.domain.tasks.dedup_draft import DedupDraft
 from taskrunner.domain.tasks.task import Priority, Redirects, Task
 from taskrunner.domain.tasks.task_limits import TaskLimits
@@ -93,6 +94,9 @@ class TaskDraft(ExecutorFields):
     run_at: Moment | None = None
     expires_at: Moment | None = None
     dedup: DedupDraft | None = None
+    fairness_key: ClientKey | None = Field(
+        default=None, description="Tasks of different keys take turns for the workers. By default the host."
+    )
     timeout: Duration | None = Field(default=None, gt=0)
     max_attempts: WholeNumber | None = Field(default=None, ge=1)
     retry: RetryDraft | None = None

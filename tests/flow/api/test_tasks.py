@@ -18,7 +18,9 @@ URL = "http://example.com/"
 
 @pytest.mark.parametrize("prefix", ["", "/api/v1"])
 async def test_a_task_is_accepted_and_can_be_read_where_location_points(api: Api, prefix: str) -> None:
-    answer = await api.ask("POST", f"{prefix}/tasks", json={"url": URL, "labels": {"a": "b"}})
+    answer = await api.ask(
+        "POST", f"{prefix}/tasks", json={"url": URL, "labels": {"a": "b"}, "fairness_key": "f"}
+    )
     assert answer.status == 202
     task = answer.json
     assert answer.headers["Location"] == f"{prefix}/tasks/{task['id']}"
@@ -26,6 +28,7 @@ async def test_a_task_is_accepted_and_can_be_read_where_location_points(api: Api
     assert (task["status"], task["attempt"], task["attempts"], task["result"]) == ("queued", 0, [], None)
     read = await api.get(answer.headers["Location"])
     assert (read.status, read.json["id"], read.json["labels"]) == (200, task["id"], {"a": "b"})
+    assert read.json["fairness_key"] == "f"
     assert read.json.keys() == task.keys()
     assert read.json["created_at"] == task["created_at"]
     assert task["created_at"].endswith("Z")

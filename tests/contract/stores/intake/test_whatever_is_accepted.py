@@ -143,6 +143,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     ),
     "rules_unreadable": st.sampled_from([each.value for each in RulesUnreadable]),
     "labels": st.dictionaries(NAMES, TEXT, max_size=3),
+    "fairness_key": st.sampled_from(["customer 7", "!", "k" * 255]),
     "tls": CONFIGURED,
     "callback": CALLBACKS,
     "traceparent": st.just("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),

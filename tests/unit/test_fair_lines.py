@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from taskrunner.consumer.host_lines import HostLines, MayStart
+from taskrunner.consumer.fair_lines import FairLines, MayStart
 from taskrunner.consumer.host_stats import HostStats
 from taskrunner.consumer.waiting_delivery import WaitingDelivery
 from tests.unit.test_backlog import anywhere, waiting
@@ -16,20 +16,19 @@ def host(name: str, seconds: float | None = None) -> HostStats:
     return HostStats(name, None, mean_time=seconds or 0.0, unmeasured=seconds is None)
 
 
-def at(stats: HostStats | None, name: str = "t") -> WaitingDelivery:
+def at(stats: HostStats, name: str = "t") -> WaitingDelivery:
     delivery = waiting(name)
     delivery.host_stats = stats
     return delivery
 
 
-def served(lines: HostLines, turns: int, may_start: MayStart = anywhere) -> Counter[str]:
+def served(lines: FairLines, turns: int, may_start: MayStart = anywhere) -> Counter[str]:
     """How often each host had a turn, its line being filled up again."""
     turns_of: Counter[str] = Counter()
     for _ in range(turns):
         taken = lines.take(may_start)
         lines.end_round()
         assert taken is not None
-        assert taken.host_stats is not None
         turns_of[taken.host_stats.host] += 1
         lines.append(at(taken.host_stats))
     return turns_of
@@ -47,7 +46,7 @@ def served(lines: HostLines, turns: int, may_start: MayStart = anywhere) -> Coun
 )
 def test_hosts_get_the_same_time_of_workers(seconds: Mapping[str, float], turns: Mapping[str, int]) -> None:
     """Whatever their attempts take, and however many tasks wait: nobody gains by having many."""
-    lines = HostLines()
+    lines = FairLines()
     for place, (name, each) in enumerate(seconds.items()):
         stats = host(name, each)
         for _ in range(1 + 10 * place):
@@ -58,7 +57,7 @@ def test_hosts_get_the_same_time_of_workers(seconds: Mapping[str, float], turns:
 
 
 def test_a_few_tasks_need_not_wait_behind_many_of_another_host() -> None:
-    lines, crowd, lone = HostLines(), host("crowd.test"), host("lone.test")
+    lines, crowd, lone = FairLines(), host("crowd.test"), host("lone.test")
     for number in range(1000):
         lines.append(at(crowd, f"crowd-{number}"))
     lines.append(at(lone, "lone"))
@@ -67,7 +66,7 @@ def test_a_few_tasks_need_not_wait_behind_many_of_another_host() -> None:
 
 
 def test_a_host_where_nothing_waited_saves_up_no_turns() -> None:
-    lines, busy, late = HostLines(), host("busy.test", 1.0), host("late.test", 1.0)
+    lines, busy, late = FairLines(), host("busy.test", 1.0), host("late.test", 1.0)
     lines.append(at(late))
     lines.append(at(busy))
     lines.take(anywhere)
@@ -78,13 +77,13 @@ def test_a_host_where_nothing_waited_saves_up_no_turns() -> None:
 
 
 def test_a_host_is_looked_at_once_however_many_of_its_tasks_must_wait() -> None:
-    lines, held, other = HostLines(), host("held.test"), host("other.test")
+    lines, held, other = FairLines(), host("held.test"), host("other.test")
     for number in range(500):
         lines.append(at(held, f"held-{number}"))
     lines.append(at(other, "other"))
-    asked: list[HostStats | None] = []
+    asked: list[HostStats] = []
 
-    def may_start(stats: HostStats | None) -> bool:
+    def may_start(stats: HostStats) -> bool:
         asked.append(stats)
         return stats is not held
 
@@ -99,7 +98,7 @@ def test_a_host_is_looked_at_once_however_many_of_its_tasks_must_wait() -> None:
 
 def test_tasks_of_a_host_start_in_their_order() -> None:
     """Also those that were put back, ahead of the others."""
-    lines, stats = HostLines(), host("a.test")
+    lines, stats = FairLines(), host("a.test")
     for name in "abcd":
         lines.append(at(stats, name))
     first = [lines.take(anywhere) for _ in range(2)]
@@ -112,7 +111,7 @@ def test_tasks_of_a_host_start_in_their_order() -> None:
 
 
 def test_the_latest_of_a_host_can_be_taken_out() -> None:
-    lines, stats = HostLines(), host("a.test")
+    lines, stats = FairLines(), host("a.test")
     for name in "abcde":
         lines.append(at(stats, name))
     assert [each.envelope.task.id for each in lines.take_latest(stats, 2)] == list("cde")
@@ -120,18 +119,9 @@ def test_the_latest_of_a_host_can_be_taken_out() -> None:
     assert (lines.size, stats.waiting) == (2, 2)
 
 
-def test_tasks_without_a_host_have_a_line_of_their_own() -> None:
-    lines, stats = HostLines(), host("a.test")
-    for _ in range(100):
-        lines.append(at(stats))
-    lines.append(at(None, "function"))
-    first = [lines.take(anywhere) for _ in range(2)]
-    assert "function" in {each.envelope.task.id for each in first if each is not None}
-
-
 def test_new_hosts_keep_nobody_waiting_for_ever() -> None:
     """However many come, each with a task of its own, a host that waits has its turns."""
-    lines, waits = HostLines(), host("waits", 0.1)
+    lines, waits = FairLines(), host("waits", 0.1)
     for _ in range(20):
         lines.append(at(waits))
     turns = 0
