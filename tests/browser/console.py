@@ -131,6 +131,10 @@ class Console:
             each for each in self.requests if each.method == method and urlsplit(each.url).path == f"/{path}"
         ]
 
+    def becomes(self, expression: str, wanted: object) -> None:
+        """Wait until an expression has this value in the page; its policy refuses Playwright's own way."""
+        wait_for(lambda: self.page.evaluate(expression) == wanted, f"{expression} is {wanted!r}")
+
     def press(self, *keys: str) -> None:
         for key in keys:
             self.page.keyboard.press(key)

@@ -70,8 +70,7 @@ def test_charts_change_with_the_theme_of_the_system(console: Console) -> None:
     """At once, also while the page is paused and nothing new is drawn."""
     console.open("", "Overview")
     console.button("Live").click()
-    canvas = "document.querySelector('canvas').toDataURL()"
     expect(console.page.locator("canvas").first).to_be_visible()
-    before = console.page.evaluate(canvas)
+    console.page.evaluate("window.before = document.querySelector('canvas').toDataURL()")
     console.choose_theme("dark")
-    console.page.wait_for_function(f"before => {canvas} !== before", arg=before)
+    console.becomes("document.querySelector('canvas').toDataURL() !== window.before", wanted=True)

@@ -163,14 +163,17 @@ def test_a_paused_page_stays_as_it_is(console: Console) -> None:
 
 def test_a_refused_stream_is_told_and_tried_again(console: Console) -> None:
     """Changes are asked for meanwhile."""
-    told = {"status": 429, "json": {"detail": "too many streams"}, "headers": {"Retry-After": "1"}}
-    console.page.route("**/events?*", lambda route: route.fulfill(**told))
     task_id = console.server.submit(labels={"refusal": "yes"}, run_at=TOMORROW)
+
+    def refuse(route: Route) -> None:
+        if console.server.ask("GET", f"/tasks/{task_id}")["status"] == "scheduled":
+            console.server.ask("POST", f"/tasks/{task_id}/cancel")
+        route.fulfill(status=429, json={"detail": "too many streams"}, headers={"Retry-After": "1"})
+
+    console.page.route("**/events?*", refuse)
     console.open("tasks?label=refusal%3Dyes", "Tasks")
-    expect(console.page.get_by_text("No live updates (HTTP 429)")).to_have_attribute(
-        "title", "too many streams"
-    )
-    console.server.ask("POST", f"/tasks/{task_id}/cancel")
+    told = console.page.get_by_text("No live updates (HTTP 429)")
+    expect(told).to_have_attribute("title", "too many streams")
     expect(console.page.locator("tbody .badge")).to_have_text("cancelled")
     console.page.unroute("**/events?*")
     expect(console.page.get_by_text("Live updates")).to_be_visible()

@@ -123,7 +123,7 @@ export function Time({ at }) {
 
 /** The seconds since a time, growing: not inside of an alert or a live region, which would be read out each second. @param {{at: string}} props */
 export function Since({ at }) {
-  return duration(Math.max(0, Math.floor((useCell(now) - Date.parse(at)) / 1000)));
+  return duration(Math.max(1, Math.floor((useCell(now) - Date.parse(at)) / 1000)));
 }
 
 /** @param {{status: string}} props */

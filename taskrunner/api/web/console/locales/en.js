@@ -308,7 +308,7 @@ export default {
   "overview.failing.of": { one: "Of the newest failed task", other: "Of the newest {count} failed tasks" },
   "overview.for": "for",
   "overview.hosts": "Hosts in trouble",
-  "overview.hosts.none": "No host is slowed down or cut off.",
+  "overview.hosts.none": "No host is slowed down, and no circuit is open.",
   "overview.latency": "Time of an attempt",
   "overview.least": "at least",
   "overview.missing": "Missing here: {parts}",

@@ -308,7 +308,7 @@ export default {
   "overview.failing.of": { one: "Из {count} последней неудачной", few: "Из {count} последних неудачных", many: "Из {count} последних неудачных", other: "Из {count} последних неудачных" },
   "overview.for": "уже",
   "overview.hosts": "Хосты с проблемами",
-  "overview.hosts.none": "Ни один хост не замедлен и не отключён.",
+  "overview.hosts.none": "Замедленных хостов и разомкнутых цепей нет.",
   "overview.latency": "Время попытки",
   "overview.least": "не меньше",
   "overview.missing": "Здесь нет данных: {parts}",
