@@ -2,10 +2,12 @@
 import { address, changeQuery, go, Lazy, place } from "../../app.js";
 import { ask, useCell } from "../../lib/api.js";
 import { attempt, Button, Card, Choice, Copy, duration, Facts, Failure, Head, Loading, t, Time } from "../../lib/ui.js";
-import { html, useEffect, useState } from "../../vendor/view.js";
+import { html, useEffect, useRef, useState } from "../../vendor/view.js";
 
 const EXAMPLE = JSON.stringify({ url: "https://example.com/hook", method: "POST", headers: { "Content-Type": "application/json" }, body: { hello: "world" }, max_attempts: 5 }, null, 2);
 const KEPT = "taskrunner.draft";
+// Milliseconds without a key, before a dry run.
+const PAUSE = 400;
 
 /** For a shell: in single quotes. @param {string} text */
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
@@ -39,6 +41,7 @@ function Draft({ text, change }) {
 export default function Submit() {
   const [text, setText] = useState(sessionStorage.getItem(KEPT) ?? EXAMPLE);
   const [dry, setDry] = useState(/** @type {{result: any, error: Error | null}} */ ({ result: null, error: null }));
+  const isFirst = useRef(true);
   useEffect(() => {
     sessionStorage.setItem(KEPT, text);
     const leave = new AbortController();
@@ -46,7 +49,8 @@ export default function Submit() {
       // The answer to an older text may come after that to this one.
       const told = await ask("tasks?dry_run=true", { method: "POST", text, signal: leave.signal }).then((result) => ({ result, error: null }), (error) => ({ result: null, error }));
       if (!leave.signal.aborted) setDry(told);
-    }, 400);
+    }, isFirst.current ? 0 : PAUSE);
+    isFirst.current = false;
     return () => {
       clearTimeout(timer);
       leave.abort();
