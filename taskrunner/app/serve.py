@@ -24,6 +24,7 @@ from taskrunner.app.services import (
     watches_running,
 )
 from taskrunner.config import Config
+from taskrunner.config.in_force import in_force
 from taskrunner.domain.masking import Masking
 from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.schedule_admin import ScheduleAdmin
@@ -103,6 +104,9 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Api
         work=remote.work,
         attempts=remote.attempts,
         webhooks=platform.webhook_admin,
+        process_name=platform.process_name,
+        # That of the platform, which a reload changes.
+        settings=lambda: in_force(platform.config),
         options=options,
     )
     settings = config.api.settings(ServerSettings, max_url_bytes=config.limits.max_url_bytes)

@@ -53,13 +53,15 @@ class Server:
 
 
 @contextmanager
-def server_in(folder: Path, key: str | None = None, *, port: int = 0) -> Iterator[Server]:
-    """It runs inside; on a free port if `port` is 0."""
+def server_in(
+    folder: Path, key: str | None = None, *, port: int = 0, settings: Mapping[str, object] | None = None
+) -> Iterator[Server]:
+    """It runs inside; on a free port if `port` is 0. By default on a memory broker and a SQLite file."""
     command = [
         sys.executable,
         str(HERE / "console_process.py"),
         str(folder),
-        str(port),
+        json.dumps({"Api.port": port, **(settings or {})}),
         *([key] if key else []),
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)

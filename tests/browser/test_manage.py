@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.console import Console
-from tests.tools.waiting import wait_for
 
 
 def test_a_queue_is_paused_and_goes_on(console: Console) -> None:
@@ -68,40 +67,6 @@ def test_a_key_is_created_shown_once_and_revoked(keyed_console: Console) -> None
     console.button("Audit").click()
     expect(console.row("deploy").filter(has_text="keys.create")).to_be_visible()
     expect(console.row("deploy").filter(has_text="keys.revoke")).to_be_visible()
-
-
-def test_dead_letters_of_a_host_are_requeued(console: Console) -> None:
-    """From the group of its reason, all that match, after the words were typed."""
-    server = console.server
-    task_id = server.submit("/bad?status=404&probability=1", max_attempts=1, labels={"letters": "yes"})
-    server.ended(task_id, "failed")
-    console.open("dead-letters?label=letters%3Dyes", "Dead letters")
-    expect(console.row(task_id.partition("-")[0]).or_(console.row("HTTP error")).first).to_be_visible()
-    console.button("Requeue").first.click()
-    dialog = console.page.get_by_role("dialog")
-    dialog.get_by_label("To go on, type").fill("requeue 1")
-    dialog.get_by_role("button", name="Requeue 1 task").click()
-    expect(console.page.get_by_text("1 task requeued")).to_be_visible()
-    wait_for(lambda: len(server.ask("GET", f"/tasks/{task_id}")["attempts"]) == 2, "it ran again")
-
-
-def test_a_schedule_is_created_run_and_deleted(console: Console) -> None:
-    """Its next runs are shown, and the task that it submits is linked."""
-    console.open("schedules", "Schedules")
-    console.button("Create a schedule").first.click()
-    dialog = console.page.get_by_role("dialog")
-    dialog.get_by_label("Name of the schedule").fill("nightly")
-    dialog.get_by_label("Time zone").fill("Europe/Berlin")
-    dialog.get_by_label("URL of the task").fill(f"{console.server.target}/good")
-    dialog.get_by_role("button", name="Save").click()
-    row = console.row("nightly")
-    expect(row).to_contain_text("Europe/Berlin")
-    row.get_by_role("button", name="Run now").click()
-    expect(console.page.get_by_text("nightly runs now")).to_be_visible()
-    row.get_by_role("button", name="Delete").click()
-    dialog.get_by_label("To go on, type").fill("nightly")
-    dialog.get_by_role("button", name="Delete").click()
-    expect(row).to_have_count(0)
 
 
 def test_a_host_gets_a_limit(console: Console) -> None:

@@ -22,12 +22,13 @@ PAGES = {
     "executors": "Executors",
     "queues": "Queues",
     "keys": "Keys and audit",
+    "settings": "Settings",
 }
 MOST_REQUESTS = 12
 MOST_BYTES = 250 * 1024
 # The key of a word, in place of the word.
 KEY = re.compile(
-    r"\b(?:page|nav|action|audit|column|condition|executors|hosts|keys|letters|problem|queues|schedules|sessions|state|status|submit|workers)\.[a-z_]+\b"
+    r"\b(?:page|nav|action|audit|column|condition|executors|hosts|keys|letters|problem|queues|schedules|sessions|settings|state|status|submit|workers)\.[a-z_]+\b"
 )
 every_page = pytest.mark.parametrize("name", PAGES)
 

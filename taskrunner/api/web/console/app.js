@@ -20,6 +20,7 @@ export const PAGES = [
   { name: "executors", key: "x", group: "manage", load: () => import("./pages/executors/page.js") },
   { name: "queues", key: "q", group: "manage", load: () => import("./pages/queues/page.js") },
   { name: "keys", key: "k", group: "manage", load: () => import("./pages/keys/page.js") },
+  { name: "settings", key: "c", group: "manage", load: () => import("./pages/settings/page.js") },
 ];
 
 /** @typedef {{name: string, rest: string[], query: URLSearchParams}} Place */

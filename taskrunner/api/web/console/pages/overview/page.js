@@ -39,7 +39,7 @@ function Charts({ points, workers, span }) {
       times: points.map((point) => Date.parse(point.at) / 1000),
       values: each,
       range: /** @type {[number, number]} */ ([last - seconds, last]),
-      marks: workers.flatMap((worker) => worker.changes.map((/** @type {any} */ change) => Date.parse(change.at) / 1000)),
+      marks: workers.flatMap((worker) => worker.changes.map((/** @type {any} */ { at, before, after, reason }) => ({ at: Date.parse(at) / 1000, label: `${number(before)} → ${number(after)}`, reason }))),
     };
   }, [points, workers, span]);
   /** @param {string} name */
