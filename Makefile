@@ -2,6 +2,8 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
+DEPLOY_TOOLS := $(VENV)/deploy
+DEPLOY_STAMP := $(DEPLOY_TOOLS)/.made
 SERVICES := $(BIN)/python scripts/services.py run
 # Six workers and hundreds of commands share the bytecode, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
@@ -13,7 +15,7 @@ WITH_REDIS := tests/contract/stores tests/system/test_faults.py tests/system/tes
 CODE := $(wildcard taskrunner tests bench scripts)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run run-servers demo check lint format test test-latest test-cluster fuzz chaos bench screenshots proto lock upgrade clean
+.PHONY: help venv run run-servers demo check lint format test test-latest test-cluster test-deploy fuzz chaos bench screenshots proto lock upgrade clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +49,8 @@ format: $(STAMP) ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-test: $(STAMP) ## every test but the next two, with servers of its own; ARGS="-k name" goes to pytest
-	$(SERVICES) --with rabbitmq,redis,postgres -- $(PYTEST) --ignore tests/system/cluster $(ARGS)
+test: $(STAMP) ## every test but the next three, with servers of its own; ARGS="-k name" goes to pytest
+	$(SERVICES) --with rabbitmq,redis,postgres -- $(PYTEST) --ignore tests/system/cluster --ignore tests/deploy $(ARGS)
 
 test-latest: $(STAMP) ## what needs servers, on RabbitMQ 4 and Redis 8, then on Valkey 8: 17 minutes
 	EVERY_VARIANT=1 $(SERVICES) --version latest --with rabbitmq,redis,postgres -- $(PYTEST) $(WITH_SERVERS) $(ARGS)
@@ -57,6 +59,13 @@ test-latest: $(STAMP) ## what needs servers, on RabbitMQ 4 and Redis 8, then on 
 
 test-cluster: $(STAMP) ## a RabbitMQ cluster and Redis under Sentinels, with nodes that die
 	$(BIN)/pytest tests/system/cluster $(ARGS)
+
+test-deploy: $(DEPLOY_STAMP) ## what is in deploy/, by the programs that run it: systemd, Compose, Helm
+	PYTHONPATH=$(DEPLOY_TOOLS) $(BIN)/pytest tests/deploy $(ARGS)
+
+$(DEPLOY_STAMP): $(STAMP) requirements/deploy.txt requirements/compose.txt scripts/deploy_tools.sh
+	@scripts/deploy_tools.sh $(VENV) $(DEPLOY_TOOLS)
+	@touch $@
 
 fuzz: $(STAMP) ## a thousand examples for each property; schemathesis with and without a key, 5,000 gRPC requests; takes long
 	$(BIN)/pytest -n 2 --timeout 0 --hypothesis-profile=fuzz -m hypothesis tests/unit tests/flow $(ARGS)

@@ -9,7 +9,7 @@ compile() {
         --no-emit-index-url --custom-compile-command "make lock" ${UPGRADE:+--upgrade} "$@"
 }
 
-for tools in build uv; do
+for tools in build uv deploy compose; do
     compile requirements/$tools.in --output-file requirements/$tools.txt
 done
 compile setup.cfg --extra dev --output-file requirements/dev.txt

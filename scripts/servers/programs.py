@@ -21,6 +21,7 @@ _PROGRAMS = {
     "postgres": ("initdb", "postgres"),
     "pgbouncer": ("pgbouncer",),
     "chromium": ("chromium",),
+    "prometheus": ("prometheus", "promtool"),
 }
 _PACKAGES = {
     "rabbitmq": "rabbitmq-server",
@@ -28,6 +29,7 @@ _PACKAGES = {
     "postgres": "postgresql",
     "pgbouncer": "pgbouncer",
     "chromium": "chromium",
+    "prometheus": "prometheus",
 }
 # Before PATH: for RabbitMQ, the scripts behind Debian's wrapper; PostgreSQL's programs are not on PATH.
 _PLACES = (

@@ -10,13 +10,17 @@ from typing import Any
 
 from taskrunner.brokers.base import Broker, BrokerStatus
 from taskrunner.domain.clock import Clock
+from taskrunner.domain.hosts.host_view import HostCondition
 from taskrunner.domain.tasks.status import LIVE, Status
 from taskrunner.monitor.health import Check, Checker
+from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.stores.base import Store
 from taskrunner.stores.lifecycle import StoreStatus
 
 # Enough to notice; half a millisecond of Redis' time.
-_STUCK_MOST = 1000
+_DUE_MOST = 1000
+_OLDEST_MOST = 1000
+_HOSTS_MOST = 500
 
 
 def store_check(store: Store) -> Checker:
@@ -54,12 +58,12 @@ def _details(status: StoreStatus | BrokerStatus) -> Mapping[str, object]:
 
 
 def queue_depths(broker: Broker) -> Callable[[], Awaitable[dict[str, Any]]]:
-    """Ready messages per queue and in total."""
+    """Ready messages and subscriptions per queue, and the messages of all queues."""
 
     async def provide() -> dict[str, Any]:
-        depths = await broker.depths()
-        queues: dict[str, Any] = {queue: {"ready": ready} for queue, ready in depths.items()}
-        return {**queues, "total": sum(depths.values())}
+        counts = await broker.queue_counts()
+        queues = {name: {"ready": each.ready, "consumers": each.consumers} for name, each in counts.items()}
+        return {**queues, "total": sum(each.ready for each in counts.values())}
 
     return provide
 
@@ -73,16 +77,38 @@ def task_counts(store: Store) -> Callable[[], Awaitable[dict[str, Any]]]:
     return provide
 
 
-def stuck_tasks(store: Store, clock: Clock, *, late: float) -> Callable[[], Awaitable[dict[str, Any]]]:
-    """Live tasks per status that were due `late` seconds ago. A relay that works leaves none.
+def due_tasks(store: Store, clock: Clock, *, late: float) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """Live tasks per status that were due `late` seconds ago. A relay that works leaves none for long.
 
-    Counts no more than the `_STUCK_MOST` that are overdue longest.
+    Counts no more than the `_DUE_MOST` that are overdue longest.
     """
 
     async def provide() -> dict[str, Any]:
         before = clock.now() - timedelta(seconds=late)
-        found = Counter(each.status for each in await store.overdue(before=before, limit=_STUCK_MOST))
+        found = Counter(each.status for each in await store.overdue(before=before, limit=_DUE_MOST))
         return {status.value: found[status] for status in Status if status in LIVE}
+
+    return provide
+
+
+def oldest_ages(store: Store, clock: Clock) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """Seconds for which the oldest task of each queue is queued, among the `_OLDEST_MOST` created first."""
+
+    async def provide() -> dict[str, Any]:
+        since = await store.queued_since(limit=_OLDEST_MOST)
+        now = clock.now()
+        return {queue: max(0.0, (now - begun).total_seconds()) for queue, begun in since.items()}
+
+    return provide
+
+
+def host_conditions(hosts: HostAdmin) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """Hosts with a limit or in trouble, per condition, among the `_HOSTS_MOST` whose state lasts longest."""
+
+    async def provide() -> dict[str, Any]:
+        page = await hosts.list(limit=_HOSTS_MOST)
+        found = Counter(each.condition for each in page.items)
+        return {condition.value: found[condition] for condition in HostCondition}
 
     return provide
 

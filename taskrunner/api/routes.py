@@ -17,7 +17,7 @@ from taskrunner.api.auth.audited import action_of, audited, is_audited
 from taskrunner.api.auth.scopes import ROUTES, Needs
 from taskrunner.api.description.draft_schemas import DerivedSchema
 from taskrunner.api.http.entity_tags import refuse_conditions
-from taskrunner.api.http.handler import FIXED_ROUTES, Handler
+from taskrunner.api.http.handler import FIXED_ROUTES, ROUTE, Handler
 from taskrunner.api.http.parameters import Parameter
 from taskrunner.api.http.problems import http_problem
 from taskrunner.api.http.query import Query
@@ -118,7 +118,7 @@ class Routes:
         # A KeyError here: `scopes.ROUTES` has to say which scopes the new route needs.
         needs = ROUTES[method, path]
         limit = max_request_bytes or self._max_request_bytes
-        handler = self._admitted(handler, needs, checks)
+        handler = self._admitted(handler, (method, path), needs, checks)
         if "{" in path:
             handler = self._unless_fixed(handler)
         else:
@@ -131,7 +131,9 @@ class Routes:
             if "{" not in path and not is_audited(method, path):
                 self._fixed_routes[method, prefix + path] = handler
 
-    def _admitted(self, handler: Handler, needs: Needs, checks: Sequence[Check]) -> Handler:
+    def _admitted(
+        self, handler: Handler, route: tuple[str, str], needs: Needs, checks: Sequence[Check]
+    ) -> Handler:
         """`handler` for requests that pass the checks, of callers that `access` admits.
 
         No refusal tells them the stored form of an id.
@@ -139,6 +141,7 @@ class Routes:
         admit = self._access.admit
 
         async def answer(request: web.Request) -> web.StreamResponse:
+            request[ROUTE] = route
             await admit(request, needs)
             try:
                 for check in checks:

@@ -73,7 +73,7 @@ async def run_all(
             reload = Reload(platform, monitor, read)
             consumer.reload_with(reload)
             signals.reload_with(reload)
-        await until_signal(signals, monitor, platform.events)
+        await until_signal(signals, monitor, platform)
         # The API stops first: what it still accepts needs the store, the broker and the relay.
         await finish_unless(signals.second, servers.stop())
     return signals.exit_code

@@ -44,5 +44,5 @@ async def consume(config: Config, *, read: Read) -> int:
         reload = Reload(platform, monitor, read)
         consumer.reload_with(reload)
         signals.reload_with(reload)
-        await until_signal(signals, monitor, platform.events)
+        await until_signal(signals, monitor, platform)
     return signals.exit_code

@@ -4,14 +4,17 @@ from collections.abc import Mapping
 
 from taskrunner.api.probes import (
     broker_check,
+    due_tasks,
+    host_conditions,
+    oldest_ages,
     queue_depths,
     reconnects,
     store_check,
-    stuck_tasks,
     task_counts,
 )
 from taskrunner.app.platform import Platform
 from taskrunner.domain.errors import TaskrunnerError
+from taskrunner.monitor.call_times import BROKER_CALLS, STORE_CALLS
 from taskrunner.monitor.event_log import EventLog
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.logs import configure
@@ -20,6 +23,8 @@ from taskrunner.monitor.stats import Cached, Provider, Stats
 
 # However often `/stats` is requested, the store and the broker are asked at most once in this time.
 _STATS_AGE = 0.5
+# The same for what looks at up to a thousand entries.
+_WALK_AGE = 5.0
 
 
 class Monitor:
@@ -31,6 +36,8 @@ class Monitor:
         late = platform.config.relay.hold
         configure(logger.level, logger.format)
         self.metrics = Metrics(clock, platform.executors.source)
+        self.metrics.calls.watch(store.name, store, STORE_CALLS)
+        self.metrics.calls.watch(broker.name, broker, BROKER_CALLS)
         self.health = Health(clock)
         # The API accepts tasks without the broker, so only a consumer is not ready without it.
         self.health.add(broker.name, broker_check(broker, consuming=consuming), needed=consuming)
@@ -39,7 +46,10 @@ class Monitor:
         common: dict[str, Provider] = {
             "queues": self._queues,
             "counts": Cached(task_counts(store), clock, seconds=_STATS_AGE),
-            "stuck": Cached(stuck_tasks(store, clock, late=late), clock, seconds=_STATS_AGE),
+            "due": Cached(due_tasks(store, clock, late=0.0), clock, seconds=_STATS_AGE),
+            "stuck": Cached(due_tasks(store, clock, late=late), clock, seconds=_STATS_AGE),
+            "oldest": Cached(oldest_ages(store, clock), clock, seconds=_WALK_AGE),
+            "hosts": Cached(host_conditions(platform.hosts), clock, seconds=_WALK_AGE),
             "paused": platform.pauses.describe,
             "rates": self.metrics.rates,
             "totals": self.metrics.totals,

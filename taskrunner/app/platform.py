@@ -1,5 +1,6 @@
 """The platform: the store, the broker, and the services that every command uses."""
 
+import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -44,6 +45,7 @@ from taskrunner.producer.storage_quota import StorageQuota
 from taskrunner.producer.task_quota import TaskQuota
 from taskrunner.producer.webhook_admin import WebhookAdmin
 from taskrunner.producer.webhook_watch import WebhookWatch
+from taskrunner.runtime.service_manager import ServiceManager
 
 # How long a start waits for a service that is away before it continues without that service. Long enough to
 # find a queue with other arguments, and short enough for an orchestrator's first probe.
@@ -67,6 +69,7 @@ class Platform:
         self.process_name = f"{config.workers.name}-{secrets.token_hex(4)}"
         self.clock = SystemClock()
         self.events = Events()
+        self.service_manager = ServiceManager(os.environ, os.getpid(), self.events)
         self.store = make_store(config, self.events)
         self.broker = make_broker(config, self.events)
         self.task_settings = TaskSettingsSource(config.task_settings())

@@ -1,4 +1,4 @@
-"""What a long-lived process reports to the store."""
+"""What a long-lived process reports to the store, and measures of itself."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
 from taskrunner.app.services import running
+from taskrunner.monitor.loop_lag import LoopLag
 from taskrunner.producer.process_reporter import ProcessReporter, SelfDescribing
 
 
@@ -23,5 +24,6 @@ async def reports_running(
         depth=monitor.depth,
         workers=workers,
     )
-    async with running(reporter):
+    lag = LoopLag(platform.events, platform.clock, monitor.metrics.loop_lags)
+    async with running(reporter), running(lag):
         yield

@@ -56,7 +56,7 @@ async def serve(config: Config, *, read: Read) -> int:
         await stack.enter_async_context(running(OperationRunner(platform.operation_runs)))
         await stack.enter_async_context(reports_running(platform, monitor))
         signals.reload_with(Reload(platform, monitor, read))
-        await until_signal(signals, monitor, platform.events)
+        await until_signal(signals, monitor, platform)
         # The API stops first: what it still accepts needs the store, the broker and the relay.
         await servers.stop()
     return signals.exit_code

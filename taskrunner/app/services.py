@@ -18,14 +18,15 @@ from taskrunner.app.relay import make_relay
 from taskrunner.app.stop_report import stop_reported
 from taskrunner.config.sections.servers import ApiSection, ServerSection
 from taskrunner.domain.errors import ConfigInvalid, FieldError, OutsideError
-from taskrunner.domain.events import Events
 from taskrunner.domain.process_events import ApiOpened, StopRequested
 from taskrunner.domain.queues.queue import check_declared
 from taskrunner.monitor.outage_reminder import OutageReminder
+from taskrunner.producer.change_reporter import ChangeReporter
 from taskrunner.producer.cleaner import Cleaner
 from taskrunner.producer.scheduler import Scheduler
 from taskrunner.producer.settings import SchedulerSettings
 from taskrunner.runtime.service import Service
+from taskrunner.runtime.service_manager import READY, STOPPING
 from taskrunner.runtime.signals import Signals
 
 # Seconds after a second signal. The consumer gives itself 3 s to settle the attempts that it interrupts.
@@ -44,8 +45,15 @@ async def running(service: Service) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def relay_running(platform: Platform) -> AsyncIterator[None]:
-    """Run the relay and the cleaner inside. Every long-lived process runs them, as any number may run."""
-    async with running(make_relay(platform)), running(_make_cleaner(platform)):
+    """Run the relay, the cleaner and the change reporter inside.
+
+    Every long-lived process runs them, as any number may run.
+    """
+    async with (
+        running(make_relay(platform)),
+        running(_make_cleaner(platform)),
+        running(_make_change_reporter(platform)),
+    ):
         yield
 
 
@@ -53,15 +61,32 @@ async def relay_running(platform: Platform) -> AsyncIterator[None]:
 async def stop_and_outages_reported(
     platform: Platform, signals: Signals, waits_for: Callable[[], str | None] = lambda: None
 ) -> AsyncIterator[None]:
-    """Report inside what a long stop waits for, and each server that stays unreachable. Enter it first."""
+    """Report inside what a long stop waits for, and each server that stays unreachable. Enter it first.
+
+    systemd, too, is told inside that this process lives.
+    """
     events, clock = platform.events, platform.clock
 
     def all_that_stops() -> str:
         return waits_for() or "requests under way, and the relay, the broker and the store to close"
 
     reminder = OutageReminder(events, clock)
-    async with running(reminder), stop_reported(signals.first, events, clock, all_that_stops):
+    async with (
+        running(platform.service_manager),
+        running(reminder),
+        stop_reported(signals.first, events, clock, all_that_stops),
+    ):
         yield
+
+
+def _make_change_reporter(platform: Platform) -> ChangeReporter:
+    return ChangeReporter(
+        platform.store,
+        platform.events,
+        platform.clock,
+        platform.webhooks.source,
+        name=platform.process_name,
+    )
 
 
 def _make_cleaner(platform: Platform) -> Cleaner:
@@ -195,12 +220,14 @@ async def monitor_page_running(platform: Platform, monitor: Monitor) -> AsyncIte
         yield
 
 
-async def until_signal(signals: Signals, monitor: Monitor, events: Events) -> None:
+async def until_signal(signals: Signals, monitor: Monitor, platform: Platform) -> None:
     """Be ready until the first signal."""
     monitor.health.open()
+    platform.service_manager.tell(READY)
     await signals.first.wait()
+    platform.service_manager.tell(STOPPING)
     monitor.health.close("shutting down")
-    events.emit(StopRequested(signal=signals.name))
+    platform.events.emit(StopRequested(signal=signals.name))
 
 
 async def finish_unless(abort: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

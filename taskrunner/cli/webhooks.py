@@ -16,6 +16,7 @@ from taskrunner.cli.streams import LineOutput
 from taskrunner.config import load
 from taskrunner.domain.codec import encode
 from taskrunner.domain.tasks.callback import EVENTS
+from taskrunner.domain.tasks.change import ChangeEvent
 from taskrunner.domain.webhooks.webhook import Webhook
 from taskrunner.domain.webhooks.webhook_draft import WebhookConditions, WebhookDraft
 from taskrunner.producer.audit_trail import Change
@@ -24,7 +25,7 @@ from taskrunner.producer.webhook_admin import WebhookAdmin
 
 @click.group(cls=CommandGroup, name="webhooks")
 def webhooks_command() -> None:
-    """Manage webhooks, which receive the ends of all tasks that match a filter."""
+    """Manage webhooks, which receive the ends, or other changes, of all tasks that match a filter."""
 
 
 @webhooks_command.command(name="list")
@@ -61,7 +62,10 @@ def show(config_path: Path | None, name: str, as_json: bool) -> None:
 @click.option("--secret", metavar="NAME", help="The configured secret that signs them.")
 @click.option("--tls", metavar="NAME", help="The configured TLS profile to send them with.")
 @click.option(
-    "--event", "events", multiple=True, help=f"An end to report; repeatable: {', '.join(EVENTS)} [all]."
+    "--event",
+    "events",
+    multiple=True,
+    help=f"A change to report; repeatable: {', '.join(ChangeEvent)} [{', '.join(EVENTS)}].",
 )
 @click.option("--label", multiple=True, metavar="NAME[=VALUE]", help="Only tasks with it; repeatable.")
 @click.option("--queue", help="Only tasks of this queue.")

@@ -9,7 +9,13 @@ from taskrunner.consumer.consumer import Consumer
 from taskrunner.domain.errors import BrokerUnavailable
 from taskrunner.domain.events import Events, WorkersScaled
 from taskrunner.domain.fleet import scaling
-from taskrunner.domain.fleet.scaling import Load, ScalingDecision, ScalingHistory, ScalingSettings
+from taskrunner.domain.fleet.scaling import (
+    Load,
+    ScalingDecision,
+    ScalingHistory,
+    ScalingKind,
+    ScalingSettings,
+)
 from taskrunner.runtime.service import Service
 
 # What operators see of the past; more would make each report longer.
@@ -29,6 +35,7 @@ class Autoscaler(Service):
         self._interval = interval
         self._history = ScalingHistory(target=bounds.min_workers)
         self._last_decision: ScalingDecision | None = None
+        self._decisions = dict.fromkeys(ScalingKind, 0)
         # The newest changes, each with the time of the monotonic clock.
         self.changes: deque[tuple[float, WorkersScaled]] = deque(maxlen=_CHANGES_KEPT)
 
@@ -42,6 +49,7 @@ class Autoscaler(Service):
             "target": self._history.target,
             "wanted": None if decision is None else decision.needed,
             "last_decision": None if decision is None else decision.reason,
+            "decisions": {kind.value: count for kind, count in self._decisions.items()},
             "backlog": len(self._consumer.backlog),
         }
 
@@ -63,6 +71,7 @@ class Autoscaler(Service):
         decision = scaling.decide(self._bounds, load, self._history, time.monotonic())
         self._history = decision.history
         self._last_decision = decision
+        self._decisions[decision.kind] += 1
         if decision.target != pool.total:
             self._scale(decision)
         return self._interval

@@ -59,10 +59,13 @@ def read_message(
         # Who publishes a message gets no answer.
         reason = "is for tasks that are submitted through the API or the command line; leave it out"
         raise TaskInvalid([FieldError(field="dedup", message=reason)])
+    task_id = task_id_of(message.message_id)
     try:
-        task = content.to_task(settings, task_id=task_id_of(message.message_id), now=now)
-    except ExecutorDisabled as exc:
-        raise TaskInvalid([FieldError(field="executor", message=str(exc))]) from exc
+        task = content.to_task(settings, task_id=task_id, now=now)
+    except ExecutorDisabled:
+        # A message in the queue waits, as tasks do: its publisher cannot be refused any more.
+        executors = settings.executors.as_enabled(content.executor or "")
+        task = content.to_task(replace(settings, executors=executors), task_id=task_id, now=now)
     if content.queue is None and content.priority is None and queue is not None:
         task = replace(task, queue=queue)
     return IncomingMessage(envelope=Envelope(attempt=1, task=task), foreign=True)

@@ -9,7 +9,7 @@ may have reset it.
 import asyncio
 import random
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -54,16 +54,17 @@ class SharedHostStates:
         self._written: set[str] = set()
         self._token_prefix = secrets.token_hex(4)
         self._token_numbers = count()
-        self._batcher: Batcher[tuple[str, Edit[Any]], Any] = Batcher(
+        self._batcher: Batcher[tuple[str, Edit[Any], bool], Any] = Batcher(
             self._commit, limit=_BATCH, spacing=_SPACING
         )
 
-    def change(self, host: str, edit: Edit[Answer]) -> "asyncio.Future[Answer]":
+    def change(self, host: str, edit: Edit[Answer], *, read: bool = False) -> "asyncio.Future[Answer]":
         """Apply `edit`, once or more often; the answer is that of the edit that was written.
 
-        An edit that leaves the state as it is costs nothing. Raises `StoreUnavailable`.
+        An edit that leaves the state as it is known here costs nothing. One that takes back what another
+        process may have written has to `read` the state first. Raises `StoreUnavailable`.
         """
-        return self._batcher.submit((host, edit))
+        return self._batcher.submit((host, edit, read))
 
     def admit(self, stats: HostStats, wanted: int, *, room: int, keep: int) -> "asyncio.Future[Admission]":
         """Ask for `wanted` attempts at a host and reserve those that are admitted.
@@ -114,12 +115,12 @@ class SharedHostStates:
             self._learn(host, known)
         return len(entries)
 
-    async def _commit(self, group: Sequence[tuple[str, Edit[Any]]]) -> Sequence[Any]:
+    async def _commit(self, group: Sequence[tuple[str, Edit[Any], bool]]) -> Sequence[Any]:
         answers: dict[int, Any] = {}
         by_host: dict[str, list[tuple[int, Edit[Any]]]] = {}
-        for place, (host, edit) in enumerate(group):
+        for place, (host, edit, _) in enumerate(group):
             by_host.setdefault(host, []).append((place, edit))
-        await self._read_closed(by_host)
+        await self._read_first(by_host, {host for host, _, read in group if read})
         left = set(by_host)
         for _ in range(_MAX_ROUNDS):
             left = await self._write({host: by_host[host] for host in left}, answers)
@@ -127,13 +128,17 @@ class SharedHostStates:
                 return [answers[place] for place in range(len(group))]
         raise StoreUnavailable(f"the states of {len(left)} hosts change too fast to be changed")
 
-    async def _read_closed(self, hosts: Iterable[str]) -> None:
+    async def _read_first(self, hosts: Iterable[str], asked_for: Container[str]) -> None:
+        """The states of hosts that are closed, or that somebody asked to read."""
         now = self._clock.now().timestamp()
-        known = ((host, self._known.get(host)) for host in hosts)
-        closed = [host for host, each in known if each is not None and each.state.closed_until(now) > now]
-        entries = await self._store.hosts(closed) if closed else ()
-        for host, entry in zip(closed, entries, strict=True):
+        reading = [host for host in hosts if host in asked_for or self._is_closed(host, now)]
+        entries = await self._store.hosts(reading) if reading else ()
+        for host, entry in zip(reading, entries, strict=True):
             self._learn(host, self._read(entry))
+
+    def _is_closed(self, host: str, now: float) -> bool:
+        known = self._known.get(host)
+        return known is not None and known.state.closed_until(now) > now
 
     async def _write(
         self, changes: dict[str, list[tuple[int, Edit[Any]]]], answers: dict[int, Any]

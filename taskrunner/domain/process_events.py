@@ -1,5 +1,7 @@
 """Events of one process: its stop, what it has read anew, its ports and the requests it refused or failed."""
 
+from datetime import datetime
+
 from taskrunner.domain.events import Event
 from taskrunner.domain.keys.audit import AuditEntry
 
@@ -54,6 +56,13 @@ class KeyNamesClash(Event):
     names: tuple[str, ...]
 
 
+class CertificateShown(Event):
+    """The server of this setting shows a certificate that is good until `ends_at`."""
+
+    setting: str
+    ends_at: datetime
+
+
 class CertificateRenewed(Event):
     """The server of this setting shows another certificate from now on."""
 
@@ -80,9 +89,21 @@ class ApiOpened(Event):
 
 
 class RequestDenied(Event):
-    """An API request was refused: 401, 403 or 429."""
+    """An API request was refused: 401, 403 or 429. `code` is that of the problem."""
 
     status: int
+    code: str
+
+
+class RequestAnswered(Event):
+    """An HTTP request was answered after `elapsed` seconds, by the route of this method and pattern.
+
+    `route` is None if none took it: a path or a method that does not exist.
+    """
+
+    route: tuple[str, str] | None
+    status: int
+    elapsed: float
 
 
 class RequestFailed(Event):

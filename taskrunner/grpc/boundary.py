@@ -110,7 +110,7 @@ class Boundary:
 
     async def _abort(self, call: Call, problem: Problem, trailer: list[tuple[str, str | bytes]]) -> None:
         if problem.status in _DENIED:
-            self._events.emit(RequestDenied(status=problem.status))
+            self._events.emit(RequestDenied(status=problem.status, code=problem.code))
         status = status_of(problem, call.request_id)
         trailer.append((DETAILS, status.SerializeToString()))
         await call.context.abort(code_of(problem), status.message, tuple(trailer))

@@ -11,11 +11,10 @@ from typing import NamedTuple
 from taskrunner.domain.events import TaskSettled
 from taskrunner.domain.executors.executor import BUILT_IN
 from taskrunner.domain.executors.executor_source import ExecutorSource
+from taskrunner.monitor.histogram import OTHERS
 
 # Pairs of a queue and an executor; there are at most 200 executors and 300 queues, but not for ever the same.
 MAX_PAIRS = 1000
-# No queue and no executor can have this name.
-OTHERS = "(other)"
 
 
 class AttemptLabels(NamedTuple):

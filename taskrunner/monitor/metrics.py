@@ -1,7 +1,7 @@
 """Metrics: totals, rates and durations of this process, counted from events.
 
 Counters grow until the process ends. No event is kept, and no value of a task becomes a label, except for the
-names of its queue and executor: see `attempt_counts`.
+names of its queue and executor, of which only so many are told apart: see `attempt_counts`, `task_times`.
 """
 
 from collections import Counter
@@ -11,9 +11,13 @@ from typing import Any
 from taskrunner.domain import events, process_events
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.executors.executor_source import ExecutorSource
-from taskrunner.domain.fleet.figures import DURATION_BUCKETS, Figures, bucket
+from taskrunner.domain.fleet.figures import DURATION_BUCKETS, Figures
 from taskrunner.domain.tasks.status import Status
 from taskrunner.monitor.attempt_counts import AttemptCounts
+from taskrunner.monitor.call_times import CallTimes
+from taskrunner.monitor.histogram import CALL_BUCKETS, Histogram
+from taskrunner.monitor.request_counts import RequestCounts
+from taskrunner.monitor.task_times import TaskTimes
 
 # The counters by their names in `/stats` and `/metrics`.
 COUNTERS = {
@@ -96,8 +100,16 @@ class Metrics:
         self.attempts = AttemptCounts(executors)
         second = int(clock.monotonic())
         self._meters = {name: Meter(second) for name in COUNTERS}
-        self._durations = [0] * (len(DURATION_BUCKETS) + 1)
-        self._elapsed = 0.0
+        self.durations = Histogram(DURATION_BUCKETS)
+        self.task_times = TaskTimes(clock)
+        self.requests = RequestCounts()
+        # Those who measure add to them themselves.
+        self.calls = CallTimes()
+        self.loop_lags = Histogram(CALL_BUCKETS)
+        # By the problem's code, by `DialRefusal`, by the setting of the port (seconds since 1970).
+        self.limit_hits: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.certificate_ends: dict[str, float] = {}
         self._published_by_queue: Counter[str] = Counter()
         self._started_by_queue: Counter[str] = Counter()
         # The key decides the type of the argument, which a dictionary type cannot express.
@@ -122,7 +134,9 @@ class Metrics:
             events.LeaseExpired: lambda _: self._add("leases_expired"),
             events.WorkerWrittenOff: lambda _: self._add("written_off"),
             events.WorkerProcessLost: lambda _: self._add("processes_lost"),
-            process_events.RequestDenied: lambda event: self._add(_DENIED[event.status]),
+            process_events.RequestDenied: self._denied,
+            process_events.RequestAnswered: self.requests.add,
+            process_events.CertificateShown: self._certificate,
             process_events.AuditLost: lambda _: self._add("audit_lost"),
             events.ServerFault: lambda _: self._add("server_faults"),
             events.LoopFailed: lambda _: self._add("faults"),
@@ -146,10 +160,6 @@ class Metrics:
             for name in RATES
         }
 
-    def durations(self) -> tuple[list[int], float]:
-        """Attempts per bucket of `DURATION_BUCKETS` (the last: longer than all), and their sum in seconds."""
-        return list(self._durations), self._elapsed
-
     def figures(self) -> Figures:
         """What was counted since the start of this process."""
         totals = self.totals()
@@ -161,7 +171,7 @@ class Metrics:
             retried=totals["retried"],
             published=dict(self._published_by_queue),
             begun=dict(self._started_by_queue),
-            durations=tuple(self._durations),
+            durations=tuple(self.durations.counts),
         )
 
     def _add(self, name: str, count: int = 1) -> None:
@@ -170,6 +180,15 @@ class Metrics:
     def _started(self, event: events.TaskStarted) -> None:
         self._add("started")
         self._started_by_queue[event.task.queue] += 1
+        self.task_times.started(event)
+
+    def _denied(self, event: process_events.RequestDenied) -> None:
+        self._add(_DENIED[event.status])
+        if event.status == 429:
+            self.limit_hits[event.code] += 1
+
+    def _certificate(self, event: process_events.CertificateShown) -> None:
+        self.certificate_ends[event.setting] = event.ends_at.timestamp()
 
     def _published(self, event: events.TasksPublished) -> None:
         self._add("published", event.count)
@@ -178,9 +197,11 @@ class Metrics:
             self._add("published_by_relay", event.count)
 
     def _settled(self, event: events.TaskSettled) -> None:
-        self._durations[bucket(event.elapsed)] += 1
-        self._elapsed += event.elapsed
+        self.durations.observe(event.elapsed)
         self.attempts.add(event)
+        self.task_times.settled(event)
+        if event.outcome.refusal is not None:
+            self.refusals[event.outcome.refusal.value] += 1
         verdict = event.verdict
         if verdict.status is Status.SUCCEEDED:
             self._add("succeeded")

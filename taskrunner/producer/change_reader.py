@@ -132,5 +132,5 @@ class ChangeReader:
         now = self._clock.now()
         log = await self._store.log_changes(now=now, until=now + _KEEP_LOG)
         self._keep_due = self._clock.monotonic() + _KEEP_INTERVAL
-        self._secret = log.secret
+        self.secret = log.secret
         return log.end

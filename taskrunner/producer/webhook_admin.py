@@ -15,8 +15,9 @@ from taskrunner.domain.value import replace
 from taskrunner.domain.webhooks.webhook import MAX_WEBHOOKS, Webhook
 from taskrunner.domain.webhooks.webhook_draft import WebhookDraft
 from taskrunner.producer.change_check import MAX_TRIES, Check, allow
+from taskrunner.producer.change_reporter import begin_reporting
 from taskrunner.producer.shared_read import Refresh, no_refresh
-from taskrunner.stores.base import WebhookStore
+from taskrunner.stores.base import Store
 
 
 class WebhookAdmin:
@@ -26,7 +27,7 @@ class WebhookAdmin:
     """
 
     def __init__(
-        self, store: WebhookStore, clock: Clock, settings: TaskSettingsSource, refresh: Refresh = no_refresh
+        self, store: Store, clock: Clock, settings: TaskSettingsSource, refresh: Refresh = no_refresh
     ) -> None:
         self._store = store
         self._refresh = refresh
@@ -52,7 +53,7 @@ class WebhookAdmin:
     async def create(self, name: str, draft: WebhookDraft, submitter: Submitter | None) -> Webhook:
         """Raises `StateConflict` if the name is taken, or if there are too many."""
         webhook = await self._new(name, draft, submitter)
-        if not await self._store.save_webhook(webhook, expected=None):
+        if not await self._save(webhook, None):
             raise StateConflict(
                 f"there is a webhook {without_namespace(name)!r} already; change it, or delete it first"
             )
@@ -75,7 +76,7 @@ class WebhookAdmin:
                 webhook = await self._new(name, draft, submitter)
             else:
                 webhook = self._changed(known, draft)
-            if await self._store.save_webhook(webhook, expected=known):
+            if await self._save(webhook, known):
                 await self._refresh()
                 return webhook, known is None
         raise _contended(name)
@@ -86,7 +87,7 @@ class WebhookAdmin:
             known = await self.get(name)
             check(known)
             webhook = self._changed(known, WebhookDraft.patched(known, patch, self.limits))
-            if await self._store.save_webhook(webhook, expected=known):
+            if await self._save(webhook, known):
                 await self._refresh()
                 return webhook
         raise _contended(name)
@@ -109,6 +110,12 @@ class WebhookAdmin:
         changed = self._made(known.name, draft, None)
         kept = replace(changed.task_filter, namespace=known.task_filter.namespace)
         return replace(changed, task_filter=kept, created_by=known.created_by, created_at=known.created_at)
+
+    async def _save(self, webhook: Webhook, expected: Webhook | None) -> bool:
+        if webhook.changes and webhook.enabled:
+            # No change after the answer is missed, however soon the processes hear of the webhook.
+            await begin_reporting(self._store, self._clock.now())
+        return await self._store.save_webhook(webhook, expected=expected)
 
     async def _find(self, name: str) -> Webhook | None:
         return next((each for each in await self._store.webhooks() if each.name == name), None)

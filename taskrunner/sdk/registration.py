@@ -61,6 +61,9 @@ def handler(name: str, *, schema: Schema = None, **options: Unpack[Options]) -> 
     instance, or a JSON Schema.
     """
     place = place_of_caller()
+    if callable(name):
+        # `@handler` without a name would leave the function out, and say nothing.
+        add(name, name, schema, place, options)
 
     def decorate(function: Callable[[Task[Any]], Result], /) -> Callable[[Task[Any]], Result]:
         add(name, function, schema, place, options)

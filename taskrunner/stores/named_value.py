@@ -1,4 +1,4 @@
-"""A named value: a webhook, an executor or a declared queue, which a store keeps whole, by its name."""
+"""A named value: a webhook, executor, declared queue or cursor, which a store keeps whole, by its name."""
 
 from typing import Protocol
 

@@ -10,6 +10,7 @@ from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.executors.remote_lease import LeaseState, RemoteLease
 from taskrunner.domain.tasks.outcome import Outcome
 from taskrunner.domain.tasks.task_draft import TaskDraft
+from taskrunner.stores.base import Store
 from tests.flow.local_runner import HOLD, LEASE, RETENTION, LocalRunner
 from tests.tools.waiting import PATIENCE
 
@@ -39,11 +40,11 @@ class Remote:
             hold=HOLD,
         )
 
-    def make_attempts(self) -> RemoteAttempts:
+    def make_attempts(self, store: Store | None = None) -> RemoteAttempts:
         """Those of another process have nothing but the store in common."""
         runner = self.runner
         return RemoteAttempts(
-            runner.store,
+            store or runner.store,
             runner.events,
             runner.clock,
             RETENTION,

@@ -8,9 +8,9 @@ import pytest
 
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import DeadLetterCollected, SettleRefused, TaskSettled
-from taskrunner.domain.tasks.follow_up import LABEL
 from taskrunner.domain.tasks.outcome import Outcome
 from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.report import LABEL
 from taskrunner.domain.tasks.status import Status
 from taskrunner.handlers.base import AttemptContext
 from tests.flow.local_runner import HOLD, LEASE, OK, LocalRunner, http_error

@@ -144,9 +144,32 @@ async def test_a_foreign_message_names_an_executor(runner: LocalRunner, admin: E
     assert (await runner.heard(MessageRejected))[-1].error.startswith("data/width: ")
     await publish(executor="resize_imag")
     assert (await runner.heard(MessageRejected, 2))[-1].error.startswith("executor: there is no executor")
+
+
+async def test_a_foreign_message_waits_for_a_disabled_executor(
+    runner: LocalRunner, admin: ExecutorAdmin
+) -> None:
+    """Also one that is delivered again, after its task has a record. Its data is checked as ever."""
+    await make(admin, schema=SCHEMA)
     await admin.patch("resize_image", b'{"enabled": false}')
-    await publish()
-    assert "is disabled" in (await runner.heard(MessageRejected, 3))[-1].error
+    await runner.pauses.turn()
+    await runner.consumer()
+    for number in (1, 2):
+        body = b'{"executor": "resize_image", "data": {"width": 5}}'
+        await runner.broker.publish([Publication(queue="high", body=body, task_id="m")])
+        await runner.heard(DeliveryDropped, number)
+    for _ in range(2):
+        await runner.later(HOLD)
+    assert (await runner.status("m"), runner.target.runs("m")) == (Status.SCHEDULED, 0)
+    assert not runner.told(MessageRejected)
+    bad = b'{"executor": "resize_image", "data": {"width": "x"}}'
+    await runner.broker.publish([Publication(queue="high", body=bad, task_id="bad")])
+    assert (await runner.heard(MessageRejected))[-1].error.startswith("data/width: ")
+    await admin.patch("resize_image", b'{"enabled": true}')
+    await runner.pauses.turn()
+    await runner.later(HOLD)
+    await runner.heard(TaskSettled)
+    assert runner.target.runs("m") == 1
 
 
 async def test_a_schedule_names_an_executor(runner: LocalRunner, admin: ExecutorAdmin) -> None:

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from taskrunner.consumer.remote.remote_attempts import AttemptEnd
+from taskrunner.consumer.remote.remote_attempts import AttemptEnd, Heartbeat
 from taskrunner.domain.events import TasksSnoozed
 from taskrunner.domain.executors.executor import ExecutorKind
 from taskrunner.domain.executors.remote_lease import LeaseState, RemoteLease, UpdateAnswer
@@ -16,6 +16,7 @@ from taskrunner.domain.tasks.explanation import ReasonCode, explain
 from taskrunner.domain.tasks.situation import Situation
 from taskrunner.domain.tasks.status import Status
 from taskrunner.producer.host_admin import HostAdmin
+from taskrunner.stores.base import Store
 from tests.flow.local_runner import LEASE, LocalRunner
 from tests.flow.remote_process import DONE, Remote
 from tests.tools.executors import executor
@@ -144,6 +145,34 @@ async def test_a_call_ends_when_its_wait_is_over(limited: Limited) -> None:
     await limited.first.work.turn()  # gives back the task that waits at the first process
     async with in_time("a call with a short wait"):
         assert await limited.lease(limited.second, 5) == []
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_heartbeat_that_its_end_overtakes_holds_no_slot(limited: Limited, moment: str) -> None:
+    """Another process hears of the end while this one renews the lease."""
+    await limited.limit(concurrency=1)
+    await limited.first.submit()
+    (lease,) = await limited.lease(limited.first, 1)
+
+    class Overtaken:
+        """The store, where the attempt ends at the renewal."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(limited.runner.store, name)
+
+        async def renew(self, *given: Any, **named: Any) -> Any:
+            if moment == "before":
+                await limited.second.end(lease)
+            answers = await limited.runner.store.renew(*given, **named)
+            if moment == "after":
+                await limited.second.end(lease)
+            return answers
+
+    attempts = limited.first.make_attempts(cast(Store, Overtaken()))
+    (answer,) = await attempts.heartbeat([Heartbeat(id=lease.task.id, token=lease.token)])
+    assert answer.state is (LeaseState.LOST if moment == "before" else LeaseState.HELD)
+    await limited.settle_changes()
+    assert (await limited.host()).in_flight == 0
 
 
 async def test_a_cancelled_attempt_keeps_its_slot_until_its_worker_knows(limited: Limited) -> None:

@@ -14,9 +14,9 @@ from taskrunner.domain.codec import encode
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.events import DeadLetterCollected, SettleRefused, TaskSettled
 from taskrunner.domain.keys.api_key import Scope
-from taskrunner.domain.tasks.follow_up import WEBHOOK_LABEL
 from taskrunner.domain.tasks.outcome import Outcome
 from taskrunner.domain.tasks.record import Record
+from taskrunner.domain.tasks.report import WEBHOOK_LABEL
 from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.tasks.submitter import submitter_of
 from taskrunner.domain.tasks.task_draft import TaskDraft

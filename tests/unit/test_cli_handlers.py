@@ -83,12 +83,16 @@ def test_handlers_are_listed_as_json(monkeypatch: pytest.MonkeyPatch, modules: P
     assert found["schema"]["$defs"]["Move"]["required"] == ["to"]
 
 
-@pytest.mark.parametrize("name", [*BAD, "nowhere"])
+OTHERS = {
+    "nowhere": "cannot import nowhere: no module named nowhere; it is looked for in",
+    "./myapp/tasks.py": "it is a path; give the name of the module, as in `import myapp.tasks`",
+}
+
+
+@pytest.mark.parametrize("name", [*BAD, *OTHERS])
 def test_unusable_modules_are_refused(name: str, monkeypatch: pytest.MonkeyPatch, modules: Path) -> None:
     """With exit code 2 and a sentence that names the module and the fault, without its secrets."""
-    told = (
-        BAD[name][1] if name in BAD else "cannot import nowhere: no module named nowhere; it is looked for in"
-    )
+    told = BAD[name][1] if name in BAD else OTHERS[name]
     result = check(monkeypatch, modules, name)
     assert result.exit_code == 2
     assert told in result.stderr

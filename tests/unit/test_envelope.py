@@ -133,6 +133,17 @@ def test_a_foreign_message_is_a_draft() -> None:
     assert draft.url == "http://h/"
 
 
+def test_a_message_that_is_longer_than_any_task_is_not_parsed() -> None:
+    """100 MB would hold up all else for seconds. The longest one, with each byte written as six, is taken."""
+    huge = b'{"executor": "resize_image", "data": "' + b"x" * 100_000_000 + b'"}'
+    with pytest.raises(EnvelopeUnreadable, match="the message is 100000040 bytes long, at most"):
+        decode_envelope(huge, LIMITS)
+    longest = "\\u0041" * LIMITS.max_body_bytes
+    draft = decode_envelope(b'{"url": "http://h/", "body": "%s"}' % longest.encode(), LIMITS)
+    assert isinstance(draft, TaskDraft)
+    assert draft.body == "A" * LIMITS.max_body_bytes
+
+
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [

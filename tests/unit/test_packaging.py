@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 OURS = ("api", "consumer")
+# It ends when it has done its work.
+JOBS = {"migrate"}
 
 
 def names_in(lock: str) -> dict[str, str]:
@@ -25,7 +27,7 @@ def names_in(lock: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^ ;]+)", text, flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", sorted(COMPOSE["services"]))
+@pytest.mark.parametrize("name", sorted(COMPOSE["services"].keys() - JOBS))
 def test_every_service_can_be_waited_for_and_comes_back(name: str) -> None:
     """`depends_on: service_healthy` needs a health check, a crashed machine a restart policy."""
     service = COMPOSE["services"][name]
@@ -35,8 +37,12 @@ def test_every_service_can_be_waited_for_and_comes_back(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_our_services_wait_for_healthy_servers(name: str) -> None:
-    """Neither API nor consumer starts before the servers answer."""
-    wanted = {"rabbitmq": {"condition": "service_healthy"}, "redis": {"condition": "service_healthy"}}
+    """Neither API nor consumer starts before the servers answer and, with PostgreSQL, the tables are made."""
+    wanted = {
+        "rabbitmq": {"condition": "service_healthy"},
+        "redis": {"condition": "service_healthy"},
+        "migrate": {"condition": "service_completed_successfully", "required": False},
+    }
     assert COMPOSE["services"][name]["depends_on"] == wanted
 
 
@@ -54,22 +60,27 @@ def test_consumers_can_be_scaled() -> None:
 def test_servers_keep_their_data() -> None:
     """A volume each, a stable node name for RabbitMQ, and a Redis that writes and never evicts."""
     services = COMPOSE["services"]
-    for name in ("rabbitmq", "redis"):
-        assert services[name]["volumes"][0].partition(":")[0] in COMPOSE["volumes"]
-    assert services["rabbitmq"]["hostname"] == "rabbitmq"
-    flags = services["redis"]["command"][1:]
-    settings = dict(zip(flags[::2], flags[1::2], strict=True))
-    assert settings["--appendonly"] == "yes"
-    assert settings["--maxmemory-policy"] == "noeviction"
+    servers = ["rabbitmq", "rabbitmq-2", "rabbitmq-3", "redis", "redis-2", "redis-3", "postgres"]
+    volumes = [services[name]["volumes"][-1].partition(":")[0] for name in servers]
+    assert volumes == servers
+    assert set(volumes) <= COMPOSE["volumes"].keys()
+    for name in servers:
+        if name.startswith("rabbitmq"):
+            assert services[name]["hostname"] == name
+        elif name.startswith("redis"):
+            command = " ".join(services[name]["command"])
+            assert "--appendonly yes" in command
+            assert "--maxmemory-policy noeviction" in command
+            assert f"--replica-announce-ip {name}" in command
 
 
-def test_only_the_api_is_published_and_only_on_loopback() -> None:
+def test_only_the_api_and_grafana_are_published_and_only_on_loopback() -> None:
     """The default passwords are known to everybody, so no port may face a network by default."""
     published = {
         name: service["ports"] for name, service in COMPOSE["services"].items() if "ports" in service
     }
-    assert list(published) == ["api"]
-    assert all(port.startswith("127.0.0.1:") for port in published["api"])
+    assert list(published) == ["api", "grafana"]
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
 def settings_of(name: str, environ: dict[str, str]) -> Config:
@@ -80,10 +91,12 @@ def settings_of(name: str, environ: dict[str, str]) -> Config:
         variable, default = match.groups()
         return environ.get(variable, default[1:] if default.startswith("-") else "")
 
-    given = {
-        variable: re.sub(r"\$\{(\w+):([^}]*)\}", filled, value)
-        for variable, value in COMPOSE["services"][name]["environment"].items()
-    }
+    given = dict(COMPOSE["services"][name]["environment"])
+    for variable, value in given.items():
+        # The inner ones first: a default may hold others.
+        while (text := re.sub(r"\$\{(\w+):([^{}]*)\}", filled, value)) != value:
+            value = text
+        given[variable] = value
     return load(ROOT / "deploy" / "config.yaml", environ=in_image | given, search=False)
 
 

@@ -28,8 +28,6 @@ from taskrunner.producer.change_reader import ChangesLost, TaskNews
 from taskrunner.producer.task_feed import TaskFeed
 from taskrunner.stores.base import Store
 
-# The type of the event of a task that was deleted; that of the others is the status.
-_DELETED = "deleted"
 # What waits in memory until a client that has come back to a task is answered; one that missed more gets a
 # gap. An attempt brings up to three changes.
 _MOST_MISSED = 100
@@ -162,15 +160,15 @@ class EventRoutes:
         caller, prefix, masking = caller_of(request), prefix_of(request), self._options.masking
 
         def show(news: TaskNews) -> bytes:
-            record, status = news.record, news.change.status
+            record = news.record
             view = TaskEventView(
                 task_id=caller.shown(news.change.task_id),
-                status=status,
+                status=news.change.status,
                 task=None
                 if record is None
                 else TaskView.of(caller.shown_record(record), masking, prefix=prefix),
             )
-            return event(_DELETED if status is None else status, self._event_id(news.change.id), view)
+            return event(news.change.event, self._event_id(news.change.id), view)
 
         return show
 

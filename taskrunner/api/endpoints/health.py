@@ -65,6 +65,9 @@ class StatsView(View):
     queues: Mapping[str, Any] | UnsetType | None = UNSET
     counts: Mapping[Status, int] | UnsetType | None = UNSET
     stuck: Mapping[Status, int] | UnsetType | None = UNSET
+    due: Mapping[Status, int] | UnsetType | None = UNSET
+    oldest: Mapping[str, float] | UnsetType | None = UNSET
+    hosts: Mapping[str, int] | UnsetType | None = UNSET
     paused: Mapping[str, AwareDatetime] | UnsetType | None = UNSET
     rates: Mapping[str, Mapping[str, float]] | UnsetType | None = UNSET
     totals: Mapping[str, int] | UnsetType | None = UNSET
@@ -136,5 +139,5 @@ class HealthRoutes:
         return json_response(StatsView(**await self._stats.collect()))
 
     async def metrics(self, _: web.Request) -> web.Response:
-        text = exposition.render(self._metrics, await self._stats.collect())
+        text = exposition.render(self._metrics, await self._stats.collect(), self._health.report())
         return raw_response(text, 200, exposition.CONTENT_TYPE)

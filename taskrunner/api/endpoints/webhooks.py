@@ -32,7 +32,7 @@ _RESOURCE = NamedResource(
 )
 _MAX_REQUEST_BYTES = 32 * 1024
 _CREATE = Operation(
-    summary="Be told of the ends of all tasks that match a filter.",
+    summary="Be told of the ends, or other changes, of all tasks that match a filter.",
     answers={201: WebhookView},
     takes={_JSON: _RESOURCE.new},
     problems=(400, 408, 409, 413, 415, 422, 503),

@@ -5,6 +5,7 @@ long a client may leave an answer unread. Exceptions of a request become problem
 """
 
 import asyncio
+import time
 import uuid
 from typing import Any
 
@@ -19,7 +20,7 @@ from taskrunner.api.http.answer_headers import AnswerHeaders, complete_headers
 from taskrunner.api.http.connection_places import TOO_MANY, ConnectionPlaces
 from taskrunner.api.http.content_coding import encode_content
 from taskrunner.api.http.entity_tags import READS, conditional
-from taskrunner.api.http.handler import FixedRoutes
+from taskrunner.api.http.handler import ROUTE, FixedRoutes
 from taskrunner.api.http.problems import Problem, http_problem, internal_error, problem_of
 from taskrunner.api.http.request_guard import PROBES, RequestGuard
 from taskrunner.api.http.request_ids import begin_request, new_request_id, request_id_of
@@ -28,7 +29,7 @@ from taskrunner.api.http.resources import METHODS, options_response, problem_of_
 from taskrunner.api.http.responses import problem_response, unasked_problem
 from taskrunner.api.http.settings import ServerSettings
 from taskrunner.domain.events import Events
-from taskrunner.domain.process_events import RequestDenied, RequestFailed
+from taskrunner.domain.process_events import RequestAnswered, RequestDenied, RequestFailed
 
 _LINGER = 1.0  # how long the rest of a refused body is read, so that the client gets to see the refusal
 # After these the rest of the request may still be on its way, so the connection cannot be used again.
@@ -280,7 +281,7 @@ class ConnectionServer(web.Server):
         return self._make(message, payload, protocol, writer, task)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        protocol = request.protocol
+        protocol, started = request.protocol, time.monotonic()
         try:
             begin_request(request)
             response = await self._answer(request, protocol)
@@ -289,6 +290,8 @@ class ConnectionServer(web.Server):
             if self._draining or not request.content.is_eof():
                 response.force_close()
             await encode_content(request, response)
+            took = time.monotonic() - started
+            self._events.emit(RequestAnswered(route=request.get(ROUTE), status=response.status, elapsed=took))
             return response
         finally:
             if isinstance(protocol, ClientConnection):
@@ -321,7 +324,7 @@ class ConnectionServer(web.Server):
             problem = problem_of(exc) or self._unexpected(exc, request)
         response = problem_response(problem, request_id_of(request))
         if problem.status in _DENIED:
-            self._events.emit(RequestDenied(status=problem.status))
+            self._events.emit(RequestDenied(status=problem.status, code=problem.code))
         if problem.status in _CLOSING:
             response.force_close()
         return response

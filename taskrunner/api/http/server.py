@@ -15,7 +15,12 @@ from taskrunner.api.http.tls_acceptor import TlsAcceptor
 from taskrunner.domain.backends.service_url import shown_place
 from taskrunner.domain.errors import ConfigInvalid, SetupError
 from taskrunner.domain.events import Events
-from taskrunner.domain.process_events import CertificateRefused, CertificateRenewed, PortOpened
+from taskrunner.domain.process_events import (
+    CertificateRefused,
+    CertificateRenewed,
+    CertificateShown,
+    PortOpened,
+)
 from taskrunner.domain.targets.address import is_wildcard
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.runtime.file_limit import affordable_connections
@@ -85,6 +90,7 @@ class WebServer:
         if self._certificate is not None:
             renewing = asyncio.create_task(self._renew(self._certificate), name="certificate")
             self._sweepers.append(renewing)
+            self._tell_end(self._certificate)
         self._events.emit(PortOpened(address=self._address, setting=self._setting))
 
     async def stop(self) -> None:
@@ -137,5 +143,9 @@ class WebServer:
             try:
                 if certificate.refresh():
                     self._events.emit(CertificateRenewed(setting=self._setting))
+                    self._tell_end(certificate)
             except ConfigInvalid as exc:
                 self._events.emit(CertificateRefused(error=str(exc)))
+
+    def _tell_end(self, certificate: ServerCertificate) -> None:
+        self._events.emit(CertificateShown(setting=self._setting, ends_at=certificate.ends_at))

@@ -5,7 +5,7 @@ from typing import Self
 
 from taskrunner.api.views.view import View
 from taskrunner.domain.masking import masked_url
-from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.change import ChangeEvent
 from taskrunner.domain.tasks.task import AwareDatetime
 from taskrunner.domain.tasks.task_filter import TaskFilter, label_texts
 from taskrunner.domain.webhooks.webhook import Webhook
@@ -33,7 +33,7 @@ class WebhookView(View):
     url: str
     secret: str | None
     tls: str | None
-    events: Sequence[Status]
+    events: Sequence[ChangeEvent]
     filter: ConditionsView
     enabled: bool
     created_by: str | None
@@ -50,7 +50,7 @@ class WebhookView(View):
             url=masked_url(callback.url),
             secret=callback.secret,
             tls=callback.tls,
-            events=callback.events,
+            events=webhook.events,
             filter=ConditionsView.of(webhook.task_filter),
         )
 

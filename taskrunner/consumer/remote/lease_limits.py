@@ -8,7 +8,9 @@ its lease is over.
 import asyncio
 import random
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import fmean
 
 from taskrunner.consumer.host_stats import HostStatsTable
@@ -33,9 +35,8 @@ _DECIDING = "deciding"
 
 @dataclass(slots=True)
 class _News:
-    """Of one executor: which leases are held and over, and how long attempts took."""
+    """Of one executor: which leases are over, and how long attempts took."""
 
-    held: list[Key] = field(default_factory=list)
     over: list[Key] = field(default_factory=list)
     elapsed: list[float] = field(default_factory=list)
 
@@ -78,8 +79,27 @@ class LeaseLimits:
 
         return await self._states.change(host_name_of(name), edit)
 
+    async def hold(self, leases: Iterable[tuple[Record, LeaseToken]]) -> None:
+        """Hold the slots of these leases for one lease more.
+
+        Call it before the leases are renewed: a slot that is written after the end of its attempt would be
+        given back by nobody.
+        """
+        found: dict[str, list[str]] = {}
+        for record, token in leases:
+            name = record.task.executor
+            if name is not None and self._are_counted(name):
+                found.setdefault(name, []).append(slot_of(record.task.id, token.attempt))
+        until = self._now() + self._settings.lease
+        changes = [
+            self._states.change(host_name_of(name), partial(_prolonged, slots=slots, until=until))
+            for name, slots in found.items()
+        ]
+        with suppress(OutsideError):
+            await asyncio.gather(*changes)
+
     def heed(self, leases: Iterable[tuple[Record | None, str, LeaseState]]) -> None:
-        """Hold or give back the slots of leases in these states, by record and token; returns at once."""
+        """Give back the slots of leases that are over, by record and token; returns at once."""
         found: dict[str, _News] = {}
         for record, text, state in leases:
             name = None if record is None else record.task.executor
@@ -88,19 +108,17 @@ class LeaseLimits:
             if (token := LeaseToken.read(text)) is None:
                 continue
             key = record.task.id, token.attempt
-            if state is LeaseState.HELD:
-                found.setdefault(name, _News()).held.append(key)
-            elif state in (LeaseState.ENDED, LeaseState.CANCELLED):
+            if state in (LeaseState.ENDED, LeaseState.CANCELLED):
                 found.setdefault(name, _News()).over.append(key)
                 if state is LeaseState.ENDED:
                     found[name].elapsed.append(self._now() - record.attempts[-1].started_at.timestamp())
         for name, news in found.items():
-            self._change(name, news.held, news.over, fmean(news.elapsed) if news.elapsed else None)
+            self._change(name, news.over, fmean(news.elapsed) if news.elapsed else None)
 
     def release(self, name: str, keys: Sequence[Key]) -> None:
         """Give the slots of attempts back that were not leased after all; returns at once."""
         if self._are_counted(name):
-            self._change(name, (), keys)
+            self._change(name, keys)
 
     async def close(self, patience: float) -> None:
         """Wait up to `patience` seconds until what was released is written."""
@@ -110,18 +128,15 @@ class LeaseLimits:
         limit = self.limit_of(name)
         return limit is not None and limit.concurrency is not None
 
-    def _change(
-        self, name: str, held: Sequence[Key], over: Sequence[Key], elapsed: float | None = None
-    ) -> None:
+    def _change(self, name: str, over: Sequence[Key], elapsed: float | None = None) -> None:
         """A change that the store cannot take is dropped: the slots are free when the leases are over."""
-        until = self._now() + self._settings.lease
-        holding, releasing = [*map(_slot, held)], {*map(_slot, over)}
+        releasing = {*map(_slot, over)}
 
         def edit(state: HostState) -> tuple[HostState, None]:
-            state = state.with_mean(elapsed).without_slots(releasing)
-            return state.with_slot_each(holding, until=until), None
+            return state.with_mean(elapsed).without_slots(releasing), None
 
-        self._states.change(host_name_of(name), edit).add_done_callback(_heed)
+        # Another process may have written the slots, and this one know of none.
+        self._states.change(host_name_of(name), edit, read=True).add_done_callback(_heed)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
@@ -129,6 +144,10 @@ class LeaseLimits:
 
 def _slot(key: Key) -> str:
     return slot_of(*key)
+
+
+def _prolonged(state: HostState, *, slots: Sequence[str], until: float) -> tuple[HostState, None]:
+    return state.with_slot_each(slots, until=until), None
 
 
 def _heed(changed: "asyncio.Future[None]") -> None:

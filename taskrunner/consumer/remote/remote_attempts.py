@@ -97,29 +97,45 @@ class RemoteAttempts:
         """Extend the leases and record the progress. Raises `ValueError` for a fraction outside 0 to 1."""
         now = self._clock.now()
         records = await self._store.get_many([each.id for each in beats])
-        refs: dict[int, AttemptRef] = {}
+        held: dict[int, tuple[Record, LeaseToken]] = {}
+        refs = []
         answers = []
         for place, beat in enumerate(beats):
             token, record = LeaseToken.read(beat.token), records.get(beat.id)
             state = _state(record, token, now)
             answers.append(HeartbeatAnswer(state=state))
-            if state is LeaseState.HELD and token is not None:
+            if state is LeaseState.HELD and token is not None and record is not None:
                 progress = None
                 if beat.fraction is not None:
                     progress = Progress.of(beat.fraction, beat.message, attempt=token.attempt)
-                refs[place] = AttemptRef(id=beat.id, attempt=token.attempt, progress=progress)
-        lease_until = now + self._lease
-        held = await self._store.renew(list(refs.values()), lease_until=lease_until) if refs else ()
-        for place, is_held in zip(refs, held, strict=True):
-            answers[place] = (
-                HeartbeatAnswer(state=LeaseState.HELD, lease_until=lease_until)
-                if is_held
-                else HeartbeatAnswer(state=LeaseState.LOST)
-            )
+                held[place] = record, token
+                refs.append(AttemptRef(id=beat.id, attempt=token.attempt, progress=progress))
         self._limits.heed(
             (records.get(beat.id), beat.token, answer.state)
             for beat, answer in zip(beats, answers, strict=True)
         )
+        for place, answer in zip(held, await self._renew(list(held.values()), refs), strict=True):
+            answers[place] = answer
+        return answers
+
+    async def _renew(
+        self, leases: Sequence[tuple[Record, LeaseToken]], refs: Sequence[AttemptRef]
+    ) -> list[HeartbeatAnswer]:
+        """Renew leases and write progress; what has ended meanwhile is told as lost."""
+        if not refs:
+            return []
+        await self._limits.hold(leases)
+        until = self._clock.now() + self._lease
+        answers = []
+        for (record, token), is_held in zip(
+            leases, await self._store.renew(refs, lease_until=until), strict=True
+        ):
+            if is_held:
+                answers.append(HeartbeatAnswer(state=LeaseState.HELD, lease_until=until))
+            else:
+                answers.append(HeartbeatAnswer(state=LeaseState.LOST))
+                if record.task.executor is not None:
+                    self._limits.release(record.task.executor, [(record.task.id, token.attempt)])
         return answers
 
     async def end(self, ends: Sequence[AttemptEnd]) -> list[Ended]:

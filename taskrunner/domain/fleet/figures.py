@@ -1,6 +1,5 @@
 """Figures: what happened in a second or a minute. Those of several processes, or seconds, add up."""
 
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 
 from taskrunner.domain.value import Value, field
@@ -61,11 +60,6 @@ class Figures(Value):
             if total and reached >= share * total:
                 return bound
         return None
-
-
-def bucket(seconds: float) -> int:
-    """The place of a duration among the buckets."""
-    return bisect_left(DURATION_BUCKETS, seconds)
 
 
 def in_sequence(several: Sequence[Figures]) -> Figures:

@@ -1,6 +1,7 @@
 """Scaling: how many workers there should be, decided from what was measured."""
 
 import math
+from enum import StrEnum
 
 from taskrunner.domain.value import Value
 
@@ -43,9 +44,19 @@ class ScalingHistory(Value):
     peak: int = 0
 
 
+class ScalingKind(StrEnum):
+    """What a decision does, in one word."""
+
+    UP = "up"
+    STAY = "stay"
+    COOLDOWN = "cooldown"  # fewer would do, but not for long enough yet
+    DOWN = "down"
+
+
 class ScalingDecision(Value):
     """The number of workers to have now (`target`) and why; `history` goes into the next call."""
 
+    kind: ScalingKind
     target: int
     needed: int
     reason: str
@@ -64,17 +75,21 @@ def decide(bounds: ScalingSettings, load: Load, history: ScalingHistory, now: fl
     needed = _needed(bounds, load)
     why = _describe(load)
     if needed > history.target:
-        return _decision(needed, needed, f"up to {needed}: {why}", ScalingHistory(target=needed))
+        return _decision(
+            ScalingKind.UP, needed, needed, f"up to {needed}: {why}", ScalingHistory(target=needed)
+        )
     if needed == history.target:
-        return _decision(needed, needed, f"stay at {needed}: {why}", ScalingHistory(target=needed))
+        return _decision(
+            ScalingKind.STAY, needed, needed, f"stay at {needed}: {why}", ScalingHistory(target=needed)
+        )
     low_since = now if history.low_since is None else history.low_since
     peak = max(needed, history.peak)
     if now - low_since < bounds.cooldown:
         reason = f"stay at {history.target} until the cooldown is over, {needed} would do: {why}"
         kept = ScalingHistory(target=history.target, low_since=low_since, peak=peak)
-        return _decision(history.target, needed, reason, kept)
+        return _decision(ScalingKind.COOLDOWN, history.target, needed, reason, kept)
     reason = f"down to {peak}, the most needed for {bounds.cooldown:g} s: {why}"
-    return _decision(peak, needed, reason, ScalingHistory(target=peak))
+    return _decision(ScalingKind.DOWN, peak, needed, reason, ScalingHistory(target=peak))
 
 
 def _needed(bounds: ScalingSettings, load: Load) -> int:
@@ -90,5 +105,7 @@ def _describe(load: Load) -> str:
     return f"depth {load.depth}, backlog {load.backlog}, busy {load.busy}, task time {task_time}"
 
 
-def _decision(target: int, needed: int, reason: str, history: ScalingHistory) -> ScalingDecision:
-    return ScalingDecision(target=target, needed=needed, reason=reason, history=history)
+def _decision(
+    kind: ScalingKind, target: int, needed: int, reason: str, history: ScalingHistory
+) -> ScalingDecision:
+    return ScalingDecision(kind=kind, target=target, needed=needed, reason=reason, history=history)

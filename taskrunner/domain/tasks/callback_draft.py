@@ -1,5 +1,6 @@
 """A callback draft: the callback that a task asks for, checked."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec.structs import asdict
@@ -30,17 +31,16 @@ def _check_profile(name: str, info: ValidationInfo) -> str:
 ProfileName = Annotated[str, AfterValidator(_check_profile)] | None
 
 
-class CallbackDraft(BaseModel):
-    """The field `callback` of a task. `secret` and `tls` name a configured secret and TLS profile.
+class ReceiverDraft(BaseModel):
+    """Where reports go. `secret` and `tls` name a configured secret and TLS profile.
 
-    Without a `secret` the callback is not signed.
+    Without a `secret` the reports are not signed.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     url: UrlText
     secret: str | None = None
-    events: Annotated[tuple[Status, ...], OrNull()] = EVENTS
     tls: ProfileName = None
 
     @field_validator("url")
@@ -56,21 +56,36 @@ class CallbackDraft(BaseModel):
             check_name("secret", value, parse_url(url), limits_of(info).callback_secrets)
         return value
 
+    def to_callback(self, events: tuple[Status, ...], defaults: CallbackDefaults) -> Callback:
+        """The complete callback, for these ends."""
+        given = {name: getattr(self, name) for name in ReceiverDraft.model_fields}
+        return Callback(**given, events=events, **asdict(defaults))
+
+
+class CallbackDraft(ReceiverDraft):
+    """The field `callback` of a task."""
+
+    events: Annotated[tuple[Status, ...], OrNull()] = EVENTS
+
     @field_validator("events", mode="before", json_schema_input_type=_Events | None)
     @classmethod
     def _events(cls, value: Any) -> Any:
-        if not isinstance(value, list):
-            return value
-        given = [each.lower() if isinstance(each, str) else each for each in value]
-        for each in given:
-            if each not in EVENTS:
-                hint = did_you_mean(str(each), EVENTS)
-                raise ValueError(f"must be some of {', '.join(EVENTS)}, got {shown(each)}{hint}")
-        if not given:
-            raise ValueError(f"must be some of {', '.join(EVENTS)}; left out, it is all of them")
-        return tuple(event for event in EVENTS if event in given)
+        return chosen_events(value, EVENTS)
 
     def resolve(self, defaults: CallbackDefaults) -> Callback:
         """The complete callback."""
-        given = {name: getattr(self, name) for name in CallbackDraft.model_fields}
-        return Callback(**given, **asdict(defaults))
+        return self.to_callback(self.events, defaults)
+
+
+def chosen_events(value: Any, known: Sequence[str]) -> Any:
+    """Those of the `known` events that are named, in their order. Raises `ValueError`."""
+    if not isinstance(value, list):
+        return value
+    given = [each.lower() if isinstance(each, str) else each for each in value]
+    for each in given:
+        if each not in known:
+            hint = did_you_mean(str(each), known)
+            raise ValueError(f"must be some of {', '.join(known)}, got {shown(each)}{hint}")
+    if not given:
+        raise ValueError(f"must be some of {', '.join(known)}; left out, it is {', '.join(EVENTS)}")
+    return tuple(event for event in known if event in given)

@@ -50,6 +50,12 @@ def decode_envelope(raw: bytes, limits: TaskLimits) -> Envelope | TaskDraft:
     """Our `Envelope`, or the `TaskDraft` of a foreign client. Raises `EnvelopeUnreadable` otherwise."""
     if raw.startswith(_OUR_PREFIX):
         return _decode_ours(raw)
+    if len(raw) > limits.max_message_bytes:
+        # Parsing it would hold up all else for seconds.
+        raise EnvelopeUnreadable(
+            f"the message is {len(raw)} bytes long, at most {limits.max_message_bytes} are read; "
+            "publish a link to the data"
+        )
     try:
         return TaskDraft.from_message(raw, limits)
     except TaskInvalid as exc:

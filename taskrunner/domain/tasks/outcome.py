@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from taskrunner.domain.targets.ssrf_policy import DialRefusal
 from taskrunner.domain.value import Value
 
 
@@ -83,6 +84,7 @@ class Outcome(Value):
     - `address`: the `host:port` that was dialled; never that of a refused target.
     - `timings`: set if there is no response, which has its own.
     - `hops`: all requests of an attempt that was redirected, in order; empty for a single request.
+    - `refusal`: why the SSRF guard refused a target: for metrics only, never for whoever submitted the task.
     - `of_host`: False if the egress proxy failed, which says nothing about the host.
     """
 
@@ -100,4 +102,5 @@ class Outcome(Value):
     address: str | None = None
     timings: Timings | None = None
     hops: tuple[Hop, ...] = ()
+    refusal: DialRefusal | None = None
     of_host: bool = True

@@ -14,6 +14,8 @@ SecretHosts = Mapping[str, tuple[str, ...]]
 FIVE_YEARS = 5 * 366 * 86_400.0
 # The largest integer that every store can hold.
 COUNT_LIMIT = 2**31 - 1
+# Of a message: rules, a callback, and all else that is short.
+_OTHER_BYTES = 128 * 1024
 
 
 class TaskLimits(Value):
@@ -41,6 +43,12 @@ class TaskLimits(Value):
     callback_secrets: SecretHosts = field(default_factory=dict)
     tls_profiles: ProfileHosts = field(default_factory=dict)
     credentials: CredentialUses = field(default_factory=dict)
+
+    @property
+    def max_message_bytes(self) -> int:
+        """The longest message that can be a task: JSON may write each byte of a text as six."""
+        labels = self.max_labels * 2 * self.max_label_bytes
+        return 6 * (self.max_body_bytes + self.max_headers_bytes + self.max_url_bytes + labels + _OTHER_BYTES)
 
     def without_targets(self) -> "TaskLimits":
         """The limits of fields whose URL is not known yet."""

@@ -1,1 +1,1 @@
-"""Webhooks: subscriptions to the ends of tasks."""
+"""Webhooks: subscriptions to the changes of tasks."""

@@ -1,9 +1,10 @@
-"""A webhook: a subscription to the ends of all tasks that match a filter."""
+"""A webhook: a subscription to the ends, or to any changes, of all tasks that match a filter."""
 
 from collections.abc import Sequence
 
 from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.tasks.callback import Callback
+from taskrunner.domain.tasks.change import ChangeEvent
 from taskrunner.domain.tasks.task import AwareDatetime
 from taskrunner.domain.tasks.task_filter import TaskFilter
 from taskrunner.domain.value import Value
@@ -16,17 +17,27 @@ MAX_WEBHOOKS = 20
 class Webhook(Value):
     """`callback` is sent for each task that `task_filter` matches, when it ends in one of its events.
 
+    It is also sent for each of the `changes`, none of which is an end: ends are reported in the step that
+    writes them, and other changes from the log.
+
     `name` begins with the namespace of the submitter that made it; see `Submitter`. It matches only tasks of
     that namespace.
     """
 
     name: str
     callback: Callback
+    changes: tuple[ChangeEvent, ...] = ()
     task_filter: TaskFilter = TaskFilter()
     enabled: bool = True
     created_by: str | None = None
     created_at: AwareDatetime
     updated_at: AwareDatetime
+
+    @property
+    def events(self) -> tuple[ChangeEvent, ...]:
+        """All that it reports, in the order of the statuses."""
+        wanted = {*self.changes, *self.callback.events}
+        return tuple(event for event in ChangeEvent if event in wanted)
 
 
 class WebhookSource:

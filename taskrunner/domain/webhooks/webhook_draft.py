@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -18,8 +18,9 @@ from taskrunner.domain.keys.api_key import read_name
 from taskrunner.domain.messages import shown
 from taskrunner.domain.queues.queue import check_queue_name
 from taskrunner.domain.resource_name import ResourceName
-from taskrunner.domain.tasks.callback import CallbackDefaults
-from taskrunner.domain.tasks.callback_draft import CallbackDraft
+from taskrunner.domain.tasks.callback import EVENTS, CallbackDefaults
+from taskrunner.domain.tasks.callback_draft import ReceiverDraft, chosen_events
+from taskrunner.domain.tasks.change import ChangeEvent
 from taskrunner.domain.tasks.outcome import OutcomeKind
 from taskrunner.domain.tasks.submitter import without_namespace
 from taskrunner.domain.tasks.task_filter import TaskFilter, label_texts, read_label
@@ -29,6 +30,7 @@ from taskrunner.domain.webhooks.webhook import Webhook
 _MAX_LABELS = 32
 # What `read_label` takes.
 _Label = Annotated[str, Field(json_schema_extra={"pattern": "^[^=]"})]
+_Events = Annotated[list[ChangeEvent], Field(min_length=1)]
 _CREATED_BY = f"^(?:{KEY_NAME.pattern})$"
 
 
@@ -85,12 +87,18 @@ class WebhookConditions(BaseModel):
         )
 
 
-class WebhookDraft(CallbackDraft):
-    """The fields of `POST /webhooks`: those of a callback, and which tasks it is for."""
+class WebhookDraft(ReceiverDraft):
+    """The fields of `POST /webhooks`: where the reports go, of which events, and which tasks it is for."""
 
     name: ResourceName | None = None
+    events: Annotated[tuple[ChangeEvent, ...], OrNull()] = tuple(map(ChangeEvent, EVENTS))
     filter: Annotated[WebhookConditions, OrNull()] = Field(default_factory=WebhookConditions)
     enabled: Annotated[bool, OrNull()] = True
+
+    @field_validator("events", mode="before", json_schema_input_type=_Events | None)
+    @classmethod
+    def _events(cls, value: Any) -> Any:
+        return chosen_events(value, tuple(ChangeEvent))
 
     @classmethod
     def from_json(cls, raw: bytes, limits: TaskLimits) -> Self:
@@ -114,7 +122,8 @@ class WebhookDraft(CallbackDraft):
         """The fields of which `webhook` was made, in their complete form."""
         callback, wanted = webhook.callback, webhook.task_filter
         return {
-            **{name: getattr(callback, name) for name in CallbackDraft.model_fields},
+            **{name: getattr(callback, name) for name in ReceiverDraft.model_fields},
+            "events": webhook.events,
             "enabled": webhook.enabled,
             "filter": {
                 **{name: getattr(wanted, name) for name in WebhookConditions.model_fields if name != "label"},
@@ -128,7 +137,8 @@ class WebhookDraft(CallbackDraft):
         """A new webhook of this stored name."""
         return Webhook(
             name=name,
-            callback=self.resolve(defaults),
+            callback=self.to_callback(tuple(end for end in EVENTS if str(end) in self.events), defaults),
+            changes=tuple(event for event in self.events if str(event) not in EVENTS),
             task_filter=self.filter.to_filter(namespace),
             enabled=self.enabled,
             created_by=created_by,

@@ -177,8 +177,8 @@ class HttpHandler(Handler):
         timeout = min(time_left, self._settings.connect_timeout)
         try:
             return self._guard.plan_dial(request.url, timeout)
-        except TargetRefused:
-            return _outcome(BLOCKED)
+        except TargetRefused as exc:
+            return replace(_outcome(BLOCKED), refusal=exc.refusal)
         except LookupFailed:
             return _outcome(UNRESOLVED)
         except ProxyUnresolved:

@@ -24,7 +24,11 @@ _CACHED_PLANS = 1024
 
 
 class TargetRefused(Exception):
-    """The target is not allowed. Gives no reason, so that none can reach whoever submitted the URL."""
+    """The target is not allowed. The reason is for metrics: none may reach whoever submitted the URL."""
+
+    def __init__(self, refusal: DialRefusal) -> None:
+        super().__init__()
+        self.refusal = refusal
 
 
 class ProxyUnresolved(Exception):
@@ -162,8 +166,9 @@ class SsrfGuard:
         self, url: Url, answer: LookupAnswer | None, proxy_answer: LookupAnswer | None, timeout: float
     ) -> DialPlan:
         found = self._found(url, answer)
-        if any(self._refusals(url, found, timeout)):
-            raise TargetRefused
+        for refusal in self._refusals(url, found, timeout):
+            if refusal is not None:
+                raise TargetRefused(refusal)
         addresses = tuple(each for each in found or () if each is not None)
         if len(self._plans) >= _CACHED_PLANS:
             self._plans.clear()

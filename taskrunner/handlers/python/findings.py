@@ -32,7 +32,7 @@ class HandlerFinding:
 def findings_of(registry: Registry) -> list[HandlerFinding]:
     """All findings, in the order of registration; empty if the handlers can be used."""
     found = [
-        HandlerFinding(str(definition.name), message, definition.place)
+        HandlerFinding(_shown_name(definition.name), message, definition.place)
         for definition in registry.definitions
         for message in _of_definition(definition)
     ]
@@ -44,7 +44,14 @@ def findings_of(registry: Registry) -> list[HandlerFinding]:
     return found
 
 
+def _shown_name(name: Any) -> str:
+    return name.__name__ if inspect.isroutine(name) else str(name)
+
+
 def _of_definition(definition: Any) -> Iterator[str]:
+    if callable(definition.name):
+        yield 'has no name for its executor: write @handler("resize_image"), with yours'
+        return
     if not isinstance(definition.name, str) or not NAME_PATTERN.fullmatch(definition.name):
         yield "the name must be snake_case: a letter, then up to 63 letters, digits and underscores"
     elif definition.name == BUILT_IN:
@@ -57,7 +64,7 @@ def _of_definition(definition: Any) -> Iterator[str]:
     timeout = definition.timeout
     # How long it may be is said by the configuration.
     if timeout is not None and not (_is_number(timeout) and timeout > 0):
-        yield f"timeout must be above 0 seconds, got {timeout!r}"
+        yield f"timeout must be a number of seconds above 0, got {timeout!r}"
     for name in ("queue", "description"):
         text = getattr(definition, name)
         if text is not None and not isinstance(text, str):

@@ -18,10 +18,13 @@ def import_modules(names: Iterable[str], folder: str) -> None:
         try:
             import_module(name)
         except BaseException as exc:  # a module may do anything while it is imported, such as exit
-            raise HandlersInvalid.of([f"cannot import {name}: {_why(exc, folder)}"]) from exc
+            raise HandlersInvalid.of([f"cannot import {name}: {_why(exc, name, folder)}"]) from exc
 
 
-def _why(exc: BaseException, folder: str) -> str:
+def _why(exc: BaseException, name: str, folder: str) -> str:
+    if "/" in name:
+        module = name.removesuffix(".py").strip("./").replace("/", ".")
+        return f"it is a path; give the name of the module, as in `import {module}`"
     if isinstance(exc, ModuleNotFoundError):
         return (
             f"no module named {exc.name}; it is looked for in {folder}, then where Python looks (PYTHONPATH)"

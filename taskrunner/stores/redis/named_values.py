@@ -12,7 +12,7 @@ Decoded = TypeVar("Decoded")
 
 
 class RedisNamedValues(RedisPart):
-    """Keeps webhooks, executors and queues, each kind in the hash of this name."""
+    """Keeps webhooks, executors, queues and cursors, each kind in the hash of this name."""
 
     async def _save_named(self, kept_in: str, value: NamedValue, expected: NamedValue | None) -> bool:
         before = b"" if expected is None else encode(expected)

@@ -64,7 +64,7 @@ def read_end(session: Session) -> tuple[ChangeLog, int] | None:
 
 def read_changes(
     session: Session, after: ChangeId, limit: int
-) -> list[tuple[int, int, str, str | None]] | None:
+) -> list[tuple[int, int, str, str | None, int]] | None:
     """The next changes; None if the log does not reach back to there."""
     found = session.fetch(_next, major=after.major, minor=after.minor, limit=limit)
     # Only now: what is removed between the two statements must not be missed.
@@ -75,7 +75,7 @@ def read_changes(
     start = ChangeId(start_major, start_minor)
     if not start <= after <= _end(start, last, oldest):
         return None
-    return sorted((major, minor, task_id, status) for major, minor, task_id, status in found)
+    return sorted((major, minor, *change) for major, minor, *change in found)
 
 
 def prune_log(session: Session, now_ms: int, most: int) -> None:
@@ -110,6 +110,13 @@ def _own_major(rows: IncomingRows) -> Any:
     return literal_column(_number("pg_current_xact_id()"), BIG)
 
 
+def _present_ms(rows: IncomingRows) -> Any:
+    """The time, by the clock of the store."""
+    if rows.dialect == "sqlite":
+        return literal_column("CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)", BIG)
+    return literal_column("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)", BIG)
+
+
 def _oldest_open(rows: IncomingRows) -> Any:
     """The number of the oldest open transaction: those with a smaller one have ended."""
     if rows.dialect == "sqlite":
@@ -127,10 +134,10 @@ def _not_begun(rows: IncomingRows) -> Any:
 @statement
 def _insert_changes(rows: IncomingRows) -> Executable:
     v = rows(changes.c.id, changes.c.status, place=INT)
-    found = select(_own_major(rows), v.c.id, v.c.status).select_from(
+    found = select(_own_major(rows), v.c.id, v.c.status, _present_ms(rows)).select_from(
         v.join(change_log, literal(1) == literal(1))
     )
-    return insert(changes).from_select(["major", "id", "status"], found.order_by(v.c.place))
+    return insert(changes).from_select(["major", "id", "status", "at_ms"], found.order_by(v.c.place))
 
 
 @statement
@@ -152,7 +159,7 @@ def _prolong(_: IncomingRows) -> Executable:
 
 @query
 def _next(rows: IncomingRows) -> "Select[Any]":
-    found = select(*_ORDER, changes.c.id, changes.c.status)
+    found = select(*_ORDER, changes.c.id, changes.c.status, changes.c.at_ms)
     found = found.where(tuple_(*_ORDER) > tuple_(parameter("major"), parameter("minor")))
     return found.where(changes.c.major < _oldest_open(rows)).order_by(*_ORDER).limit(parameter("limit"))
 

@@ -187,6 +187,14 @@ changes = Table(
     Column("major", BigInteger, nullable=False),  # see `change_store`
     Column("id", Text, nullable=False),
     Column("status", Text),  # none for a deleted task
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+change_cursors = Table(
+    "taskrunner_change_cursors",
+    metadata,
+    Column("name", _BYTEWISE, primary_key=True),
+    Column("encoded", Text, nullable=False),
 )
 
 operations = Table(

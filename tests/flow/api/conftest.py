@@ -16,10 +16,11 @@ from taskrunner.api.http.server import WebServer
 from taskrunner.api.http.settings import ApiSettings, ServerSettings
 from taskrunner.api.probes import (
     broker_check,
+    due_tasks,
+    oldest_ages,
     queue_depths,
     reconnects,
     store_check,
-    stuck_tasks,
     task_counts,
 )
 from taskrunner.brokers.memory import MemoryBroker
@@ -170,7 +171,9 @@ async def api(
     parts = {
         "queues": queue_depths(broker),
         "counts": task_counts(store),
-        "stuck": stuck_tasks(store, clock, late=10),
+        "due": due_tasks(store, clock, late=0),
+        "stuck": due_tasks(store, clock, late=10),
+        "oldest": oldest_ages(store, clock),
         "rates": metrics.rates,
         "reconnects": reconnects(broker, store),
     }

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from taskrunner.api.event_ids import EVENT_ID_LENGTH
+from taskrunner.api.event_ids import EVENT_ID_LENGTH, unseal
 from taskrunner.api.http import event_stream, live_requests
 from taskrunner.domain.tasks.status import Status
 from tests.flow.api.events_reader import EventReader, events_of
@@ -122,3 +123,15 @@ async def test_an_id_of_another_key_leads_to_own_events(api: Api, keys: Keys) ->
     await live(api, keys["mine"], "mine", "b")
     async with events_of(api, "/events", key=keys["mine"], after=theirs.last_id) as reader:
         assert {event.seen[1] for event in await reader.take(4)} == {"b"}
+
+
+async def test_nobody_reads_the_place_in_an_id(api: Api) -> None:
+    """It is sealed with the secret of the log, which each log has anew."""
+    await api.submit(id="a")
+    async with events_of(api, "/tasks/a/events") as reader:
+        await reader.take(1)
+    now = datetime.now(UTC)
+    log = await api.store.log_changes(now=now, until=now + timedelta(seconds=60))
+    assert reader.last_id is not None
+    assert unseal(reader.last_id, log.secret) is not None
+    assert unseal(reader.last_id, b"") is None

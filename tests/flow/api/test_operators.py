@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from taskrunner.api.app import build_monitor_app
 from taskrunner.api.http.server import WebServer
@@ -68,7 +69,10 @@ async def test_stats_tell_depths_counts_and_rates(api: Api) -> None:
     await api.submit(priority="high")
     await api.submit(delay=60)
     stats = (await api.get("/stats")).json
-    assert stats["queues"] == {"high": {"ready": 1}, "medium": {"ready": 0}, "low": {"ready": 0}, "total": 1}
+    ready = {name: each["ready"] for name, each in stats["queues"].items() if name != "total"}
+    assert (ready, stats["queues"]["total"]) == ({"high": 1, "medium": 0, "low": 0}, 1)
+    assert {each["consumers"] for each in stats["queues"].values() if each != 1} == {0}
+    assert stats["oldest"].keys() == {"high"}
     assert (stats["counts"]["queued"], stats["counts"]["scheduled"]) == (1, 1)
     assert set(stats["stuck"].values()) == {0}
     assert stats["rates"]["accepted"].keys() == {"1s", "10s", "60s"}
@@ -83,7 +87,9 @@ async def test_stuck_tasks_are_counted(api: Api) -> None:
     due = datetime.now(UTC) - timedelta(minutes=1)
     await api.store.snooze([Snooze(id=task_id, attempt=1, due=due)], now=due)
     assert (await api.get("/stats")).json["stuck"]["scheduled"] == 1
-    assert 'taskrunner_stuck_tasks{status="scheduled"} 1.0' in (await api.get("/metrics")).content.decode()
+    lines = (await api.get("/metrics")).content.decode().splitlines()
+    assert 'taskrunner_stuck_tasks{status="scheduled"} 1.0' in lines
+    assert 'taskrunner_due_tasks{status="scheduled"} 1.0' in lines
 
 
 async def test_metrics_are_text_for_prometheus(api: Api) -> None:
@@ -93,6 +99,29 @@ async def test_metrics_are_text_for_prometheus(api: Api) -> None:
     lines = answer.content.decode().splitlines()
     assert "taskrunner_accepted_total 1.0" in lines
     assert 'taskrunner_queue_ready{queue="medium"} 1.0' in lines
+    assert 'taskrunner_queue_consumers{queue="medium"} 0.0' in lines
+    assert 'taskrunner_check_ok{check="redis"} 1.0' in lines
+
+
+async def test_requests_are_counted_by_the_pattern_of_their_route(api: Api) -> None:
+    """Under both prefixes, and with refusals; all paths that do not exist are one."""
+    submitted = (await api.submit()).json["id"]
+    for path in (f"/tasks/{submitted}", f"/api/v1/tasks/{submitted}", "/tasks/nobodys", "/tasks?color=red"):
+        await api.get(path)
+    for path in ("/nowhere/1", "/nowhere/2"):
+        await api.get(path)
+    text = (await api.get("/metrics")).content.decode()
+    families = {each.name: each for each in text_string_to_metric_families(text)}
+    counted = {tuple(each.labels.values()): each.value for each in families["taskrunner_requests"].samples}
+    assert counted == {
+        ("POST", "/tasks", "202"): 1,
+        ("GET", "/tasks/{id}", "200"): 2,
+        ("GET", "/tasks/{id}", "404"): 1,
+        ("GET", "/tasks", "400"): 1,
+        ("(other)", "(other)", "404"): 2,
+    }
+    counts = [each for each in families["taskrunner_request_seconds"].samples if each.name.endswith("_count")]
+    assert sum(each.value for each in counts) == 7
 
 
 async def test_the_index_lists_what_there_is(api: Api) -> None:

@@ -51,7 +51,8 @@ def names(option: str) -> Case:
 
 def events(cli: Cli) -> None:
     assert put(cli, "--event", "failed", "--event", "succeeded")["events"] == ["succeeded", "failed"]
-    assert cli.run(*PUT, "--event", "running").exit_code == 2
+    assert put(cli, "--event", "deleted", "--event", "running")["events"] == ["running", "deleted"]
+    assert cli.run(*PUT, "--event", "runnin").exit_code == 2
 
 
 def enabled(cli: Cli) -> None:

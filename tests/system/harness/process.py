@@ -1,20 +1,23 @@
 """A taskrunner process: started with its configuration in the environment, watched, and ended by signals."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from servers.process import end_with_parent
 
 from tests.system.harness.http import Answer, Client
+from tests.system.harness.prefork import ForkedProcess, prefork
 from tests.tools.waiting import PATIENCE, wait_for
 
 _ROOT = Path(__file__).parents[3]
+_OURS = ("taskrunner",)
+_FORKED = frozenset({"serve", "consume", "all"})
 
 
 def environment(settings: Mapping[str, object]) -> dict[str, str]:
@@ -27,7 +30,7 @@ def environment(settings: Mapping[str, object]) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(_ROOT), **told}
 
 
-def command(*words: str, launcher: Sequence[str] = ("taskrunner",)) -> list[str]:
+def command(*words: str, launcher: Sequence[str] = _OURS) -> list[str]:
     """`launcher` is a module, with its own words, that ends in our command line; tests have patched ones."""
     return [sys.executable, "-m", *launcher, *words]
 
@@ -40,6 +43,8 @@ def run(
     before: Callable[[], None] | None = None,
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command of taskrunner to its end, in `folder`; `before` is called in the child before that."""
+    if before is None:
+        return _run_forked(folder, environment(settings), words, given)
     return subprocess.run(
         command(*words),
         input=given,
@@ -50,6 +55,23 @@ def run(
         cwd=folder,
         preexec_fn=before,
     )
+
+
+def _run_forked(
+    folder: Path, env: Mapping[str, str], words: Sequence[str], given: str
+) -> "subprocess.CompletedProcess[str]":
+    with TemporaryFile("w+") as asked, TemporaryFile("w+") as printed, TemporaryFile("w+") as told:
+        asked.write(given)
+        asked.seek(0)
+        streams = (asked.fileno(), printed.fileno(), told.fileno())
+        running = prefork().start(words, env=env, folder=folder, streams=streams)
+        try:
+            ended = running.wait(PATIENCE)
+        finally:
+            running.kill()
+        printed.seek(0)
+        told.seek(0)
+        return subprocess.CompletedProcess(list(words), ended, printed.read(), told.read())
 
 
 class TaskrunnerProcess:
@@ -63,19 +85,23 @@ class TaskrunnerProcess:
         log: Path,
         settings: Mapping[str, object],
         words: Sequence[str] = (),
-        launcher: Sequence[str] = ("taskrunner",),
+        launcher: Sequence[str] = _OURS,
         descriptors: int | None = None,
     ) -> None:
         self.name = log.stem
         self.port = port
         self.log = log
 
-        def prepare() -> None:
-            end_with_parent()  # a test run that is killed leaves nothing behind
-            if descriptors is not None:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
-
-        with log.open("ab") as output:
+        with log.open("ab") as output, open(os.devnull, "rb") as nothing:
+            if verb in _FORKED and tuple(launcher) == _OURS:
+                self.process: ForkedProcess | subprocess.Popen[bytes] = prefork().start(
+                    (verb, *words),
+                    env=environment(settings),
+                    folder=log.parent,
+                    streams=(nothing.fileno(), output.fileno(), output.fileno()),
+                    descriptors=descriptors,
+                )
+                return
             self.process = subprocess.Popen(
                 command(verb, *words, launcher=launcher),
                 stdin=subprocess.DEVNULL,
@@ -83,7 +109,7 @@ class TaskrunnerProcess:
                 stderr=output,
                 env=environment(settings),
                 cwd=log.parent,
-                preexec_fn=prepare,
+                preexec_fn=end_with_parent,
             )
 
     @property

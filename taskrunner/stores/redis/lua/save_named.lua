@@ -1,6 +1,6 @@
--- ARGV: webhooks, executors or queues, name, value ('' to remove it), the value that it replaces ('' for none). Answers 1 if it was written, or stands there already.
+-- ARGV: webhooks, executors, queues or change-cursors, name, value ('' to remove it), the value that it replaces ('' for none). Answers 1 if it was written, or stands there already.
 
-local hash = ({ webhooks = WEBHOOKS, executors = EXECUTORS, queues = QUEUES })[ARGV[1]]
+local hash = ({ webhooks = WEBHOOKS, executors = EXECUTORS, queues = QUEUES, ['change-cursors'] = CHANGE_CURSORS })[ARGV[1]]
 local found = call('HGET', hash, ARGV[2]) or ''
 
 if found ~= ARGV[3] then

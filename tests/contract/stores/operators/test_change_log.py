@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from taskrunner.domain.clock import from_ms, to_ms
 from taskrunner.domain.tasks.change import ChangeId, StatusChange
 from taskrunner.domain.tasks.progress import Progress
 from taskrunner.domain.tasks.status import Status
@@ -62,6 +63,16 @@ async def test_a_log_begins_with_what_follows(store: Store) -> None:
     new = entry()
     await store.accept([new])
     assert shown(await read(store, place, least=1)) == [(new.id, Status.SCHEDULED)]
+
+
+async def test_a_change_has_its_time(store: Store) -> None:
+    """By the clock of the store, which here is that of this machine."""
+    place = await begin(store)
+    before = from_ms(to_ms(datetime.now(UTC)) - 1)
+    await store.accept([entry()])
+    [change] = await read(store, place, least=1)
+    assert change.at is not None
+    assert before <= change.at <= datetime.now(UTC)
 
 
 async def test_the_life_of_a_task_is_in_the_log(store: Store) -> None:

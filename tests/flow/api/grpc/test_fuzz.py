@@ -17,7 +17,7 @@ from tests.tools.waiting import in_time
 
 FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
 # `make fuzz` asks for more.
-CASES = 5000 if "FUZZ_CASES" in os.environ else 500
+CASES = 5000 if "FUZZ_CASES" in os.environ else 1000
 SERVICES = (
     MANAGER,
     WORKER,

@@ -8,7 +8,7 @@ import pytest
 
 from taskrunner.handlers.python.findings import findings_of
 from taskrunner.handlers.python.registry import REGISTRY
-from taskrunner.sdk import Constant, Exponential, Linear, handler, register
+from taskrunner.sdk import Constant, Exponential, Linear, Task, handler, register
 
 
 class _Callable:
@@ -77,13 +77,23 @@ def test_a_name_is_snake_case(name: Any) -> None:
     assert len(findings_of(REGISTRY)) == 1
 
 
+def test_a_decorator_without_a_name_is_told() -> None:
+    """`@handler` in place of `@handler("resize_image")` would register nothing."""
+
+    def resize(task: Task[Any]) -> None: ...
+
+    handler(resize)  # type: ignore[call-overload]  # as users without a type checker do
+    (finding,) = findings_of(REGISTRY)
+    assert (finding.name, "has no name for its executor" in finding.message) == ("resize", True)
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"timeout": 0}, "timeout must be above 0"),
-        ({"timeout": float("nan")}, "timeout must be above 0"),
-        ({"timeout": "30"}, "timeout must be above 0"),
-        ({"timeout": 10**400}, "timeout must be above 0"),
+        ({"timeout": 0}, "timeout must be a number of seconds above 0"),
+        ({"timeout": float("nan")}, "timeout must be a number of seconds above 0"),
+        ({"timeout": "30"}, "timeout must be a number of seconds above 0"),
+        ({"timeout": 10**400}, "timeout must be a number of seconds above 0"),
         ({"retry": Constant(base=10**400)}, "base must be from 0"),
         ({"middleware": 3}, "middleware must be instances of Middleware, got int"),
         ({"queue": 3}, "queue must be text, got 3"),
@@ -91,7 +101,7 @@ def test_a_name_is_snake_case(name: Any) -> None:
         ({"description": 3}, "description must be text, got 3"),
         ({"retry": Exponential(attempts=True)}, "attempts must be from 1"),
         ({"retry": Exponential(attempts=2.0)}, "attempts must be from 1"),  # type: ignore[arg-type]
-        ({"timeout": True}, "timeout must be above 0"),
+        ({"timeout": True}, "timeout must be a number of seconds above 0"),
         ({"retry": 3}, "retry must be Constant(), Linear() or Exponential()"),
         ({"retry": Exponential}, "retry must be Constant(), Linear() or Exponential()"),
         ({"retry": Exponential(attempts=0)}, "attempts must be from 1"),

@@ -28,6 +28,7 @@ local RATE = PREFIX .. 'rate:'     -- string: theoretical arrival time of the ne
 local AUDIT = PREFIX .. 'audit'    -- hash: audit entries by id
 local AUDIT_IDS = PREFIX .. 'audit-ids' -- sorted set: the same ids, all with score 0: they sort by time
 local CHANGES = PREFIX .. 'changes' -- stream: id and new status of each task that changed it; only while it is read
+local CHANGE_CURSORS = PREFIX .. 'change-cursors' -- hash: up to where somebody has read the log, by name
 local CHANGES_SECRET = PREFIX .. 'changes-secret' -- string: as old as the stream
 local OPERATION_KEY = PREFIX .. 'operation:' -- hash: an operation
 local OPERATIONS = PREFIX .. 'operations' -- sorted set: ids of operations, all with score 0: they sort by time

@@ -66,6 +66,7 @@ def _create_tables() -> None:
         (_BIG_OR_NULL, "ended_at_ms"),
         (_TEXT_OR_NULL, "namespace"),
     )
+    _table("change_cursors", "name", (_TEXT, "encoded"))
     _table("worker_reports", "id", (_BIG, "until_ms"), (_TEXT, "encoded"))
     _table("figures", "place", (_BIG, "until_ms"), (_TEXT, "encoded"))
     sequence = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -81,6 +82,7 @@ def _create_tables() -> None:
         sa.Column("major", sa.BigInteger, nullable=False),
         sa.Column("id", sa.Text, nullable=False),
         sa.Column("status", sa.Text),
+        sa.Column("at_ms", sa.BigInteger, nullable=False),
     )
 
 

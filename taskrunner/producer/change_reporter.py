@@ -1,0 +1,151 @@
+"""The change reporter sends webhooks the changes of tasks that they ask for beside the ends.
+
+It reads the store's log of changes, which there is only while a webhook or a watcher wants it. One process at
+a time reports; the cursor in the store says which, and how far it has come. Law: reports are stored before
+the cursor moves on, and a report that is made again has the same id.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from taskrunner.domain.clock import Clock
+from taskrunner.domain.events import Events
+from taskrunner.domain.tasks.change import ChangeCursor, StatusChange
+from taskrunner.domain.tasks.new_task import NewTask
+from taskrunner.domain.value import replace
+from taskrunner.domain.webhooks.change_report import change_reports, gap_reports, wanted_by
+from taskrunner.domain.webhooks.webhook import Webhook, WebhookSource
+from taskrunner.runtime.service import Service
+from taskrunner.stores.base import ChangeStore, Store
+
+_CURSOR = "webhooks"
+# Changes per read.
+PART = 500
+# Seconds between two reads of the log, and between two looks whether there is something to do.
+INTERVAL, _IDLE = 0.5, 1.0
+# Another process goes on this long after the one that reported died.
+LEASE = timedelta(seconds=10)
+# Outlasts a restart of all processes.
+_KEEP_LOG = timedelta(minutes=5)
+_KEEP_INTERVAL = timedelta(seconds=20)
+# Reports change their status, too: the log names them, and nobody wants to read them again.
+_MOST_OWN = 20_000
+
+
+async def begin_reporting(store: ChangeStore, now: datetime) -> ChangeCursor:
+    """See to it that every change from now on will be reported; the cursor as it is in the store."""
+    while True:
+        found = next((each for each in await store.change_cursors() if each.name == _CURSOR), None)
+        if found is not None:
+            return found
+        log = await store.log_changes(now=now, until=now + _KEEP_LOG)
+        new = ChangeCursor(name=_CURSOR, place=log.end, holder="", until=now, secret=uuid4().hex)
+        if await store.save_change_cursor(new, expected=None):
+            return new
+
+
+class ChangeReporter(Service):
+    """`name` is that of this process."""
+
+    def __init__(
+        self, store: Store, events: Events, clock: Clock, webhooks: WebhookSource, *, name: str
+    ) -> None:
+        super().__init__("change reporter", events)
+        self._store = store
+        self._clock = clock
+        self._webhooks = webhooks
+        self._name = name
+        # The cursor as this process wrote it last, None while it does not report.
+        self._held: ChangeCursor | None = None
+        self._keep_due = clock.now()
+        self._own: dict[str, None] = {}
+        # The time of the last change that was told.
+        self._told_at = datetime.min.replace(tzinfo=UTC)
+
+    async def turn(self) -> float:
+        wanting = [webhook for webhook in self._webhooks.known or () if webhook.changes]
+        if not wanting:
+            if self._webhooks.known is not None:
+                await self._end()
+            return _IDLE
+        held = self._held or await self._take()
+        if held is None:
+            return _IDLE
+        return await self._report(held, wanting)
+
+    async def stop(self) -> None:
+        """Another process goes on at once."""
+        await super().stop()
+        if self._held is not None:
+            await self._move(self._held, until=self._clock.now())
+            self._held = None
+
+    async def _take(self) -> ChangeCursor | None:
+        """The cursor of this process, None while another one holds it."""
+        now = self._clock.now()
+        found = await begin_reporting(self._store, now)
+        if found.until > now and found.holder != self._name:
+            return None
+        await self._move(found, holder=self._name, until=now + LEASE)
+        self._keep_due = now
+        return self._held
+
+    async def _report(self, held: ChangeCursor, wanting: Sequence[Webhook]) -> float:
+        now = self._clock.now()
+        part = await self._store.changes(held.place, limit=PART)
+        if part.lost or now >= self._keep_due:
+            log = await self._store.log_changes(now=now, until=now + _KEEP_LOG)
+            self._keep_due = now + _KEEP_INTERVAL
+            if part.lost:
+                await self._accept(gap_reports(wanting, log.end, held, now))
+                await self._move(held, place=log.end, until=now + LEASE)
+                return 0.0
+        if part.changes:
+            await self._accept(await self._reports(part.changes, wanting, held))
+            await self._move(held, place=part.changes[-1].id, until=now + LEASE)
+        elif held.until - now < LEASE / 2:
+            await self._move(held, until=now + LEASE)
+        return 0.0 if len(part.changes) == PART else INTERVAL
+
+    async def _reports(
+        self, changes: Sequence[StatusChange], wanting: Sequence[Webhook], held: ChangeCursor
+    ) -> list[NewTask]:
+        wanted = [
+            (change, webhooks)
+            for change in changes
+            if change.task_id not in self._own and (webhooks := wanted_by(change, wanting))
+        ]
+        records = await self._store.get_many(list({change.task_id for change, _ in wanted}))
+        now = self._clock.now()
+        return [
+            report
+            for change, webhooks in wanted
+            for report in change_reports(
+                self._in_order(change, now), records.get(change.task_id), webhooks, held, now
+            )
+        ]
+
+    def _in_order(self, change: StatusChange, now: datetime) -> StatusChange:
+        """With a later time than the change before: stores count milliseconds, and clocks may go back."""
+        self._told_at = max(change.at or now, self._told_at + timedelta(microseconds=1))
+        return replace(change, at=self._told_at)
+
+    async def _accept(self, reports: Sequence[NewTask]) -> None:
+        """The relay finds them due."""
+        if reports:
+            await self._store.accept(reports)
+            self._own.update(dict.fromkeys(each.id for each in reports))
+            while len(self._own) > _MOST_OWN:
+                del self._own[next(iter(self._own))]
+
+    async def _move(self, held: ChangeCursor, **changes: object) -> None:
+        """Another process reports if this one was too slow."""
+        moved = replace(held, **changes)
+        self._held = moved if await self._store.save_change_cursor(moved, expected=held) else None
+
+    async def _end(self) -> None:
+        """No webhook wants changes any more: those until the next one does are reported to nobody."""
+        if self._held is not None:
+            await self._store.delete_change_cursor(self._held)
+            self._held = None
