@@ -16,7 +16,6 @@ from taskrunner.monitor.attempt_counts import AttemptLabels
 from taskrunner.monitor.health import CheckReport
 from taskrunner.monitor.histogram import Histogram
 from taskrunner.monitor.metrics import COUNTERS, Metrics
-from taskrunner.monitor.request_counts import RequestLabels
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _WORKERS = ("total", "busy", "min", "max", "target")
@@ -90,8 +89,8 @@ def _of_calls(metrics: Metrics) -> Iterator[Metric]:
         CounterMetricFamily,
         "requests",
         "Requests of the HTTP API that were answered",
-        RequestLabels._fields,
-        requests.answers,
+        ("method", "route", "status"),
+        requests.answers(),
     )
     yield _histogram(
         "request_seconds", "From the head of a request to its answer", ("method", "route"), requests.seconds

@@ -10,6 +10,7 @@ import pytest
 from taskrunner.domain.codec import Decoder, encode, pack, storable
 from taskrunner.domain.retries.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.retries.rules import JsonCondition, Rule, RuleAction, RulesUnreadable, When
+from taskrunner.domain.targets.ssrf_policy import DialRefusal
 from taskrunner.domain.tasks.callback import Callback
 from taskrunner.domain.tasks.dedup import Dedup, DedupMode
 from taskrunner.domain.tasks.outcome import Hop, Outcome, OutcomeKind, Response, Timings
@@ -99,6 +100,7 @@ OUTCOME = Outcome(
     address="203.0.113.1:80",
     timings=RESPONSE.timings,
     hops=(Hop(method="POST", url="http://a/", status=303), Hop(method="GET", url="http://b/")),
+    refusal=DialRefusal.PORT,
     of_host=False,
 )
 ATTEMPT = Attempt(

@@ -100,7 +100,7 @@ def test_requests_without_a_route_are_one() -> None:
     counts = RequestCounts()
     for status in (404, 404, 501):
         counts.add(RequestAnswered(route=None, status=status, elapsed=0.001))
-    assert dict(counts.answers) == {(OTHERS, OTHERS, "404"): 2, (OTHERS, OTHERS, "501"): 1}
+    assert counts.answers() == {(OTHERS, OTHERS, "404"): 2, (OTHERS, OTHERS, "501"): 1}
 
 
 class Queue:
