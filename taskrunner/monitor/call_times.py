@@ -29,6 +29,8 @@ class CallTimes:
     def watch(self, service: str, owner: object, operations: Sequence[str]) -> None:
         """Measure these methods of `owner` from now on."""
         for name in operations:
+            # From 0, so that the first failure is an increase.
+            self.errors[service, name] = 0
             # On the object, so that neither the adapters nor who calls them know of it.
             setattr(owner, name, self._measured((service, name), getattr(owner, name)))
 

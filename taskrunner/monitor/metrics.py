@@ -12,6 +12,7 @@ from taskrunner.domain import events, process_events
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.executors.executor_source import ExecutorSource
 from taskrunner.domain.fleet.figures import DURATION_BUCKETS, Figures
+from taskrunner.domain.targets.ssrf_policy import DialRefusal
 from taskrunner.domain.tasks.status import Status
 from taskrunner.monitor.attempt_counts import AttemptCounts
 from taskrunner.monitor.call_times import CallTimes
@@ -55,6 +56,7 @@ COUNTERS = {
 # The rates in `/stats`; the other counters change too seldom for a rate.
 RATES = ("accepted", "published", "started", "succeeded", "failed", "retried")
 _DENIED = {401: "unauthenticated", 403: "forbidden", 429: "rate_limited"}
+_LIMITS = ("rate_limited", "too_many_live_tasks", "too_many_stored_bytes", "too_many_streams")
 # One more than the widest window, so that the current second never overwrites one that still counts.
 _SLOTS = 61
 WINDOWS = (1, 10, 60)
@@ -106,9 +108,10 @@ class Metrics:
         # Those who measure add to them themselves.
         self.calls = CallTimes()
         self.loop_lags = Histogram(CALL_BUCKETS)
-        # By the problem's code, by `DialRefusal`, by the setting of the port (seconds since 1970).
-        self.limit_hits: Counter[str] = Counter()
-        self.refusals: Counter[str] = Counter()
+        # By the code of the problem, and by `DialRefusal`. From 0, so that the first one is an increase.
+        self.limit_hits = Counter(dict.fromkeys(_LIMITS, 0))
+        self.refusals = Counter(dict.fromkeys((each.value for each in DialRefusal), 0))
+        # By the setting of the port, in seconds since 1970.
         self.certificate_ends: dict[str, float] = {}
         self._published_by_queue: Counter[str] = Counter()
         self._started_by_queue: Counter[str] = Counter()
