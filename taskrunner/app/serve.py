@@ -87,13 +87,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Api
         health=monitor.health,
         stats=monitor.stats,
         metrics=monitor.metrics,
-        access=Access(
-            platform.keys,
-            config.access_settings(config.api.addr),
-            platform.key_limiter,
-            platform.sessions,
-            platform.quotas,
-        ),
+        access=_access(platform),
         keys=platform.key_admin,
         key_watch=platform.keys,
         pauses=platform.pauses,
@@ -117,6 +111,16 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Api
         grpc_running(platform, monitor, api, feed, remote, options) as grpc,
     ):
         yield ApiServers(http, grpc, remote)
+
+
+def _access(platform: Platform) -> Access:
+    return Access(
+        platform.keys,
+        platform.config.access_settings(platform.config.api.addr),
+        platform.key_limiter,
+        platform.sessions,
+        platform.quotas,
+    )
 
 
 def _api_settings(config: Config) -> ApiSettings:
