@@ -118,6 +118,16 @@ def _access(platform: Platform) -> Access:
     return Access(platform.keys, settings, platform.key_limiter, platform.sessions, platform.quotas)
 
 
+def _access(platform: Platform) -> Access:
+    return Access(
+        platform.keys,
+        platform.config.access_settings(platform.config.api.addr),
+        platform.key_limiter,
+        platform.sessions,
+        platform.quotas,
+    )
+
+
 def _api_settings(config: Config) -> ApiSettings:
     """Those of `Api`, and those of `Fetch` that answers show."""
     return config.api.settings(
