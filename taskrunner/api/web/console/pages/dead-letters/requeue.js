@@ -3,14 +3,9 @@ import { address } from "../../app.js";
 import { ask } from "../../lib/api.js";
 import { Dialog } from "../../lib/dialog.js";
 import { operate, refusedFor } from "../../lib/operation.js";
-import { Facts, Failure, Loading, named, number, percent, t } from "../../lib/ui.js";
+import { Button, Facts, Failure, Loading, named, number, percent, t } from "../../lib/ui.js";
 import { html, useEffect, useState } from "../../vendor/view.js";
-
-/** @param {Record<string, string[]>} conditions */
-const selection = (conditions) => {
-  const filter = Object.fromEntries(Object.entries(conditions).map(([name, values]) => [name, name === "label" ? values : values[0]]));
-  return Object.keys(filter).length ? { filter } : { all: true };
-};
+import { selection } from "../tasks/bulk.js";
 
 /** What the operation does now, or what came of it. @param {{operation: any, problem: Error | null, of: number}} props */
 function Progress({ operation, problem, of }) {
@@ -26,7 +21,7 @@ function Progress({ operation, problem, of }) {
     ${problem && html`<p class="banner warn">${problem.message || t("problem.unreachable")} ${t("bulk.goes_on")}</p>`}
     ${operation.reasons.length > 0 && html`<div><h3>${t("bulk.refused")}</h3><ul class="plain">${refusedFor(operation.reasons).map(({ reason, ids }) => html`<li key=${reason}><strong>${number(ids.length)}×</strong> ${reason}
       ${ids.slice(0, 3).map((id) => html` <a class="mono" key=${id} href=${address(["tasks", id])}>${id}</a>`)}</li>`)}</ul></div>`}
-    ${runs && html`<div class="actions"><button type="button" onClick=${() => ask(`operations/${operation.id}/abort`, { method: "POST" })}>${t("bulk.abort")}</button></div>`}</div>`;
+    ${runs && html`<div class="actions"><${Button} onClick=${() => ask(`operations/${operation.id}/abort`, { method: "POST" })}>${t("bulk.abort")}</${Button}></div>`}</div>`;
 }
 
 /** @param {{conditions: Record<string, string[]>, close: () => void, done: () => void}} props */
@@ -35,13 +30,16 @@ export default function Requeue({ conditions, close, done }) {
   const [count, setCount] = useState(/** @type {number | null} */ (null));
   const [progress, setProgress] = useState(/** @type {{operation: any, problem: Error | null} | null} */ (null));
   const [error, setError] = useState(/** @type {Error | null} */ (null));
-  const draft = { action: "requeue", resource: "dead-letters", ...selection(conditions) };
+  const [busy, setBusy] = useState(false);
+  const draft = { action: "requeue", resource: "dead-letters", ...selection(null, conditions) };
   useEffect(() => {
     operate({ ...draft, dry_run: true }).then((dry) => setCount(dry.matched), setError);
   }, []);
   /** @param {Event} event */
   const start = async (event) => {
     event.preventDefault();
+    if (busy) return;
+    setBusy(true);
     setError(null);
     try {
       await operate(
@@ -57,6 +55,7 @@ export default function Requeue({ conditions, close, done }) {
     } catch (failure) {
       setError(/** @type {Error} */ (failure));
     }
+    setBusy(false);
   };
   /** @param {string} name @param {any} more */
   const field = (name, more) => html`<label>${t(`letters.${name}`)}<input ...${more} value=${typed[name]} onInput=${(/** @type {any} */ event) => setTyped({ ...typed, [name]: event.target.value })} /></label>`;
@@ -67,6 +66,6 @@ export default function Requeue({ conditions, close, done }) {
     ${progress ? html`<${Progress} ...${progress} of=${of} /><div class="actions"><button type="button" onClick=${close}>${t("action.close")}</button></div>` : count === null ? !error && html`<p>${t("bulk.counting")}</p><${Loading} lines=${1} />` : html`<form class="form" onSubmit=${start}>
       <p>${count ? t("letters.matched", { count }) : t("bulk.nothing")}</p>
       ${count > 0 && html`${field("rate", { required: typed.percent !== "", pattern: "[0-9]+(\\.[0-9]+)?(/[smh])?", placeholder: "10" })}${field("percent", { type: "number", min: 0, max: 100, step: "any" })}${field("limit", { type: "number", min: 1, step: 1 })}<p class="soft">${t("letters.percent.what")}</p>`}
-      <div class="actions"><button type="button" onClick=${close}>${t("action.cancel")}</button>${count > 0 && html`<button class="primary">${t("letters.requeue.start", { count: of })}</button>`}</div></form>`}
+      <div class="actions"><button type="button" onClick=${close}>${t("action.cancel")}</button>${count > 0 && html`<button class="primary" disabled=${busy}>${t("letters.requeue.start", { count: of })}</button>`}</div></form>`}
   </${Dialog}>`;
 }

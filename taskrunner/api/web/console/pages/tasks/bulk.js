@@ -64,8 +64,8 @@ export default function Bulk({ action, ids, conditions, resource = "tasks", clos
   </${Confirm}>`;
 }
 
-/** @param {string[] | null} ids @param {Record<string, string[]>} conditions */
-function selection(ids, conditions) {
+/** What the draft of an operation is about. @param {string[] | null} ids @param {Record<string, string[]>} conditions */
+export function selection(ids, conditions) {
   if (ids) return { ids };
   const filter = Object.fromEntries(Object.entries(conditions).map(([name, values]) => [name, name === "label" ? values : values[0]]));
   return Object.keys(filter).length ? { filter } : { all: true };
