@@ -114,11 +114,6 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Api
 
 
 def _access(platform: Platform) -> Access:
-    settings = platform.config.access_settings(platform.config.api.addr)
-    return Access(platform.keys, settings, platform.key_limiter, platform.sessions, platform.quotas)
-
-
-def _access(platform: Platform) -> Access:
     return Access(
         platform.keys,
         platform.config.access_settings(platform.config.api.addr),
