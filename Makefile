@@ -15,7 +15,7 @@ WITH_REDIS := tests/contract/stores tests/system/test_faults.py tests/system/tes
 CODE := $(wildcard taskrunner tests bench scripts)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run run-servers demo check lint format test test-latest test-cluster test-deploy fuzz chaos bench screenshots proto lock upgrade clean
+.PHONY: help venv run run-servers demo check lint format test test-latest test-cluster test-deploy kubernetes fuzz chaos bench screenshots proto lock upgrade clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,7 +61,10 @@ test-cluster: $(STAMP) ## a RabbitMQ cluster and Redis under Sentinels, with nod
 	$(BIN)/pytest tests/system/cluster $(ARGS)
 
 test-deploy: $(DEPLOY_STAMP) ## what is in deploy/, by the programs that run it: systemd, Compose, Helm
-	PYTHONPATH=$(DEPLOY_TOOLS) $(BIN)/pytest tests/deploy $(ARGS)
+	PYTHONPATH=$(DEPLOY_TOOLS) $(BIN)/pytest -p no:cloudcoil tests/deploy $(ARGS)
+
+kubernetes: $(DEPLOY_STAMP) ## write deploy/kubernetes from the Helm chart
+	PYTHONPATH=$(DEPLOY_TOOLS) $(BIN)/python scripts/kubernetes_manifests.py
 
 $(DEPLOY_STAMP): $(STAMP) requirements/deploy.txt requirements/compose.txt scripts/deploy_tools.sh
 	@scripts/deploy_tools.sh $(VENV) $(DEPLOY_TOOLS)

@@ -9,9 +9,11 @@ compile() {
         --no-emit-index-url --custom-compile-command "make lock" ${UPGRADE:+--upgrade} "$@"
 }
 
-for tools in build uv deploy compose; do
+for tools in build uv compose; do
     compile requirements/$tools.in --output-file requirements/$tools.txt
 done
 compile setup.cfg --extra dev --output-file requirements/dev.txt
+# Beside the packages of dev.txt, so in the same versions.
+compile requirements/deploy.in --constraints requirements/dev.txt --output-file requirements/deploy.txt
 # Ship what was tested.
 compile setup.cfg --constraints requirements/dev.txt --output-file requirements/runtime.txt

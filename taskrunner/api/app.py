@@ -25,8 +25,10 @@ from taskrunner.api.endpoints.overview import OverviewRoutes
 from taskrunner.api.endpoints.pauses import PauseRoutes
 from taskrunner.api.endpoints.queues import QueueRoutes
 from taskrunner.api.endpoints.remote import RemoteRoutes
+from taskrunner.api.endpoints.schedule_times import ScheduleTimeRoutes
 from taskrunner.api.endpoints.schedules import ScheduleRoutes
 from taskrunner.api.endpoints.sessions import SessionRoutes
+from taskrunner.api.endpoints.settings import ReadSettings, SettingRoutes
 from taskrunner.api.endpoints.task_lists import TaskListRoutes
 from taskrunner.api.endpoints.tasks import TaskRoutes
 from taskrunner.api.endpoints.token_keys import TokenKeyRoutes
@@ -97,6 +99,8 @@ def build_api(
     executors: ExecutorAdmin,
     work: RemoteWork,
     attempts: RemoteAttempts,
+    process_name: str,
+    settings: ReadSettings,
     options: ApiSettings = ApiSettings(),  # noqa: B008 - frozen, so a default may be shared
 ) -> web.Application:
     """Everything that `serve` answers."""
@@ -119,6 +123,7 @@ def build_api(
     PauseRoutes(store, queues, SystemClock(), pauses.refresh).add_to(routes)
     DeadLetterRoutes(requeue, bulk_actions, store, options).add_to(routes)
     ScheduleRoutes(schedules, options, max_request_bytes=max_request_bytes).add_to(routes)
+    ScheduleTimeRoutes(schedules, store, SystemClock()).add_to(routes)
     KeyRoutes(keys, options).add_to(routes)
     SessionRoutes(sessions, key_watch, SystemClock(), options).add_to(routes)
     AccessRoutes().add_to(routes)
@@ -131,6 +136,7 @@ def build_api(
     FleetRoutes(fleet).add_to(routes)
     OverviewRoutes(fleet, hosts, store, health, stats).add_to(routes)
     QueueRoutes(queues, options).add_to(routes)
+    SettingRoutes(process_name, settings).add_to(routes)
     HealthRoutes(health, stats, metrics, access).add_to(routes)
     console = ConsoleRoutes()
     console.add_to(routes)

@@ -18,20 +18,22 @@ def embedded_config(
     config_path: Path | None = None,
     environ: Mapping[str, str] | None = None,
     defaults: Mapping[str, object] | None = None,
+    fixed: Mapping[str, object] | None = None,
 ) -> Config:
     """The configuration for the folder `data`. Raises `ConfigInvalid`.
 
     `settings` are given by name (`Api.port`), and so are `defaults`, which count unless the file or the
-    environment says otherwise. Only the file `config_path` is read, if there is one.
+    environment says otherwise, and `fixed`, which always count. Only the file `config_path` is read, if there
+    is one.
     """
-    flags = {
+    own: dict[str, object] = {
         "Rabbit.addr": "memory://",
         "Store.url": store_url((data / FILE_NAME).absolute()),
         "Api.addr": ADDRESS,
         "Grpc.addr": ADDRESS,
-        **settings,
     }
-    return load(config_path, flags=flags, environ=environ, search=False, defaults=defaults)
+    own = {name: value for name, value in own.items() if settings.get(name) is None} | dict(fixed or {})
+    return load(config_path, flags=settings, environ=environ, search=False, defaults=defaults, fixed=own)
 
 
 def make_folder(data: Path) -> None:

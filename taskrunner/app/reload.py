@@ -3,7 +3,7 @@
 A configuration with a finding changes nothing. A setting that needs a restart is reported and stays as it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from taskrunner.app.monitor import Monitor
 from taskrunner.app.platform import Platform
@@ -109,4 +109,11 @@ def _with_applied(before: Config, after: Config, applied: list[str]) -> Config:
         name: getattr(before, name).model_copy(update=values) for name, values in sections.items()
     }
     # Whole, since queues may be gone.
-    return before.model_copy(update=changed | {"queues": after.queues})
+    config = before.model_copy(update=changed | {"queues": after.queues})
+    return config.with_sources(_sources(before, after, applied))
+
+
+def _sources(before: Config, after: Config, applied: list[str]) -> Mapping[str, str]:
+    """Those of the settings that were applied are new."""
+    kept = {name: source for name, source in before.sources.items() if name not in applied}
+    return kept | {name: after.sources[name] for name in applied if name in after.sources}

@@ -24,6 +24,7 @@ from taskrunner.app.services import (
     watches_running,
 )
 from taskrunner.config import Config
+from taskrunner.config.in_force import in_force
 from taskrunner.domain.masking import Masking
 from taskrunner.producer.operation_runner import OperationRunner
 from taskrunner.producer.schedule_admin import ScheduleAdmin
@@ -86,13 +87,7 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Api
         health=monitor.health,
         stats=monitor.stats,
         metrics=monitor.metrics,
-        access=Access(
-            platform.keys,
-            config.access_settings(config.api.addr),
-            platform.key_limiter,
-            platform.sessions,
-            platform.quotas,
-        ),
+        access=_access(platform),
         keys=platform.key_admin,
         key_watch=platform.keys,
         pauses=platform.pauses,
@@ -103,6 +98,9 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Api
         work=remote.work,
         attempts=remote.attempts,
         webhooks=platform.webhook_admin,
+        process_name=platform.process_name,
+        # That of the platform, which a reload changes.
+        settings=lambda: in_force(platform.config),
         options=options,
     )
     settings = config.api.settings(ServerSettings, max_url_bytes=config.limits.max_url_bytes)
@@ -113,6 +111,16 @@ async def api_running(platform: Platform, monitor: Monitor) -> AsyncIterator[Api
         grpc_running(platform, monitor, api, feed, remote, options) as grpc,
     ):
         yield ApiServers(http, grpc, remote)
+
+
+def _access(platform: Platform) -> Access:
+    return Access(
+        platform.keys,
+        platform.config.access_settings(platform.config.api.addr),
+        platform.key_limiter,
+        platform.sessions,
+        platform.quotas,
+    )
 
 
 def _api_settings(config: Config) -> ApiSettings:

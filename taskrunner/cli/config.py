@@ -1,14 +1,15 @@
 """`taskrunner config`: check the configuration, or show the settings in force."""
 
 import json
+from itertools import groupby
 from pathlib import Path
 
 import click
 
 from taskrunner.cli.command_group import CommandGroup
 from taskrunner.cli.options import config_option
-from taskrunner.config import Reading, read
-from taskrunner.config.keys import Key
+from taskrunner.config import Config, load, read
+from taskrunner.config.in_force import in_force
 from taskrunner.config.tls_profiles import read_key_passwords
 from taskrunner.config.worker_caps import worker_caps
 from taskrunner.runtime.machine_limits import MachineLimits
@@ -41,20 +42,18 @@ def check(config_path: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, without the sources.")
 def show(config_path: Path | None, as_json: bool) -> None:
     """Print every setting with its value and source. Secrets are masked."""
-    reading = read(config_path)
+    config = load(config_path)
     if as_json:
-        click.echo(json.dumps(reading.config.redacted(), indent=2))
+        click.echo(json.dumps(config.redacted(), indent=2))
         return
-    for line in _as_yaml(reading):
+    for line in _as_yaml(config):
         click.echo(line)
 
 
-def _as_yaml(reading: Reading) -> list[str]:
+def _as_yaml(config: Config) -> list[str]:
     lines = []
-    for section, settings in reading.config.redacted().items():
+    for section, settings in groupby(in_force(config), key=lambda each: each.section):
         lines.append(f"{section}:")
-        for name, value in settings.items():
-            source = reading.sources.get(Key(section=section, name=name), "default")
-            # JSON is valid YAML and needs no quoting rules.
-            lines.append(f"  {name}: {json.dumps(value)}  # {source}")
+        # JSON is valid YAML and needs no quoting rules.
+        lines += [f"  {each.name}: {json.dumps(each.value)}  # {each.source}" for each in settings]
     return lines

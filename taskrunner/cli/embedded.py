@@ -64,8 +64,7 @@ def dev_command(
     make_folder(data)
     key = None if config.api.keys else embedded_key(data.absolute())
     if key is not None:
-        own = {**settings, "Api.keys": f"dev={key}"}
-        read = partial(given, settings=own)
+        read = partial(given, settings=settings, fixed={"Api.keys": f"dev={key}"})
     file = (data / FILE_NAME).absolute()
 
     scheme = "http" if config.api.cert_file is None else "https"

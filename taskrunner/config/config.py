@@ -4,10 +4,11 @@ Durations are seconds, sizes are bytes. A model checks each value alone; `taskru
 finds settings that contradict each other.
 """
 
+from collections.abc import Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from taskrunner.api.auth.access_settings import AccessSettings
 from taskrunner.config.api_keys import key_of
@@ -62,6 +63,18 @@ class Config(BaseModel):
     schedules: SchedulesSection = SchedulesSection()
     callbacks: CallbacksSection = CallbacksSection()
     hosts: HostsSection = HostsSection()
+    _sources: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Where each setting that does not have its default comes from, by its name (`Rabbit.addr`)."""
+        return self._sources
+
+    def with_sources(self, sources: Mapping[str, str]) -> Self:
+        """The same, with the source of each setting."""
+        copied = self.model_copy()
+        copied._sources = sources
+        return copied
 
     def redacted(self) -> dict[str, dict[str, Any]]:
         """Every section and setting by the names of the file, as JSON values, with secrets masked."""

@@ -68,6 +68,7 @@ def _read_section(layer: Layer, path: Path, section: str, node: yaml.MappingNode
         if found is None:
             continue
         key, from_file = found
+        source = f"{path}:{_line(key_node)}"
         if key.mapping and not from_file and isinstance(value_node, yaml.MappingNode):
             named = {
                 _name(name): _keys(layer, path.parent, node, label)
@@ -75,14 +76,14 @@ def _read_section(layer: Layer, path: Path, section: str, node: yaml.MappingNode
                 else _value(layer, node, label)
                 for name, node in value_node.value
             }
-            layer.put(Setting(key=key, value=named, source=str(path), label=label))
+            layer.put(Setting(key=key, value=named, source=source, label=label))
             continue
         value = _value(layer, value_node, label)
         if value is not None and from_file:
             # Relative to the configuration file, which does not know where taskrunner is started.
-            layer.put_file(key, path.parent / str(value), source=str(path), label=label)
+            layer.put_file(key, path.parent / str(value), source=source, label=label)
         else:
-            layer.put(Setting(key=key, value=value, source=str(path), label=label))
+            layer.put(Setting(key=key, value=value, source=source, label=label))
 
 
 def _keys(layer: Layer, folder: Path, node: yaml.MappingNode, label: str) -> dict[str, object]:

@@ -19,11 +19,10 @@ from taskrunner.domain.validation import finding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A configuration, its file, and the source of each setting that does not have its default."""
+    """A configuration, and its file."""
 
     config: Config
     path: Path | None
-    sources: Mapping[Key, str]
 
 
 def load(
@@ -34,15 +33,26 @@ def load(
     folder: Path | None = None,
     search: bool = True,
     defaults: Mapping[str, object] | None = None,
+    fixed: Mapping[str, object] | None = None,
 ) -> Config:
     """The configuration. Raises `ConfigInvalid` with everything that is wrong in all sources.
 
     `path` is the file to read; without a path, the file is that of `TASKRUNNER_CONFIG`, or else `config.yaml`
     in `folder` (the current one). `flags` are given by the name of the setting (`Workers.queues`); None means
     not given. `environ` is that of the process by default. Without `search` only `path` is read. `defaults`
-    are given as `flags` are, and count where nothing else is given.
+    are given as `flags` are, and count where nothing else is given; `fixed` are what the command decides,
+    whatever else is given.
     """
-    return read(path, flags=flags, environ=environ, folder=folder, search=search, defaults=defaults).config
+    reading = read(
+        path,
+        flags=flags,
+        environ=environ,
+        folder=folder,
+        search=search,
+        defaults=defaults,
+        fixed=fixed,
+    )
+    return reading.config
 
 
 def read(
@@ -53,8 +63,9 @@ def read(
     folder: Path | None = None,
     search: bool = True,
     defaults: Mapping[str, object] | None = None,
+    fixed: Mapping[str, object] | None = None,
 ) -> Reading:
-    """As `load`, with the source of each value."""
+    """As `load`, with the file."""
     variables = os.environ if environ is None else environ
     given = Path(path) if path is not None else None
     found = find_file(given, variables, folder or Path()) if search else given
@@ -65,21 +76,24 @@ def read(
             layers.insert(0, read_file(found))
         except ConfigInvalid as exc:
             findings += exc.errors
-    layers.insert(0, _read_flags(defaults or {}))
+    layers.insert(0, _read_flags(defaults or {}, source="default of the command"))
+    layers.append(_read_flags(fixed or {}, source="the command"))
     for layer in layers:
         findings += layer.findings
     settings = _overlay(layers)
     config, more = _build(settings)
     if findings or more:
         raise ConfigInvalid([*findings, *more])
-    return Reading(config=config, path=found, sources={key: each.source for key, each in settings.items()})
+    sources = {str(key): each.source for key, each in settings.items()}
+    return Reading(config=config.with_sources(sources), path=found)
 
 
 # Those that are not called as their setting, since another one has its name.
 _FLAGS: Mapping[str, str] = {"Grpc.port": "--grpc-port"}
 
 
-def _read_flags(flags: Mapping[str, object]) -> Layer:
+def _read_flags(flags: Mapping[str, object], *, source: str | None = None) -> Layer:
+    """Those of flags, unless they have another source."""
     layer = Layer()
     for path, value in flags.items():
         section, _, name = path.partition(".")
@@ -88,7 +102,9 @@ def _read_flags(flags: Mapping[str, object]) -> Layer:
         if value is None:
             continue
         flag = _FLAGS.get(path) or f"--{name.replace('_', '-')}"
-        layer.put(Setting(key=Key(section=section, name=name), value=value, source=flag, label=flag))
+        layer.put(
+            Setting(key=Key(section=section, name=name), value=value, source=source or flag, label=flag)
+        )
     return layer
 
 

@@ -20,7 +20,7 @@ from taskrunner.domain.tasks.task_settings import TaskSettingsSource
 from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.batcher import Batcher
-from taskrunner.stores.base import AttemptRef, NewTask, Snooze, Store
+from taskrunner.stores.base import AttemptRef, NewTask, SnoozeRequest, Store
 
 _PREFETCH = 50
 _BATCH = 50
@@ -131,7 +131,7 @@ class Collector:
         task, now = envelope.task, self._clock.now()
         due = now + timedelta(seconds=_PAUSES[reason])
         why = f"{BY_BROKER}{reason}"
-        snooze = Snooze(id=task.id, attempt=envelope.attempt, due=due, waits_for=why)
+        snooze = SnoozeRequest(id=task.id, attempt=envelope.attempt, due=due, waits_for=why)
         if not all(await self._store.snooze([snooze], now=now)):
             # Makes the record of a task that the store has lost or never had; leaves one that it has.
             await self._store.accept([NewTask.of(task, due=due, attempt=envelope.attempt - 1)])

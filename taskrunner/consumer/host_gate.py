@@ -21,7 +21,7 @@ from taskrunner.consumer.slow_hosts import slow_host_workers
 from taskrunner.consumer.snoozer import PendingSnooze
 from taskrunner.consumer.waiting_delivery import WaitingDelivery
 from taskrunner.domain.clock import Clock
-from taskrunner.domain.hosts.host_admission import Admission, wait_reason
+from taskrunner.domain.hosts.host_admission import HostAdmission, wait_reason
 
 # For this long after tasks of fast hosts had to wait for a worker, slow hosts give workers up.
 _CROWDED = 0.5
@@ -162,7 +162,7 @@ class HostGate:
     async def _ask(
         self, by_host: dict[HostStats, list[WaitingDelivery]], admitted: Admitted, room: int
     ) -> None:
-        asked: list[tuple[HostStats, list[WaitingDelivery], asyncio.Future[Admission]]] = []
+        asked: list[tuple[HostStats, list[WaitingDelivery], asyncio.Future[HostAdmission]]] = []
         keep = self._room_maker.most_kept
         for stats, waiting in by_host.items():
             most = min(len(waiting), stats.reserved or room)
@@ -183,7 +183,7 @@ class HostGate:
             self._apply_admission(stats, waiting, admission.result(), admitted)
 
     def _apply_admission(
-        self, stats: HostStats, waiting: list[WaitingDelivery], admission: Admission, admitted: Admitted
+        self, stats: HostStats, waiting: list[WaitingDelivery], admission: HostAdmission, admitted: Admitted
     ) -> None:
         stats.queued_here, stats.ask_again_at = admission.kept, admission.ask_again_at
         (self._kept.add if admission.kept else self._kept.discard)(stats)

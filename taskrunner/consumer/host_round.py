@@ -40,7 +40,10 @@ class HostRound:
         if stats.slow:
             if self.slow_places <= 0:
                 return False
-        elif stats.under_way + stats.reserved >= self._most(stats):
+        elif stats.unmeasured:
+            if stats.workers >= (self.most_silent if stats.is_silent else self.most_new):
+                return False
+        elif stats.under_way + stats.reserved >= self.most_fast:
             return False
         if stats.applied_limit is not None or stats.state is not None:
             if stats.waits(self.now):
@@ -60,8 +63,3 @@ class HostRound:
             self.over.add(stats)
             return False
         return self.may_start(stats)
-
-    def _most(self, stats: HostStats) -> float:
-        if not stats.unmeasured:
-            return self.most_fast
-        return self.most_silent if stats.is_silent else self.most_new

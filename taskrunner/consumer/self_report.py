@@ -92,5 +92,6 @@ def _running(attempt: ClaimedAttempt) -> RunningAttempt:
         attempt=attempt.number,
         queue=task.queue,
         host=None if task.url is None else host_of(task.url),
+        executor=task.executor,
         since=attempt.claimed_at,
     )

@@ -19,7 +19,7 @@ from taskrunner.consumer.host_stats import HostStats, HostStatsTable
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.errors import StoreUnavailable
-from taskrunner.domain.hosts.host_admission import Admission, AdmissionRequest, admit
+from taskrunner.domain.hosts.host_admission import AdmissionRequest, HostAdmission, admit
 from taskrunner.domain.hosts.host_state import HostState, decode_state, encode_state
 from taskrunner.runtime.batcher import Batcher
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
@@ -66,7 +66,9 @@ class SharedHostStates:
         """
         return self._batcher.submit((host, edit, read))
 
-    def admit(self, stats: HostStats, wanted: int, *, room: int, keep: int) -> "asyncio.Future[Admission]":
+    def admit(
+        self, stats: HostStats, wanted: int, *, room: int, keep: int
+    ) -> "asyncio.Future[HostAdmission]":
         """Ask for `wanted` attempts at a host and reserve those that are admitted.
 
         There are workers for `room` of them, and `keep` may wait in the backlog.
@@ -74,7 +76,7 @@ class SharedHostStates:
         dice = random.random()
         limit = None if stats.applied_limit is None else stats.applied_limit.limit
 
-        def edit(state: HostState) -> tuple[HostState, Admission]:
+        def edit(state: HostState) -> tuple[HostState, HostAdmission]:
             now = self._clock.now().timestamp()
             ask = AdmissionRequest(
                 consumer=self._settings.name,

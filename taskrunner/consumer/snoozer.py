@@ -21,7 +21,7 @@ from taskrunner.domain.queues.pauses import Pauses
 from taskrunner.domain.tasks.unserved import UNSERVED_PAUSE, unserved
 from taskrunner.domain.value import replace
 from taskrunner.runtime.service import Service
-from taskrunner.stores.base import AcceptAnswer, Snooze, Store
+from taskrunner.stores.base import AcceptAnswer, SnoozeRequest, Store
 
 PAUSED = "paused"
 _BATCH = 1000
@@ -71,7 +71,7 @@ class Snoozer(Service):
         self._hold = hold
         self._pending: list[PendingSnooze] = []
         # The last of each slow host. Only `turn` changes it: a wake follows the snooze that it undoes.
-        self._put_off: defaultdict[HostStats, deque[Snooze]] = defaultdict(
+        self._put_off: defaultdict[HostStats, deque[SnoozeRequest]] = defaultdict(
             lambda: deque(maxlen=_MOST_PUT_OFF)
         )
         self.pauses = Pauses()
@@ -196,10 +196,10 @@ class Snoozer(Service):
             task = each.waiting.envelope.task
             self._events.emit(TaskAdopted(task_id=task.id, queue=task.queue))
 
-    def _request(self, snooze: PendingSnooze, now: datetime) -> Snooze:
+    def _request(self, snooze: PendingSnooze, now: datetime) -> SnoozeRequest:
         task_id, number = snooze.waiting.key
         due = now + timedelta(seconds=self._hold) if snooze.due is None else snooze.due
-        return Snooze(id=task_id, attempt=number, due=due, waits_for=snooze.why)
+        return SnoozeRequest(id=task_id, attempt=number, due=due, waits_for=snooze.why)
 
     def _emit(self, batch: list[PendingSnooze]) -> None:
         for why, count in Counter(each.why for each in batch if each.why != PAUSED).items():

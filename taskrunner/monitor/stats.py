@@ -27,14 +27,19 @@ class Stats:
 
     async def collect(self) -> dict[str, Any]:
         """All parts by name, with `uptime` (seconds), `version` and `errors`. Never raises."""
-        names = list(self._providers)
-        answers = await asyncio.gather(*(_ask(self._providers[name]) for name in names))
-        pairs = list(zip(names, answers, strict=True))
-        parts: dict[str, Any] = {name: value for name, (value, _) in pairs}
+        parts, errors = await ask_each(self._providers)
         parts["uptime"] = round(self._clock.monotonic() - self._started, 3)
         parts["version"] = __version__
-        parts["errors"] = {name: error for name, (_, error) in pairs if error is not None}
+        parts["errors"] = errors
         return parts
+
+
+async def ask_each(providers: Mapping[str, Provider]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What each answers, all asked at the same time: null where it failed, which the errors tell by name."""
+    answers = await asyncio.gather(*map(_ask, providers.values()))
+    pairs = list(zip(providers, answers, strict=True))
+    parts = {name: value for name, (value, _) in pairs}
+    return parts, {name: error for name, (_, error) in pairs if error is not None}
 
 
 class Cached:

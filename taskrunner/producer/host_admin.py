@@ -26,7 +26,7 @@ from taskrunner.domain.hosts.host_view import HostView, host_view
 from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import Value, replace
 from taskrunner.producer.change_check import Check, allow
-from taskrunner.stores.base import Page, Snooze, Store
+from taskrunner.stores.base import Page, SnoozeRequest, Store
 from taskrunner.stores.host_store import HostEdit, HostEntry
 from taskrunner.stores.values import Place
 
@@ -216,7 +216,7 @@ class HostAdmin:
         for _ in range(_MAX_CHECKED // _PAGE):
             page = await self._store.list_tasks(Status.SCHEDULED, limit=_PAGE, cursor=cursor)
             snoozes = [
-                Snooze(id=record.task.id, attempt=record.attempt + 1, due=due)
+                SnoozeRequest(id=record.task.id, attempt=record.attempt + 1, due=due)
                 for record in page.items
                 if record.due is not None
                 and record.due > due

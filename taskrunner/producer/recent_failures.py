@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
+from taskrunner.domain.executors.executor_limits import host_name_of
 from taskrunner.domain.hosts.host_name import host_of
 from taskrunner.domain.tasks.record import Record
 from taskrunner.domain.tasks.status import Status
@@ -16,7 +17,7 @@ _MOST_GROUPS = 8
 
 
 class FailureGroup(Value):
-    """Failed tasks with something in common: a host, an executor or an outcome."""
+    """Failed tasks with something in common: a host, `executor:NAME`, or an outcome."""
 
     name: str
     count: int
@@ -38,7 +39,7 @@ async def recent_failures(store: OperatorStore) -> RecentFailures:
 
 
 def failures_in(records: Sequence[Record]) -> RecentFailures:
-    """A task that is no request is counted under its executor, one that failed otherwise under the reason."""
+    """A task that is no request counts for `executor:NAME`, one that failed otherwise for its reason."""
     hosts = Counter(_place(record) for record in records)
     outcomes = Counter(_outcome(record) for record in records)
     return RecentFailures(
@@ -51,7 +52,7 @@ def failures_in(records: Sequence[Record]) -> RecentFailures:
 
 def _place(record: Record) -> str:
     task = record.task
-    return (task.executor or "") if task.url is None else host_of(task.url)
+    return host_name_of(task.executor or "") if task.url is None else host_of(task.url)
 
 
 def _outcome(record: Record) -> str:

@@ -15,7 +15,7 @@ from taskrunner.stores.change_store import ChangeStore as ChangeStore
 from taskrunner.stores.consumer_store import ClaimAnswer as ClaimAnswer
 from taskrunner.stores.consumer_store import Claimed as Claimed
 from taskrunner.stores.consumer_store import ConsumerStore as ConsumerStore
-from taskrunner.stores.consumer_store import Snooze as Snooze
+from taskrunner.stores.consumer_store import SnoozeRequest as SnoozeRequest
 from taskrunner.stores.dead_letter_store import DeadLetterStore as DeadLetterStore
 from taskrunner.stores.dedup_store import DedupStore as DedupStore
 from taskrunner.stores.dedup_store import Replaced as Replaced

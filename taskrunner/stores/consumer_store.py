@@ -28,7 +28,7 @@ class Claimed(Value):
     attempt_limit: int = 0
 
 
-class Snooze(Value):
+class SnoozeRequest(Value):
     """Delays a task that waits for this attempt until `due`; a reason, `waits_for`, is counted and shown."""
 
     id: str
@@ -72,7 +72,7 @@ class ConsumerStore(ABC):
         """
 
     @abstractmethod
-    async def snooze(self, snoozes: Sequence[Snooze], *, now: datetime) -> Sequence[bool]:
+    async def snooze(self, snoozes: Sequence[SnoozeRequest], *, now: datetime) -> Sequence[bool]:
         """Schedule tasks that wait (scheduled, queued, retrying) for this attempt for their `due`.
 
         False for any other. The attempt has not begun, so it is not counted.

@@ -2,6 +2,7 @@
 
 import json
 import re
+import select
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from playwright.sync_api import Locator, Page, Request, expect
@@ -51,23 +53,33 @@ class Server:
 
 
 @contextmanager
-def server_in(folder: Path, key: str | None = None, *, port: int = 0) -> Iterator[Server]:
-    """It runs inside; on a free port if `port` is 0."""
+def server_in(
+    folder: Path, key: str | None = None, *, port: int = 0, settings: Mapping[str, object] | None = None
+) -> Iterator[Server]:
+    """It runs inside; on a free port if `port` is 0. By default on a memory broker and a SQLite file."""
     command = [
         sys.executable,
         str(HERE / "console_process.py"),
         str(folder),
-        str(port),
+        json.dumps({"Api.port": port, **(settings or {})}),
         *([key] if key else []),
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
     try:
-        assert process.stdout is not None
-        found = json.loads(process.stdout.readline())
+        found = json.loads(_first_line(process))
         yield Server(url=found["url"], target=found["target"], key=key)
     finally:
         process.terminate()
         process.wait(PATIENCE)
+
+
+def _first_line(process: subprocess.Popen[str]) -> str:
+    """What the server says once it is ready; a start that hangs or fails is told as what it is."""
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
+    line = process.stdout.readline() if ready else ""
+    assert line, f"no server within {PATIENCE:g} s; exit code {process.poll()}"
+    return line
 
 
 @dataclass(kw_only=True)
@@ -112,6 +124,16 @@ class Console:
 
     def row(self, text: str) -> Locator:
         return self.page.locator("tbody tr").filter(has_text=text)
+
+    def sent(self, method: str, path: str) -> list[Request]:
+        """The requests of the page to this path, in order."""
+        return [
+            each for each in self.requests if each.method == method and urlsplit(each.url).path == f"/{path}"
+        ]
+
+    def becomes(self, expression: str, wanted: object) -> None:
+        """Wait until an expression has this value in the page; its policy refuses Playwright's own way."""
+        wait_for(lambda: self.page.evaluate(expression) == wanted, f"{expression} is {wanted!r}")
 
     def press(self, *keys: str) -> None:
         for key in keys:

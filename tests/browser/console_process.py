@@ -1,8 +1,9 @@
 """A whole taskrunner for a browser, and a target for its tasks, in one process, which prints their addresses.
 
-    python tests/browser/console_process.py FOLDER PORT [KEY]
+    python tests/browser/console_process.py FOLDER SETTINGS [KEY]
 
-KEY is the secret of the key `boss`, for which the console then asks.
+SETTINGS are a JSON object, such as {"Api.port": 0}. KEY is the secret of the key `boss`, for which the
+console then asks.
 """
 
 import json
@@ -35,7 +36,7 @@ async def echo(request: web.Request) -> web.Response:
     return web.Response(body=request.query["body"].encode(), headers=headers)
 
 
-async def serve(folder: Path, port: str, key: str | None) -> int:
+async def serve(folder: Path, settings: dict[str, object], key: str | None) -> int:
     """Until a signal."""
     target_app = build_target()
     target_app.router.add_get("/echo", echo)
@@ -43,7 +44,7 @@ async def serve(folder: Path, port: str, key: str | None) -> int:
     await runner.setup()
     await web.TCPSite(runner, ADDRESS, 0).start()
     keys = {"Api.keys": f"boss={key}", "Api.auth": Auth.KEYS.value} if key else {}
-    config = embedded_config(folder, settings={**SETTINGS, "Api.port": port, **keys}, environ={})
+    config = embedded_config(folder, settings={**SETTINGS, **settings, **keys}, environ={})
 
     async def announce(servers: ApiServers) -> None:
         target = f"http://{ADDRESS}:{runner.addresses[0][1]}"
@@ -56,4 +57,6 @@ async def serve(folder: Path, port: str, key: str | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(serve(Path(sys.argv[1]), sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None)))
+    sys.exit(
+        run(serve(Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None))
+    )

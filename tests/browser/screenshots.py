@@ -3,6 +3,7 @@
 python tests/browser/screenshots.py FOLDER [--png] [PAGE...]
 """
 
+import asyncio
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from playwright.sync_api import Browser  # noqa: E402 - after the paths
 
 from tests.browser.browser_program import BrowserProgram  # noqa: E402
 from tests.browser.console import Console, Server, server_in  # noqa: E402
+from tests.browser.past import add_dead_letters, add_schedule, store_in  # noqa: E402
 from tests.browser.seeds import seed  # noqa: E402
 from tests.browser.test_pages import PAGES  # noqa: E402
 
@@ -42,12 +44,25 @@ def take(browser: Browser, server: Server, folder: Path, places: Mapping[str, st
 def main(folder: Path, wanted: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     program = BrowserProgram()
-    with tempfile.TemporaryDirectory() as data, server_in(Path(data)) as server:
-        seeded = seed(server)
-        places = {**{name: name for name in PAGES}, "task": f"tasks/{seeded['failed']}"}
-        names = [name for name in wanted if name != "--png"] or list(places)
-        take(program.browser(), server, folder, {name: places[name] for name in names}, png="--png" in wanted)
+    with tempfile.TemporaryDirectory() as data:
+        asyncio.run(_remember(Path(data)))
+        with server_in(Path(data)) as server:
+            _picture(program, server, folder, wanted)
     program.close()
+
+
+async def _remember(data: Path) -> None:
+    async with store_in(data) as store:
+        await add_dead_letters(store, 160)
+        await add_schedule(store, "invoices", "0 * * * *", "Europe/Berlin")
+        await add_schedule(store, "cleanup", "*/30 * * * *", "UTC")
+
+
+def _picture(program: BrowserProgram, server: Server, folder: Path, wanted: Sequence[str]) -> None:
+    seeded = seed(server)
+    places = {**{name: name for name in PAGES}, "task": f"tasks/{seeded['failed']}"}
+    names = [name for name in wanted if name != "--png"] or list(places)
+    take(program.browser(), server, folder, {name: places[name] for name in names}, png="--png" in wanted)
 
 
 if __name__ == "__main__":

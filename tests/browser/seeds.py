@@ -31,7 +31,27 @@ def seed(server: Server) -> dict[str, str]:
         server.submit(f"/reports/{number}", labels={"team": "mail"}, run_at=tomorrow) for number in range(4)
     ]
     server.ask("POST", f"/tasks/{waiting[0]}/cancel")
+    seed_resources(server)
     for task_id in (*failed, gone):
         server.ended(task_id, "failed")
     server.ended(last, "succeeded")
     return {"succeeded": last, "failed": failed[0], "scheduled": waiting[1], "cancelled": waiting[0]}
+
+
+def seed_resources(server: Server) -> None:
+    """What operators have made: an executor, and limits of hosts."""
+    server.ask(
+        "POST",
+        "/executors",
+        json={
+            "name": "ship_order",
+            "kind": "http",
+            "url": "https://shipping.example.com/orders/{order}",
+            "method": "POST",
+            "headers": {"Authorization": "Bearer secret"},
+            "schema": {"type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]},
+            "concurrency": 4,
+        },
+    )
+    server.ask("PUT", "/hosts/*.example.com/limit", json={"concurrency": 20, "rate": "50/s", "burst": 100})
+    server.ask("PUT", f"/hosts/{server.target.rpartition('/')[2]}/limit", json={"concurrency": 40})

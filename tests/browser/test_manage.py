@@ -1,9 +1,11 @@
 """The pages of queues, keys and the audit: what operators change there is in force."""
 
+import json
+
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.console import Console
-from tests.tools.waiting import wait_for
 
 
 def test_a_queue_is_paused_and_goes_on(console: Console) -> None:
@@ -11,11 +13,13 @@ def test_a_queue_is_paused_and_goes_on(console: Console) -> None:
     server = console.server
     console.open("queues", "Queues")
     row = console.row("low")
-    row.get_by_role("button", name="Pause", exact=True).click()
+    # The second press of a hasty hand does nothing.
+    row.get_by_role("button", name="Pause", exact=True).dblclick()
     expect(row).to_contain_text("paused")
+    assert len(console.sent("POST", "pause")) == 1
     assert [each["scope"] for each in server.ask("GET", "/pauses")["pauses"]] == ["queue:low"]
     row.get_by_role("button", name="Resume", exact=True).click()
-    expect(row).to_contain_text("runs")
+    expect(row).to_contain_text("active")
     assert server.ask("GET", "/pauses")["pauses"] == []
 
 
@@ -58,43 +62,11 @@ def test_a_key_is_created_shown_once_and_revoked(keyed_console: Console) -> None
     dialog.get_by_label("To go on, type").fill("deploy")
     dialog.get_by_role("button", name="Revoke").click()
     expect(row).to_contain_text("revoked")
+    (revocation,) = console.sent("POST", "keys/deploy/revoke")
+    assert "if-match" in revocation.headers
     console.button("Audit").click()
     expect(console.row("deploy").filter(has_text="keys.create")).to_be_visible()
     expect(console.row("deploy").filter(has_text="keys.revoke")).to_be_visible()
-
-
-def test_dead_letters_of_a_host_are_requeued(console: Console) -> None:
-    """From the group of its reason, all that match, after the words were typed."""
-    server = console.server
-    task_id = server.submit("/bad?status=404&probability=1", max_attempts=1, labels={"letters": "yes"})
-    server.ended(task_id, "failed")
-    console.open("dead-letters?label=letters%3Dyes", "Dead letters")
-    expect(console.row(task_id.partition("-")[0]).or_(console.row("HTTP error")).first).to_be_visible()
-    console.button("Retry").first.click()
-    dialog = console.page.get_by_role("dialog")
-    dialog.get_by_label("To go on, type").fill("retry 1")
-    dialog.get_by_role("button", name="Retry 1 task").click()
-    expect(console.page.get_by_text("1 task runs again")).to_be_visible()
-    wait_for(lambda: len(server.ask("GET", f"/tasks/{task_id}")["attempts"]) == 2, "it ran again")
-
-
-def test_a_schedule_is_created_run_and_deleted(console: Console) -> None:
-    """Its next runs are shown, and the task that it submits is linked."""
-    console.open("schedules", "Schedules")
-    console.button("Create a schedule").first.click()
-    dialog = console.page.get_by_role("dialog")
-    dialog.get_by_label("Name of the schedule").fill("nightly")
-    dialog.get_by_label("Time zone").fill("Europe/Berlin")
-    dialog.get_by_label("URL of the task").fill(f"{console.server.target}/good")
-    dialog.get_by_role("button", name="Save").click()
-    row = console.row("nightly")
-    expect(row).to_contain_text("Europe/Berlin")
-    row.get_by_role("button", name="Run now").click()
-    expect(console.page.get_by_text("nightly runs now")).to_be_visible()
-    row.get_by_role("button", name="Delete").click()
-    dialog.get_by_label("To go on, type").fill("nightly")
-    dialog.get_by_role("button", name="Delete").click()
-    expect(row).to_have_count(0)
 
 
 def test_a_host_gets_a_limit(console: Console) -> None:
@@ -107,8 +79,22 @@ def test_a_host_gets_a_limit(console: Console) -> None:
     dialog.get_by_role("button", name="Save").click()
     row = console.row("api.limited.example").last
     expect(row).to_contain_text("the API")
+    row.get_by_role("button", name="Edit").click()
+    dialog.get_by_label("Burst").fill("3")
+    # Meanwhile, another operator.
+    console.server.ask("PATCH", "/hosts/api.limited.example/limit", json={"concurrency": 4})
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Somebody has changed this meanwhile")
+    dialog.get_by_role("button", name="Reload, and keep my edits").click()
+    expect(dialog.get_by_label("Attempts at a time")).to_have_value("4")
+    expect(dialog.get_by_label("Burst")).to_have_value("3")
+    dialog.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("4 at a time")
+    limit = console.server.ask("GET", "/hosts/api.limited.example/limit")
+    assert (limit["concurrency"], limit["burst"], limit["rate"]) == (4, 3, pytest.approx(5 / 60))
     row.get_by_role("button", name="Delete").click()
-    expect(console.page.get_by_text("The limit of api.limited.example is removed")).to_be_visible()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(console.row("api.limited.example")).to_have_count(0)
 
 
 def test_a_task_is_submitted_after_a_dry_run(console: Console) -> None:
@@ -131,12 +117,25 @@ def test_an_executor_is_created_tried_and_disabled(console: Console) -> None:
     dialog = console.page.get_by_role("dialog")
     dialog.get_by_label("The executor as JSON").fill(
         f'{{"name": "greet", "kind": "http", "url": "{console.server.target}/hello/{{who}}", "method": "GET",'
+        '"headers": {"Authorization": "Bearer first", "X-Team": "red"}, "timeout": 5,'
         '"max_attempts": 4, "retry": {"base": 1},'
         '"schema": {"type": "object", "properties": {"who": {"type": "string"}}, "required": ["who"]}}'
     )
     expect(dialog.get_by_text("4 attempts within")).to_be_visible()
     dialog.get_by_role("button", name="Save").click()
     row = console.row("greet")
+    row.get_by_role("button", name="Edit").click()
+    text = dialog.get_by_label("The executor as JSON")
+    shown = json.loads(text.input_value())
+    assert shown["headers"]["Authorization"] != "Bearer first"
+    shown["headers"]["X-Team"] = "blue"
+    shown["timeout"] = 7
+    text.fill(json.dumps(shown))
+    dialog.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("version 2")
+    (saved,) = console.sent("PATCH", "executors/greet")
+    assert saved.post_data_json == {"headers": {"X-Team": "blue"}, "timeout": 7}
+    assert "if-match" in saved.headers
     row.get_by_role("button", name="Disable").click()
     expect(row).to_contain_text("disabled")
     row.get_by_role("button", name="Enable").click()

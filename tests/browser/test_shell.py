@@ -17,6 +17,15 @@ def test_the_keyboard_reaches_every_page(console: Console) -> None:
     expect(console.page.get_by_role("dialog").get_by_role("combobox")).to_be_focused()
     console.page.keyboard.type("over\n")
     console.shows("Overview")
+    # A Russian layout: other characters on the same keys.
+    console.page.evaluate(
+        """() => {
+            for (const [key, code] of [["п", "KeyG"], ["е", "KeyT"]]) {
+                document.body.dispatchEvent(new KeyboardEvent("keydown", { key, code, bubbles: true }));
+            }
+        }"""
+    )
+    console.shows("Tasks")
 
 
 def test_a_key_lets_in(keyed_console: Console) -> None:
@@ -40,7 +49,7 @@ def test_a_key_without_a_scope_sees_why(keyed_console: Console) -> None:
     keyed_console.open("tasks", "taskrunner")
     keyed_console.sign_in(made["secret"])
     keyed_console.shows("Tasks")
-    for name in ("Cancel", "Retry", "Delete"):
+    for name in ("Cancel", "Requeue", "Delete"):
         button = keyed_console.button(name)
         expect(button).to_have_attribute("aria-disabled", "true")
         expect(button).to_have_attribute("title", "The key lacks the scope operate")
@@ -55,3 +64,13 @@ def test_language_and_theme_are_kept(console: Console) -> None:
     console.page.reload()
     console.shows("Обзор")
     expect(console.page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_charts_change_with_the_theme_of_the_system(console: Console) -> None:
+    """At once, also while the page is paused and nothing new is drawn."""
+    console.open("", "Overview")
+    console.button("Live").click()
+    expect(console.page.locator("canvas").first).to_be_visible()
+    console.page.evaluate("window.before = document.querySelector('canvas').toDataURL()")
+    console.choose_theme("dark")
+    console.becomes("document.querySelector('canvas').toDataURL() !== window.before", wanted=True)

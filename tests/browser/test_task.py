@@ -14,17 +14,17 @@ def test_a_failed_task_shows_each_attempt_and_runs_again(console: Console) -> No
     task_id = server.submit("/broken?times=2&status=503", max_attempts=2)
     server.ended(task_id, "failed")
     console.open(f"tasks/{task_id}", "GET")
-    expect(console.page.locator(".timeline li")).to_have_count(4)
-    expect(console.page.get_by_text("Attempt 2: HTTP error")).to_be_visible()
+    steps = console.page.locator(".timeline li strong")
+    expect(steps).to_have_text(["Submitted", "Attempt 1: HTTP error", "Attempt 2: HTTP error", "failed"])
     expect(console.page.get_by_text("First byte")).to_be_visible()
     console.button("Attempt 1").click()
     console.expect_query(attempt="1")
     expect(console.page.get_by_role("heading", name="Attempt 1")).to_be_visible()
     assert console.violations() == {}
-    console.button("Retry").click()
+    console.button("Requeue").click()
     server.ended(task_id, "succeeded")
     expect(console.page.locator(".badge.succeeded")).to_be_visible()
-    expect(console.button("Retry")).to_have_attribute("title", "Only a failed task can be retried")
+    expect(console.button("Requeue")).to_have_attribute("title", "Only a failed task can be requeued")
 
 
 def test_a_waiting_task_says_why_and_is_deleted(console: Console) -> None:
@@ -32,13 +32,19 @@ def test_a_waiting_task_says_why_and_is_deleted(console: Console) -> None:
     task_id = console.server.submit(run_at=TOMORROW)
     console.open(f"tasks/{task_id}", "GET")
     reasons = console.page.locator(".reasons li")
-    told = console.server.ask("GET", f"/tasks/{task_id}/explain")["reasons"]
-    expect(reasons).to_have_count(len(told))
-    expect(reasons.first).to_contain_text(told[0]["text"])
+    (told,) = console.server.ask("GET", f"/tasks/{task_id}/explain")["reasons"]
+    assert told["code"] == "scheduled"
+    expect(reasons).to_have_count(1)
+    expect(reasons).to_contain_text("Scheduled for later")
+    expect(reasons).to_contain_text(told["text"])
     console.button("Delete").click()
     console.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     console.shows("Tasks")
-    expect(console.page.get_by_text("The task is deleted")).to_be_visible()
+    (deletion,) = console.sent("DELETE", f"tasks/{task_id}")
+    assert "if-match" in deletion.headers
+    console.open(f"tasks/{task_id}", "Task")
+    expect(console.page.get_by_text("There is nothing here.")).to_be_visible()
+    assert console.violations() == {}
 
 
 def test_a_task_runs_again_with_changes(console: Console) -> None:

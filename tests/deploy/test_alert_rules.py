@@ -23,6 +23,11 @@ def test_the_rules_are_valid() -> None:
     promtool("check", "rules", RULES)
 
 
+def test_the_configuration_of_the_compose_file_is_valid() -> None:
+    """Only its form: the file with the API key is in the container."""
+    promtool("check", "config", "--syntax-only", RULES.parent / "prometheus.yml")
+
+
 def test_the_alerts_fire_and_clear_as_they_should() -> None:
     """And do not fire for the nearest that is no trouble."""
     promtool("test", "rules", Path(__file__).parent / "alerts.test.yml")

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.tools.waiting import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/decisions/path-of-a-task.md"
 POST_LIMIT, DELIVERY_LIMIT = 22, 32
@@ -24,7 +26,7 @@ def test_no_file_joins_the_path_of_a_task_unnoticed() -> None:
         check=True,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         env=environment,
     )
     post, delivery, _fetch = re.split(r"^(?=\S)", output.stdout, flags=re.MULTILINE)[1:]

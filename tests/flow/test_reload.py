@@ -62,6 +62,11 @@ def test_what_needs_a_restart_takes_no_part(tmp_path: Path, platform: Platform) 
     )
     assert isinstance(event, ConfigReloaded)
     assert event.changed == ("Limits.max_headers",)
+    assert platform.config.sources == {
+        "Limits.max_headers": f"{tmp_path / 'config.yaml'}:1",
+        "Rabbit.addr": "environment TASKRUNNER_RABBIT__ADDR",
+        "Store.url": "environment TASKRUNNER_STORE__URL",
+    }
     assert event.need_restart == ("Fetch.ports", "Fetch.tls", "Limits.max_url_bytes")
     limits = platform.intake.task_settings.limits
     assert limits.max_headers == 3

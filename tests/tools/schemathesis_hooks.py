@@ -26,9 +26,14 @@ _BEYOND_SCHEMA = (
     # That no value is in two lists.
     (r"\w+", r"\w+_invalid", r"(task)?", r"retry_on and fail_on both have"),
     # Which time zones this machine knows.
-    (r"\w+", r"schedule_invalid", r"time_zone", r"must be an IANA time zone"),
+    (r"\w+", r"schedule_invalid|bad_query", r"time_zone", r"must be an IANA time zone"),
     # That a range goes up, and has steps and days that there are.
-    (r"\w+", r"schedule_invalid", r"cron", r"(has the step|is not a cron expression|never matches)"),
+    (
+        r"\w+",
+        r"schedule_invalid|bad_query",
+        r"cron",
+        r"(has the step|is not a cron expression|never matches)",
+    ),
     # What this installation has configured.
     (r"\w+", r"\w+_invalid", r"(.*\.)?(auth|tls|secret)", r"no \w+( profile)? is configured by the name"),
     # How many bytes a text has.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from taskrunner.runtime.batcher import Batcher
+from tests.tools.waiting import in_time
 
 
 class Recorder:
@@ -93,4 +94,5 @@ async def test_an_answer_too_few_is_a_fault() -> None:
 
     batcher = Batcher(short, limit=10)
     with pytest.raises(ValueError, match="zip"):
-        await asyncio.wait_for(batcher.submit(1), timeout=5)
+        async with in_time("the submit fails"):
+            await batcher.submit(1)

@@ -90,7 +90,7 @@ def test_show_prints_value_and_source_of_every_setting(run: Run, tmp_path: Path)
     result = run("config", "show", RABBITMQ_URL="amqp://me:hunter2@h/")
     assert result.exit_code == 0
     assert "hunter2" not in result.output
-    assert '  password: "***"  # config.yaml\n' in result.stdout
+    assert '  password: "***"  # config.yaml:1\n' in result.stdout
     assert '  addr: ["amqp://***@h/"]  # environment RABBITMQ_URL\n' in result.stdout
     assert "  port: 8000  # default\n" in result.stdout
     assert yaml.safe_load(result.stdout)["Fetch"]["ports"] == [80, 443, 8080, 8443]

@@ -7,9 +7,8 @@ import config_file
 import msgspec
 import pytest
 
-from taskrunner.config import Config, load, read
+from taskrunner.config import Config, load
 from taskrunner.config.cross_checks import find_contradictions
-from taskrunner.config.keys import Key
 from taskrunner.domain.retries.retry_policy import RetryPolicy, Strategy
 from taskrunner.domain.tasks.settlement import RetentionSettings
 from taskrunner.domain.tasks.task_limits import TaskLimits
@@ -204,16 +203,15 @@ def test_flags_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("Rabbit: {prefetch: 1, heartbeat: 1}\nWorkers: {queues: low, lease: 40}")
     environ = {"TASKRUNNER_RABBIT__PREFETCH": "2", "WORKER_QUEUES": "medium,low", "WORKER_PREFETCH": "3"}
-    reading = read(path, flags={"Workers.queues": "high", "Workers.lease": None}, environ=environ)
-    config = reading.config
+    config = load(path, flags={"Workers.queues": "high", "Workers.lease": None}, environ=environ)
     assert (config.rabbit.heartbeat, config.rabbit.prefetch) == (1, 2)
     assert (config.workers.queues, config.workers.lease) == (("high",), 40.0)
-    assert reading.sources[Key(section="Workers", name="queues")] == "--queues"
-    assert (
-        reading.sources[Key(section="Rabbit", name="prefetch")] == "environment TASKRUNNER_RABBIT__PREFETCH"
-    )
-    assert reading.sources[Key(section="Rabbit", name="heartbeat")] == str(path)
-    assert Key(section="Rabbit", name="exchange") not in reading.sources
+    assert config.sources == {
+        "Rabbit.heartbeat": f"{path}:1",
+        "Rabbit.prefetch": "environment TASKRUNNER_RABBIT__PREFETCH",
+        "Workers.lease": f"{path}:2",
+        "Workers.queues": "--queues",
+    }
 
 
 def test_defaults_of_a_command_count_where_nothing_is_given(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.tools.waiting import PATIENCE
+
 ASK = """
 import resource, sys
 from taskrunner.runtime.file_limit import affordable_connections
@@ -29,5 +31,5 @@ def test_the_soft_limit_is_raised_as_far_as_needed(
 ) -> None:
     """Never lowered, and never beyond the hard limit; then there are fewer connections."""
     command = [sys.executable, "-c", ASK, str(soft), str(hard), str(wanted)]
-    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
     assert output.split() == [str(connections), str(raised)]

@@ -10,8 +10,8 @@ from taskrunner.domain.hosts.back_pressure import LONGEST_PAUSE, RECOVERY, BackP
 from taskrunner.domain.hosts.circuit_breaker import BreakerSettings, CircuitBreaker, CircuitPhase
 from taskrunner.domain.hosts.host_admission import (
     MIN_WAIT,
-    Admission,
     AdmissionRequest,
+    HostAdmission,
     admit,
     assign_wait_times,
 )
@@ -300,5 +300,5 @@ def test_after_the_pause_tasks_start_at_a_distance() -> None:
 def test_a_host_without_limits_and_trouble_is_open_to_all() -> None:
     assert admit(HostState(), None, SETTINGS, asking(9), now=NOW, random=0.0) == (
         HostState(),
-        Admission(admitted=9),
+        HostAdmission(admitted=9),
     )

@@ -137,7 +137,7 @@ def test_the_image_holds_what_was_tested() -> None:
     assert names_in("runtime.txt").items() <= names_in("dev.txt").items()
 
 
-@pytest.mark.parametrize("lock", ["build.txt", "dev.txt", "runtime.txt"])
+@pytest.mark.parametrize("lock", ["build.txt", "compose.txt", "deploy.txt", "dev.txt", "runtime.txt"])
 def test_locks_are_checked_by_hash_and_name_no_index(lock: str) -> None:
     """Each entry has a hash, and where to download from is the installing machine's choice."""
     text = (ROOT / "requirements" / lock).read_text()

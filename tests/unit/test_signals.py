@@ -11,6 +11,7 @@ from taskrunner.domain.clock import SystemClock
 from taskrunner.domain.events import Event, Events, ServiceLost, ServiceRestored, ServiceStillLost
 from taskrunner.domain.process_events import StopWaits
 from taskrunner.monitor.outage_reminder import OutageReminder
+from tests.tools.waiting import PATIENCE, in_time
 
 CHILD = """
 import asyncio, os, signal
@@ -30,7 +31,7 @@ asyncio.run(main())
 
 def run_child(code: str) -> str:
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
     return done.stdout.strip()
 
 
@@ -101,7 +102,7 @@ async def test_a_long_stop_says_what_it_waits_for() -> None:
         await asyncio.sleep(0)
         assert told == []
         requested.set()
-        async with asyncio.timeout(20):
+        async with in_time("it is told three times"):
             await enough.wait()
     assert {event.waits_for for event in told if isinstance(event, StopWaits)} == {"2 attempts"}
 

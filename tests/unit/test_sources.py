@@ -1,6 +1,7 @@
-"""The limits of source files and functions: each can be read at once."""
+"""What holds for all source files: each can be read at once, and each class has a name of its own."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ MOST_LINES = 350
 MOST_LINES_OF_A_FUNCTION = 50
 # Its one function is the list of all tables.
 TABLES = "taskrunner/stores/sql/migrations/versions/v0001_first.py"
+# Names that the SDK gives its users.
+SHARED_NAMES = {"Task", "Handler"}
 
 
 def sources(folder: str) -> list[Path]:
@@ -42,3 +45,14 @@ def test_no_function_is_too_long() -> None:
                 if count > MOST_LINES_OF_A_FUNCTION:
                     long[f"{name}: {node.name}"] = count
     assert long == {}
+
+
+def test_no_two_classes_share_a_name() -> None:
+    classes = Counter(
+        node.name
+        for path in sources("taskrunner")
+        if path.suffix == ".py"
+        for node in ast.parse(path.read_bytes()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, count in classes.items() if count > 1} - SHARED_NAMES == set()

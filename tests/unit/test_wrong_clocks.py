@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from taskrunner.domain.clock import SKEW
 from taskrunner.domain.hosts.circuit_breaker import PROBE_TIMEOUT, BreakerSettings, CircuitPhase
-from taskrunner.domain.hosts.host_admission import Admission, AdmissionRequest, admit
+from taskrunner.domain.hosts.host_admission import AdmissionRequest, HostAdmission, admit
 from taskrunner.domain.hosts.host_limit import HostLimit
 from taskrunner.domain.hosts.host_settings import HostSettings
 from taskrunner.domain.hosts.host_state import HostState
@@ -26,7 +26,9 @@ events = st.lists(
 )
 
 
-def ask_of(state: HostState, limit: HostLimit | None, now: float, name: str) -> tuple[HostState, Admission]:
+def ask_of(
+    state: HostState, limit: HostLimit | None, now: float, name: str
+) -> tuple[HostState, HostAdmission]:
     ask = AdmissionRequest(consumer=name, wanted=9, room=9, held=0, lease_until=now + LEASE)
     return admit(state, limit, SETTINGS, ask, now=now, random=0.5)
 

@@ -1,19 +1,27 @@
-"""The routes for dead letters: list them, read, requeue and delete one. For many there are operations."""
+"""The routes for dead letters: list, group, read, requeue, delete. For many there are operations."""
+
+from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
 from taskrunner.api.auth.access import caller_of, stored_id
 from taskrunner.api.http.next_page import next_page
-from taskrunner.api.http.parameters import DEAD_LETTER_CONDITIONS, LETTER_CURSOR, LIMIT
+from taskrunner.api.http.parameters import DEAD_LETTER_CONDITIONS, LETTER_CURSOR, LIMIT, choice
 from taskrunner.api.http.query import Query
 from taskrunner.api.http.requests import prefix_of
 from taskrunner.api.http.responses import empty_response, json_response
 from taskrunner.api.http.settings import ApiSettings
 from taskrunner.api.routes import Operation, Routes
-from taskrunner.api.views.dead_letter import DeadLetterDetail, DeadLetterPage, DeadLetterView
+from taskrunner.api.views.dead_letter import (
+    DeadLetterDetail,
+    DeadLetterPage,
+    DeadLetterView,
+    LetterGroupsView,
+)
 from taskrunner.api.views.task import TaskView
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.producer.bulk_actions import BulkActions
+from taskrunner.producer.dead_letter_groups import MOST_COUNTED, dead_letter_groups
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
@@ -22,6 +30,14 @@ _LIST = Operation(
     summary="Failed tasks and unreadable messages, the newest first.",
     answers={200: DeadLetterPage},
     parameters=(*DEAD_LETTER_CONDITIONS, LIMIT, LETTER_CURSOR),
+    problems=(400,),
+)
+_BUCKETS = {"1h": timedelta(hours=1), "1d": timedelta(days=1)}
+_BUCKET = choice("bucket", "Count by hour, for a day, or by day, for 30 days.", tuple(_BUCKETS))
+_GROUPS = Operation(
+    summary=f"The executors, hosts and reasons of the newest {MOST_COUNTED:,} dead letters, with counts.",
+    answers={200: LetterGroupsView},
+    parameters=(*DEAD_LETTER_CONDITIONS, _BUCKET),
     problems=(400,),
 )
 _READ = Operation(
@@ -40,7 +56,7 @@ _REQUEUE = Operation(
 
 
 class DeadLetterRoutes:
-    """`GET /dead-letters`, `GET` and `DELETE /dead-letters/{id}`, `POST /dead-letters/{id}/requeue`."""
+    """`GET /dead-letters`, `GET /dead-letter-groups`, and the methods and verb of `/dead-letters/{id}`."""
 
     def __init__(
         self, requeue: Requeuer, bulk_actions: BulkActions, store: Store, options: ApiSettings
@@ -53,6 +69,7 @@ class DeadLetterRoutes:
 
     def add_to(self, routes: Routes) -> None:
         routes.get("/dead-letters", self.list, _LIST)
+        routes.get("/dead-letter-groups", self.groups, _GROUPS)
         routes.get("/dead-letters/{id}", self.read, _READ)
         routes.delete("/dead-letters/{id}", self.delete, _DELETE)
         routes.post("/dead-letters/{id}/requeue", self.requeue, _REQUEUE)
@@ -69,6 +86,15 @@ class DeadLetterRoutes:
         letters = [DeadLetterView.of(caller.shown_letter(each), prefix=prefix) for each in page.items]
         view = DeadLetterPage(dead_letters=letters, next_cursor=page.cursor)
         return json_response(view, headers=next_page(request, page.cursor))
+
+    async def groups(self, request: web.Request) -> web.Response:
+        query = Query(request, _GROUPS.parameters)
+        selection, bucket = query.selection(), _BUCKETS[query.get(_BUCKET)]
+        query.refuse_if_wrong()
+        found = await dead_letter_groups(
+            self._store, caller_of(request).selection(selection), bucket=bucket, now=datetime.now(UTC)
+        )
+        return json_response(LetterGroupsView.of(found))
 
     async def read(self, request: web.Request) -> web.Response:
         caller, letter_id = caller_of(request), stored_id(request)

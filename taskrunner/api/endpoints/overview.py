@@ -16,7 +16,7 @@ from taskrunner.api.views.overview import DependencyView, FailuresView, Overview
 from taskrunner.domain.hosts.host_view import HostCondition
 from taskrunner.domain.value import replace
 from taskrunner.monitor.health import Health
-from taskrunner.monitor.stats import Stats
+from taskrunner.monitor.stats import Stats, ask_each
 from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.recent_failures import recent_failures
@@ -25,16 +25,18 @@ from taskrunner.stores.base import Store
 _MOST_HOSTS = 50
 # Of so many whose state lasts longest; hosts with a limit are among them while they are well.
 _READ_HOSTS = 500
+# Parts that `/stats` has, too.
+_COUNTS = ("counts", "stuck")
 _OVERVIEW = Operation(
-    summary="Queues, consumers, dependencies, hosts in trouble, recent failures, and the figures over time.",
+    summary="Dependencies, queues, consumers, hosts in trouble, recent failures, and the figures over time.",
     answers={200: OverviewView},
     parameters=(RESOLUTION, SINCE),
-    problems=(400, 503),
+    problems=(400,),
 )
 
 
 class OverviewRoutes:
-    """Asks each part at the same time."""
+    """Asks each part at the same time. A part that fails is missing, and the others are answered."""
 
     def __init__(self, fleet: Fleet, hosts: HostAdmin, store: Store, health: Health, stats: Stats) -> None:
         self._fleet = fleet
@@ -48,30 +50,44 @@ class OverviewRoutes:
 
     async def overview(self, request: web.Request) -> web.Response:
         history = read_history(Query(request, _OVERVIEW.parameters))
-        queues, workers, points, hosts, failures, stats = await asyncio.gather(
-            self._fleet.queues(),
-            self._fleet.workers(),
-            self._fleet.history(seconds=history.seconds, first=history.first, last=history.last),
-            self._hosts.list(limit=_READ_HOSTS),
-            recent_failures(self._store),
+        now = datetime.now(UTC)
+
+        async def queues() -> list[QueueView]:
+            return [QueueView.of(each, now) for each in await self._fleet.queues()]
+
+        async def workers() -> list[WorkerView]:
+            return [WorkerView.of(replace(each, running=())) for each in await self._fleet.workers()]
+
+        async def points() -> list[PointView]:
+            found = await self._fleet.history(seconds=history.seconds, first=history.first, last=history.last)
+            return [PointView.of(each) for each in found]
+
+        async def hosts() -> list[HostDetail]:
+            found = (await self._hosts.list(limit=_READ_HOSTS)).items
+            in_trouble = [each for each in found if each.condition is not HostCondition.OK]
+            return [HostDetail.of(each) for each in in_trouble[:_MOST_HOSTS]]
+
+        async def failures() -> FailuresView:
+            return FailuresView.of(await recent_failures(self._store))
+
+        (parts, missing), stats = await asyncio.gather(
+            ask_each(
+                {"queues": queues, "workers": workers, "points": points, "hosts": hosts, "failures": failures}
+            ),
             self._stats.collect(),
         )
-        now = datetime.now(UTC)
-        in_trouble = [each for each in hosts.items if each.condition is not HostCondition.OK]
-        checks = self._health.report()
+        missing |= {name: error for name, error in stats["errors"].items() if name in _COUNTS}
+        # Known in this process: told also when everything else is away.
+        checks = {
+            name: DependencyView(ok=each.check.ok, error=each.check.error, since=each.since)
+            for name, each in self._health.report().items()
+        }
         return json_response(
             OverviewView(
-                queues=[QueueView.of(each, now) for each in queues],
-                workers=[WorkerView.of(replace(each, running=())) for each in workers],
-                checks={
-                    name: DependencyView(ok=each.check.ok, error=each.check.error, since=each.since)
-                    for name, each in checks.items()
-                },
-                counts=stats.get("counts"),
-                stuck=stats.get("stuck"),
-                hosts=[HostDetail.of(each) for each in in_trouble[:_MOST_HOSTS]],
-                failures=FailuresView.of(failures),
+                checks=checks,
+                missing=missing,
                 resolution=history.seconds,
-                points=[PointView.of(each) for each in points],
+                **{name: stats.get(name) for name in _COUNTS},
+                **parts,
             )
         )

@@ -87,7 +87,7 @@ class Parameter(Generic[Type]):
         return self.repeatable or self.comma_separated
 
 
-def _whole_number(name: str, description: str, *, least: int, most: int, default: int) -> Parameter[int]:
+def whole_number(name: str, description: str, *, least: int, most: int, default: int) -> Parameter[int]:
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
             raise ValueError(f"must be a whole number from {least} to {most}, got {shown(text)}")
@@ -310,7 +310,7 @@ LAST_EVENT_ID = _event_id("Last-Event-ID", "header")
 # For tools that cannot set headers.
 LAST_EVENT_ID_QUERY = _event_id("last_event_id", "query")
 
-LIMIT = _whole_number("limit", "The largest number of items to answer.", least=1, most=200, default=50)
+LIMIT = whole_number("limit", "The largest number of items to answer.", least=1, most=200, default=50)
 CURSOR, TASK_CURSOR, LETTER_CURSOR = _cursor(), _cursor(TASK_PLACE), _cursor(LETTER_PLACE)
 SORT = choice("sort", "The order: by the time of creation, descending (-) or ascending.", tuple(TaskOrder))
 FIELDS = _members("fields", "The members of each task to answer, beside those of a `view`.", TASK_FIELDS)

@@ -12,6 +12,7 @@ from taskrunner.domain.masking import masked_url
 from taskrunner.domain.tasks.outcome import OutcomeKind
 from taskrunner.domain.tasks.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.tasks.task import AwareDatetime
+from taskrunner.producer.dead_letter_groups import LetterGroups
 
 
 class DeadLetterView(View):
@@ -67,6 +68,39 @@ class DeadLetterPage(View):
 
     dead_letters: Sequence[DeadLetterView]
     next_cursor: str | None
+
+
+class LetterGroupView(View):
+    """Dead letters of the same `executor`, `host` and `reason`, as the conditions of lists name them.
+
+    `counts` are how many came in each of the `buckets`; the others are older.
+    """
+
+    executor: str | None
+    host: str | None
+    reason: str
+    count: int
+    counts: Sequence[int]
+    first_at: AwareDatetime
+    last_at: AwareDatetime
+
+
+class LetterGroupsView(View):
+    """The largest groups of the newest dead letters that match: `counted` in all, `other` in further groups.
+
+    `buckets` are when each begins. Unless it is `complete`, only those since `since` were looked at.
+    """
+
+    groups: Sequence[LetterGroupView]
+    buckets: Sequence[AwareDatetime]
+    counted: int
+    other: int
+    complete: bool
+    since: AwareDatetime | None
+
+    @classmethod
+    def of(cls, found: LetterGroups) -> Self:
+        return cls.copy(found, groups=[LetterGroupView.copy(each) for each in found.groups])
 
 
 def _json_or_text(text: str | None) -> Any:

@@ -62,12 +62,13 @@ class QueueList(View):
 
 
 class RunningAttemptView(View):
-    """An attempt, and for how many seconds it has run."""
+    """An attempt, and for how many seconds it has run. `host` is null for a task that is no request."""
 
     task_id: str
     attempt: int
     queue: str
     host: str | None
+    executor: str | None
     since: AwareDatetime
     seconds: float
 

@@ -25,7 +25,7 @@ class FailureGroupView(View):
 class FailuresView(View):
     """Groups of the failed tasks that were created last: `looked_at` of them, the first at `since`.
 
-    A task that is no request is counted under its executor.
+    A task that is no request is counted under `executor:NAME`.
     """
 
     looked_at: int
@@ -52,16 +52,17 @@ class DependencyView(View):
 class OverviewView(View):
     """What `/queues`, `/workers`, `/stats/history`, `/hosts` and `/health` answer, in one.
 
-    `workers` leave out what they run. `hosts` are up to 50 of those in trouble. `counts` and `stuck` are null
-    if they could not be counted in time.
+    `checks` are always there. A part that could not be read is null, and `missing` says why, by its name.
+    `workers` leave out what they run. `hosts` are up to 50 of those in trouble.
     """
 
-    queues: Sequence[QueueView]
-    workers: Sequence[WorkerView]
     checks: Mapping[str, DependencyView]
+    missing: Mapping[str, str]
+    queues: Sequence[QueueView] | None
+    workers: Sequence[WorkerView] | None
     counts: Mapping[Status, int] | None
     stuck: Mapping[Status, int] | None
-    hosts: Sequence[HostDetail]
-    failures: FailuresView
+    hosts: Sequence[HostDetail] | None
+    failures: FailuresView | None
     resolution: int
-    points: Sequence[PointView]
+    points: Sequence[PointView] | None

@@ -11,6 +11,7 @@ from taskrunner.domain.json_text import join, members
 from taskrunner.domain.masking import Masking, masked_url
 from taskrunner.domain.schedules.schedule import MissedPolicy, Overlap, Schedule
 from taskrunner.domain.tasks.masked_data import masked_data
+from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.tasks.task import AwareDatetime
 
 _NEXT_RUNS = 5
@@ -51,6 +52,37 @@ class ScheduleView(View):
             task=_template(schedule.task, masking),
             next_runs=schedule.next_slots(_NEXT_RUNS),
         )
+
+
+class ScheduleRunView(View):
+    """A slot that has passed. Without a `status` it did not run, or its task is not kept any more."""
+
+    slot: AwareDatetime
+    task_id: str
+    status: Status | None
+    finished_at: AwareDatetime | None
+
+
+class ScheduleRunsView(View):
+    """The last slots of a schedule, the oldest first. Tasks by `run` are not among them."""
+
+    name: str
+    runs: Sequence[ScheduleRunView]
+
+
+class ScheduleRunsPage(View):
+    """A part of a list, by the names of the schedules; `next_cursor` asks for the next part."""
+
+    schedules: Sequence[ScheduleRunsView]
+    next_cursor: str | None
+
+
+class TimetableView(View):
+    """The next slots of a cron expression in a time zone."""
+
+    cron: str
+    time_zone: str
+    slots: Sequence[AwareDatetime]
 
 
 class SchedulePage(View):

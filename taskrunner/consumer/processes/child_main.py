@@ -15,7 +15,7 @@ from functools import partial
 
 from taskrunner.consumer.processes.parent_log import ParentLog
 from taskrunner.consumer.processes.reply_sender import ReplySender
-from taskrunner.consumer.processes.wire import Command, Frame, FrameReader, Reply, encode_frame
+from taskrunner.consumer.processes.wire import Frame, FrameReader, Reply, WireCommand, encode_frame
 from taskrunner.consumer.worker_threads import AssignedAttempt, WorkerThreads
 from taskrunner.domain.codec import Decoder, storable
 from taskrunner.domain.tasks.outcome import Outcome
@@ -42,29 +42,29 @@ class ChildWorkers:
     def execute(self, command: Frame) -> None:
         """Called in the main thread."""
         match command:
-            case (Command.RUN, attempts):
+            case (WireCommand.RUN, attempts):
                 for ticket, number, lease_ends, cancelled, task in attempts:
                     attempt = AssignedAttempt(
                         _TASK.unpack(task), number, cancelled, lease_ends=lease_ends, ticket=ticket
                     )
                     self._by_ticket[ticket] = attempt
                     self._threads.put(attempt)
-            case (Command.RESIZE, target):
+            case (WireCommand.RESIZE, target):
                 self._threads.resize(target)
-            case (Command.RENEW, tickets, lease_ends):
+            case (WireCommand.RENEW, tickets, lease_ends):
                 for attempt in self._find(tickets):
                     attempt.lease_ends = lease_ends
-            case (Command.CANCEL, tickets):
+            case (WireCommand.CANCEL, tickets):
                 for attempt in self._find(tickets):
                     attempt.cancelled = True
-            case (Command.WITHDRAW,):
+            case (WireCommand.WITHDRAW,):
                 taken = [attempt.ticket for attempt in self._threads.withdraw()]
                 for ticket in taken:
                     self._by_ticket.pop(ticket, None)
                 self.reply(Reply.WITHDRAWN, taken)
-            case (Command.CHECK,):
+            case (WireCommand.CHECK,):
                 self._check()
-            case (Command.ADOPT, pickled):
+            case (WireCommand.ADOPT, pickled):
                 self._factory.adopt(_unpickled(pickled))
 
     def close(self) -> None:

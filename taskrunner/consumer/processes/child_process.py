@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import cast
 
-from taskrunner.consumer.processes.wire import Command, Frame, FrameReader, Reply, encode_frame
+from taskrunner.consumer.processes.wire import Frame, FrameReader, Reply, WireCommand, encode_frame
 from taskrunner.handlers.python.manifest import IMPORT_PATIENCE
 
 # A start takes a quarter of a second; a machine in trouble may need a while. All children import the modules
@@ -57,7 +57,7 @@ class ChildProcess(asyncio.Protocol):
             self._process = _spawn(theirs.fileno())
         finally:
             theirs.close()
-        self.send(encode_frame(Command.START, factory, *log_levels))
+        self.send(encode_frame(WireCommand.START, factory, *log_levels))
 
     def send(self, data: bytes) -> None:
         """Waits for nothing: the attempts in flight bound what can be in the buffer."""
@@ -73,7 +73,7 @@ class ChildProcess(asyncio.Protocol):
         if not self._is_asked:
             self._is_asked = True
             self._silence = 0.0
-            self.send(encode_frame(Command.CHECK))
+            self.send(encode_frame(WireCommand.CHECK))
         elif self._silence > patience:
             self.kill(f"no answer for {patience:g} s")
 

@@ -14,7 +14,7 @@ Frame = tuple[Any, ...]
 _LENGTH = struct.Struct("!I")
 
 
-class Command(IntEnum):
+class WireCommand(IntEnum):
     """What the parent sends; the comment lists the fields that follow."""
 
     START = 0  # the pickled HandlerFactory, the log levels of all and of tasks; always the first

@@ -13,7 +13,7 @@ from taskrunner.consumer.in_flight import ClaimedAttempt
 from taskrunner.consumer.processes.child_process import ChildProcess
 from taskrunner.consumer.processes.crash_suspects import CrashSuspects
 from taskrunner.consumer.processes.restarter import Restarter
-from taskrunner.consumer.processes.wire import Command, Frame, Reply, encode_frame
+from taskrunner.consumer.processes.wire import Frame, Reply, WireCommand, encode_frame
 from taskrunner.consumer.worker_group import WorkerGroup
 from taskrunner.consumer.worker_pool import OnFinished
 from taskrunner.domain.codec import Decoder, pack
@@ -89,11 +89,11 @@ class WorkerProcess(WorkerGroup):
         self._restarter.adopt(factory)
         # At once: attempts that are sent later have it.
         if (child := self._restarter.ready_child) is not None:
-            child.send(encode_frame(Command.ADOPT, self._restarter.factory))
+            child.send(encode_frame(WireCommand.ADOPT, self._restarter.factory))
 
     def resize(self, target: int) -> None:
         self._target = target
-        self._send(encode_frame(Command.RESIZE, target))
+        self._send(encode_frame(WireCommand.RESIZE, target))
 
     async def withdraw(self) -> list[ClaimedAttempt]:
         taken = list(self._unsent.values())
@@ -112,12 +112,12 @@ class WorkerProcess(WorkerGroup):
     def cancel(self, attempts: Sequence[ClaimedAttempt]) -> None:
         super().cancel(attempts)
         if tickets := self._tickets(attempts):
-            self._send(encode_frame(Command.CANCEL, tickets))
+            self._send(encode_frame(WireCommand.CANCEL, tickets))
 
     def renew(self, attempts: Sequence[ClaimedAttempt], lease_ends: float) -> None:
         super().renew(attempts, lease_ends)
         if tickets := self._tickets(attempts):
-            self._send(encode_frame(Command.RENEW, tickets, lease_ends))
+            self._send(encode_frame(WireCommand.RENEW, tickets, lease_ends))
 
     def interrupt(self) -> list[ClaimedAttempt]:
         self._unsent.clear()
@@ -148,7 +148,7 @@ class WorkerProcess(WorkerGroup):
         if child is None:
             return
         if self._unsent:
-            self._commands.insert(0, encode_frame(Command.RUN, list(map(_packed, self._unsent.values()))))
+            self._commands.insert(0, encode_frame(WireCommand.RUN, list(map(_packed, self._unsent.values()))))
             self._unsent.clear()
         if self._commands:
             child.send(b"".join(self._commands))
@@ -157,7 +157,7 @@ class WorkerProcess(WorkerGroup):
     async def _withdraw_from_child(self) -> list[int]:
         """The tickets of attempts that the child has not begun; none when it does not answer."""
         self._withdrawn = self._loop.create_future()
-        self._send(encode_frame(Command.WITHDRAW))
+        self._send(encode_frame(WireCommand.WITHDRAW))
         try:
             async with asyncio.timeout(WITHDRAW_WAIT):
                 return await self._withdrawn
@@ -177,10 +177,10 @@ class WorkerProcess(WorkerGroup):
             case (Reply.READY,):
                 # At least one worker, for unsent attempts: the target may have become 0 meanwhile. The
                 # second command lets that worker leave after them.
-                child.send(encode_frame(Command.RESIZE, max(self._target, 1)))
+                child.send(encode_frame(WireCommand.RESIZE, max(self._target, 1)))
                 # It may have changed since the child was started with it.
-                child.send(encode_frame(Command.ADOPT, self._restarter.factory))
-                self._send(encode_frame(Command.RESIZE, self._target))
+                child.send(encode_frame(WireCommand.ADOPT, self._restarter.factory))
+                self._send(encode_frame(WireCommand.RESIZE, self._target))
             case (Reply.WRITTEN_OFF, ticket, started, elapsed, worker):
                 if (attempt := self._by_ticket.get(ticket)) is not None:
                     attempt.started, attempt.elapsed = started, elapsed

@@ -21,7 +21,7 @@ from taskrunner.domain.errors import OutsideError
 from taskrunner.domain.executors.executor_limits import host_name_of, limit_of
 from taskrunner.domain.executors.executor_source import ExecutorSource
 from taskrunner.domain.executors.remote_lease import LeaseState, LeaseToken, slot_of
-from taskrunner.domain.hosts.host_admission import Admission, AdmissionRequest, admit
+from taskrunner.domain.hosts.host_admission import AdmissionRequest, HostAdmission, admit
 from taskrunner.domain.hosts.host_limit import HostLimit
 from taskrunner.domain.hosts.host_state import HostState
 from taskrunner.domain.tasks.record import Record
@@ -59,14 +59,14 @@ class LeaseLimits:
 
     async def admit(
         self, name: str, limit: HostLimit, keys: Sequence[Key], *, room: int, keep: int
-    ) -> Admission:
+    ) -> HostAdmission:
         """Who of these may start; `room` of them have a worker, `keep` may be asked for again soon.
 
         Raises `StoreUnavailable`.
         """
         dice, until = random.random(), self._now() + self._settings.lease
 
-        def edit(state: HostState) -> tuple[HostState, Admission]:
+        def edit(state: HostState) -> tuple[HostState, HostAdmission]:
             now = self._now()
             ask = AdmissionRequest(
                 consumer=_DECIDING, wanted=len(keys), room=room, held=0, lease_until=until, keep=keep

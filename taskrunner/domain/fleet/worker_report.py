@@ -14,6 +14,7 @@ class RunningAttempt(Value):
     attempt: int
     queue: str
     host: str | None
+    executor: str | None
     since: datetime
 
 

@@ -44,7 +44,7 @@ class AdmissionRequest(Value):
     keep: int = 0
 
 
-class Admission(Value):
+class HostAdmission(Value):
     """The answer, for the tasks in their order: the first `admitted` start, the last wait until `wait_until`.
 
     The consumer keeps those in between: they could start if it had room, or will start soon (`kept`). It
@@ -66,14 +66,14 @@ def admit(
     *,
     now: float,
     random: float,
-) -> tuple[HostState, Admission]:
+) -> tuple[HostState, HostAdmission]:
     """Decide who may start at a host now; `random` is in [0, 1)."""
     closed_until = state.closed_until(now)
     if closed_until > now:
         reason = CIRCUIT_OPEN if state.breaker.phase(now) is CircuitPhase.OPEN else THROTTLED
         # Spread over as long again, so that they do not all come at the end of the pause.
         times = _spread(closed_until, closed_until - now, request.wanted, settings, now, random)
-        return state, Admission(admitted=0, wait_until=times, reason=reason)
+        return state, HostAdmission(admitted=0, wait_until=times, reason=reason)
     limiter = _rate_limiter(state, limit, now)
     if limiter is not None:
         state = replace(state, arrival=limiter.sanitized_arrival(state.arrival, now))
@@ -82,10 +82,10 @@ def admit(
     if admitted:
         state = _started(state, limit, limiter, request, admitted, now)
     if not refused:
-        return state, Admission(admitted=admitted)
+        return state, HostAdmission(admitted=admitted)
     if reason == CIRCUIT_HALF_OPEN:
         times = _spread(now, state.breaker.next_probe - now, refused, settings, now, random)
-        return state, Admission(admitted=admitted, wait_until=times, reason=reason)
+        return state, HostAdmission(admitted=admitted, wait_until=times, reason=reason)
     step = max(_step(state, limit, limiter), _SHORTEST_STEP)
     kept = min(refused, request.keep, int(SHORT_WAIT / step))
     # The tail always moves, so that the state is written: no refusal rests on a state that is out of date.
@@ -94,7 +94,7 @@ def admit(
     ask_again_at = now + min(step, _ASK_AGAIN) if reason == CONCURRENCY else now
     if limiter is not None:
         ask_again_at = max(ask_again_at, limiter.next_start(state.arrival))
-    admission = Admission(
+    admission = HostAdmission(
         admitted=admitted, wait_until=times, reason=reason, kept=kept, ask_again_at=ask_again_at
     )
     return replace(state, tail=tail), admission

@@ -76,6 +76,13 @@ class Schedule(Value):
         except ValueError:
             return []
 
+    def past_slots(self, count: int, *, now: datetime) -> list[datetime]:
+        """The last `count` slots since it was created; none if this machine does not know the time zone."""
+        try:
+            return self.timetable.between(self.created_at, now, count)
+        except ValueError:
+            return []
+
     def resumed(self, now: datetime) -> "Schedule":
         """Continues with the next slot; slots that passed during the pause do not count as missed."""
         return replace(self, paused=False, error=None, next_at=self.timetable.after(now))

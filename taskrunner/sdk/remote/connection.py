@@ -2,18 +2,18 @@
 
 import asyncio
 import logging
-import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 
+from taskrunner.runtime.backoff import Backoff
 from taskrunner.v1.task_executor_pb2_grpc import TaskExecutorStub
 
 _log = logging.getLogger(__name__)
 # Seconds. The pause before a call is repeated doubles, up to the longest.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
 _CALL_TIMEOUT = 30.0
 # https://grpc.github.io/grpc/core/group__grpc__arg__keys.html. A server that vanished is noticed within a
 # minute; it permits a ping every ten seconds.
@@ -60,21 +60,6 @@ class Tls:
         return grpc.ssl_channel_credentials(ca, key, cert)
 
 
-class Backoff:
-    """The pauses before a call is repeated, until it succeeds."""
-
-    def __init__(self) -> None:
-        self._pause = _FIRST_PAUSE
-
-    def reset(self) -> None:
-        self._pause = _FIRST_PAUSE
-
-    async def wait(self) -> None:
-        pause, self._pause = self._pause, min(self._pause * 2, _LONGEST_PAUSE)
-        # Workers that lost the same server do not come back all at once.
-        await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-
-
 class Connection:
     """One per worker. Used on one event loop, from `open` to `close`."""
 
@@ -103,7 +88,7 @@ class Connection:
         """Repeat a call that may be repeated. Raises `grpc.aio.AioRpcError` for one of `REFUSALS`, and for a
         message that is too large.
         """
-        backoff = Backoff()
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         while True:
             try:
                 return await self.call(method, request)
@@ -111,7 +96,7 @@ class Connection:
                 if exc.code() in REFUSALS or is_too_large(exc):
                     raise
                 _log.warning("%s, trying again: %s", method, told(exc))
-            await backoff.wait()
+            await asyncio.sleep(backoff.next())
 
 
 def is_too_large(exc: grpc.aio.AioRpcError) -> bool:

@@ -21,10 +21,11 @@ from taskrunner.handlers.python.handler import PythonHandler
 from taskrunner.handlers.python.handler_schema import Schema
 from taskrunner.handlers.python.registry import REGISTRY
 from taskrunner.handlers.python.runtime import PythonRuntime
+from taskrunner.runtime.backoff import Backoff
 from taskrunner.runtime.cancel_and_wait import cancel_and_wait
 from taskrunner.sdk.registration import Options, add, place_of_caller
 from taskrunner.sdk.remote.attempts import Attempts
-from taskrunner.sdk.remote.connection import Backoff, Connection, Tls, told
+from taskrunner.sdk.remote.connection import FIRST_PAUSE, LONGEST_PAUSE, Connection, Tls, told
 from taskrunner.sdk.remote.ends import Ends
 from taskrunner.sdk.remote.messages import duration, seconds
 from taskrunner.sdk.remote.slots import Slots
@@ -160,7 +161,7 @@ class RemoteWorker:
         return rules
 
     async def _lease(self, name: str, rules: pb.RegisterWorkerResponse, attempts: Attempts) -> None:
-        slots, backoff = Slots(self._concurrency), Backoff()
+        slots, backoff = Slots(self._concurrency), Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         wait = min(seconds(rules.max_wait), _LONGEST_POLL)
         while True:
             await slots.wait()
@@ -175,7 +176,7 @@ class RemoteWorker:
                 answer = await self._connection.call("GetNextTasks", request, timeout=wait + _POLL_MARGIN)
             except grpc.aio.AioRpcError as exc:
                 _log.warning("no tasks of %s, asking again: %s", name, told(exc))
-                await backoff.wait()
+                await asyncio.sleep(backoff.next())
                 continue
             backoff.reset()
             if not answer.tasks and time.monotonic() - asked < _SHORT_POLL:

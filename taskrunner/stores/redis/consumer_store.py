@@ -14,7 +14,7 @@ from taskrunner.stores.consumer_store import (
     ClaimAnswer,
     Claimed,
     ConsumerStore,
-    Snooze,
+    SnoozeRequest,
     check_settlement,
     follow_up_bytes,
     settlement_bytes,
@@ -66,8 +66,8 @@ class RedisConsumerStore(RedisPart, ConsumerStore):
 
         return list(map(bool, await self.run_batch("settle", settlements, arguments, settlement_bytes)))
 
-    async def snooze(self, snoozes: Sequence[Snooze], *, now: datetime) -> Sequence[bool]:
-        def arguments(part: Sequence[Snooze]) -> list[Argument]:
+    async def snooze(self, snoozes: Sequence[SnoozeRequest], *, now: datetime) -> Sequence[bool]:
+        def arguments(part: Sequence[SnoozeRequest]) -> list[Argument]:
             args: list[Argument] = [to_ms(now)]
             for item in part:
                 args += (item.id, item.attempt, to_ms(item.due), storable(item.waits_for or ""))

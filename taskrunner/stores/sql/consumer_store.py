@@ -17,7 +17,7 @@ from taskrunner.stores.consumer_store import (
     ClaimAnswer,
     Claimed,
     ConsumerStore,
-    Snooze,
+    SnoozeRequest,
     check_settlement,
     follow_up_bytes,
     settlement_bytes,
@@ -33,7 +33,7 @@ from taskrunner.stores.sql.tables import bodies, tasks
 from taskrunner.stores.values import AttemptRef
 
 _SETTLEMENT = TableFields(Settlement, tasks, without={"attempt"})
-_SNOOZE = TableFields(Snooze, tasks)
+_SNOOZE = TableFields(SnoozeRequest, tasks)
 _PROGRESS = TableFields(AttemptRef, tasks, without={"attempt", "follow_ups", "snoozes"})
 
 
@@ -115,11 +115,11 @@ class SqlConsumerStore(SqlPart, ConsumerStore):
 
         return await self._change(settlements, settle, settlement_bytes)
 
-    async def snooze(self, snoozes: Sequence[Snooze], *, now: datetime) -> Sequence[bool]:
-        def snooze(session: Session, part: Sequence[Snooze]) -> list[bool]:
+    async def snooze(self, snoozes: Sequence[SnoozeRequest], *, now: datetime) -> Sequence[bool]:
+        def snooze(session: Session, part: Sequence[SnoozeRequest]) -> list[bool]:
             locked = lock(session, part)
             answers: list[bool] = []
-            snoozed: dict[str, Snooze] = {}
+            snoozed: dict[str, SnoozeRequest] = {}
             for item in part:
                 task = locked.get(item.id)
                 waits = task is not None and task.waits_for(item.attempt)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from taskrunner.domain.tasks.status import Status
-from taskrunner.stores.base import ClaimAnswer, Snooze, Store
+from taskrunner.stores.base import ClaimAnswer, SnoozeRequest, Store
 from tests.contract.stores.harness import DAY, KEEP, NOW, claim, ref, settle, settling
 
 LATER = NOW + timedelta(seconds=7)
@@ -15,8 +15,8 @@ every_status = pytest.mark.parametrize("status", list(Status))
 Change = Callable[[Store, str, int], Awaitable[object]]
 
 
-def snooze_until(task_id: str, number: int, due: datetime, why: str | None = None) -> Snooze:
-    return Snooze(id=task_id, attempt=number, due=due, waits_for=why)
+def snooze_until(task_id: str, number: int, due: datetime, why: str | None = None) -> SnoozeRequest:
+    return SnoozeRequest(id=task_id, attempt=number, due=due, waits_for=why)
 
 
 async def mark(store: Store, task_id: str, number: int) -> None:

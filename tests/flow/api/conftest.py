@@ -35,6 +35,7 @@ from taskrunner.domain.hosts.host_limit import HostLimit
 from taskrunner.domain.hosts.host_settings import HostSettings
 from taskrunner.domain.masking import Masking
 from taskrunner.domain.queues.declared_queues import DeclaredQueues
+from taskrunner.domain.setting import SettingInForce
 from taskrunner.domain.tasks.settlement import RetentionSettings
 from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.domain.tasks.task_settings import TaskSettings, TaskSettingsSource
@@ -138,6 +139,12 @@ def token_keys() -> PublishedKeys:
 
 
 @pytest.fixture
+def settings() -> list[SettingInForce]:
+    """None."""
+    return []
+
+
+@pytest.fixture
 async def api(
     request_timeout: float,
     keepalive_timeout: float,
@@ -145,6 +152,7 @@ async def api(
     server_settings: ServerSettings,
     api_options: dict[str, Any],
     token_keys: PublishedKeys,
+    settings: list[SettingInForce],
 ) -> AsyncIterator[Api]:
     """An API whose dependencies are up."""
     clock, events, seen = SystemClock(), Events(), list[Event]()
@@ -246,6 +254,8 @@ async def api(
         pauses=pauses,
         sessions=sessions,
         trail=trail,
+        process_name="api",
+        settings=lambda: settings,
         options=ApiSettings(request_timeout=request_timeout, masking=Masking(["X-Tenant"]), **api_options),
     )
     options = dataclasses.replace(

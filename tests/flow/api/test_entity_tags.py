@@ -9,7 +9,7 @@ import pytest
 from taskrunner.domain.keys.api_key import Scope
 from taskrunner.domain.tasks.outcome import Response
 from taskrunner.domain.tasks.status import Status
-from taskrunner.stores.base import AttemptRef, Snooze
+from taskrunner.stores.base import AttemptRef, SnoozeRequest
 from tests.contract.stores.harness import NOW
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
@@ -178,7 +178,7 @@ async def test_a_task_is_changed_as_it_was_seen(api: Api, method: str, path: str
     await api.submit(id="a")
     earlier = (await api.get("/tasks/a")).headers["ETag"]
     part = (await api.get("/tasks/a?view=basic")).headers["ETag"]
-    await api.store.snooze([Snooze(id="a", attempt=1, due=NOW)], now=api.clock.now())
+    await api.store.snooze([SnoozeRequest(id="a", attempt=1, due=NOW)], now=api.clock.now())
     tag = (await api.get("/tasks/a")).headers["ETag"]
     for given in (earlier, part, f"W/{tag}", '"x"'):
         await api.refusal(412, "precondition_failed", method, path, headers={"If-Match": given})

@@ -11,7 +11,7 @@ from taskrunner.domain.hosts.host_state import HostState, encode_state
 from taskrunner.domain.keys.api_key import Scope
 from taskrunner.domain.tasks.outcome import Response
 from taskrunner.domain.tasks.status import Status
-from taskrunner.stores.base import AttemptRef, Snooze
+from taskrunner.stores.base import AttemptRef, SnoozeRequest
 from taskrunner.stores.host_store import HostEdit, HostEntry
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
@@ -111,7 +111,9 @@ async def test_its_host_is_closed(api: Api) -> None:
     await api.store.write_hosts([HostEdit(entry=entry, expected=None)], now=now)
     assert await codes(api) == ["circuit_open", "no_consumer"]
     due = now + timedelta(seconds=20)
-    await api.store.snooze([Snooze(id="a", attempt=1, due=due, waits_for="h.test: circuit open")], now=now)
+    await api.store.snooze(
+        [SnoozeRequest(id="a", attempt=1, due=due, waits_for="h.test: circuit open")], now=now
+    )
     (reason,) = await reasons(api)
     assert (reason["code"], reason["host"]) == ("circuit_open", "h.test")
     assert datetime.fromisoformat(reason["until"]).timestamp() == pytest.approx(opened + 60, abs=1)

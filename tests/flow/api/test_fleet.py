@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from taskrunner.brokers.base import Publication
+from taskrunner.domain.errors import StoreUnavailable
 from taskrunner.domain.fleet.figures import Figures
 from taskrunner.domain.fleet.worker_report import RunningAttempt, WorkerProcessReport, WorkerReport
 from taskrunner.domain.keys.api_key import Scope
@@ -15,6 +16,7 @@ from taskrunner.stores.base import StoredFigures
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
 
+PARTS = {"queues", "workers", "points", "hosts", "failures"}
 PATHS = ["/queues", "/queues/low", "/workers", "/stats/history", "/overview"]
 
 
@@ -45,6 +47,7 @@ async def report(
                 attempt=2,
                 queue="low",
                 host="a.test",
+                executor="ship",
                 since=now - timedelta(seconds=9),
             ),
         ),
@@ -69,6 +72,7 @@ async def test_workers_say_what_they_run(api: Api) -> None:
     assert (first["id"], second["id"], first["threads"], first["target"]) == ("c-1", "c-2", 5, 6)
     assert first["processes"] == [{"pid": 8, "losses": 0, "last_loss": None}]
     (attempt,) = first["running"]
+    assert attempt["executor"] == "ship"
     assert (attempt["task_id"], attempt["attempt"], attempt["host"]) == ("mine~x", 2, "a.test")
     assert attempt["seconds"] == pytest.approx(9, abs=0.1)
     assert second["running"] == []
@@ -193,3 +197,32 @@ async def test_the_overview_has_everything_at_once(api: Api) -> None:
     assert failures["looked_at"] == 3
     assert failures["hosts"] == [{"name": "b.test", "count": 2}, {"name": "a.test", "count": 1}]
     assert failures["outcomes"] == [{"name": "http_error", "count": 3}]
+    assert overview["missing"] == {}
+
+
+@pytest.mark.parametrize(
+    ("calls", "lost"),
+    [
+        (["live_hosts"], {"hosts"}),
+        (["host_limits"], {"hosts"}),
+        (["list_tasks"], {"failures"}),
+        (["worker_reports"], {"workers", "queues"}),
+        (["figures"], {"queues", "points"}),
+        (["live_hosts", "list_tasks", "worker_reports", "figures"], PARTS),
+    ],
+)
+async def test_a_part_of_the_overview_fails_alone(
+    api: Api, monkeypatch: pytest.MonkeyPatch, calls: list[str], lost: set[str]
+) -> None:
+    """The answer says which part is missing and why; the health of the dependencies is always there."""
+
+    async def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("the store is away")
+
+    for name in calls:
+        monkeypatch.setattr(api.store, name, away)
+    overview = (await api.get("/overview")).json
+    assert set(overview["missing"]) == lost
+    assert set(overview["missing"].values()) == {"the store is away"}
+    assert {name for name in PARTS if overview[name] is None} == lost
+    assert overview["checks"]

@@ -29,6 +29,7 @@ LISTS = {
     "/tasks": "tasks",
     "/dead-letters": "dead_letters",
     "/schedules": "schedules",
+    "/schedule-runs": "schedules",
     "/operations": "operations",
 }
 serials = itertools.count()
@@ -42,7 +43,7 @@ async def add(api: Api, path: str, name: str) -> None:
     if path == "/operations":
         mine = made(when, id=new_audit_id(when), filter=TaskFilter(namespace=f"{name}~"))
         await api.store.save_operation(mine, expected=None)
-    elif path == "/schedules":
+    elif path in {"/schedules", "/schedule-runs"}:
         schedule = ScheduleDraft.from_json(encode(CRON), TaskLimits()).to_schedule(own, now=NOW)
         await api.store.save_schedule(stored_form(schedule), expected=None)
     else:

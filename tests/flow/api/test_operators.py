@@ -18,7 +18,7 @@ from taskrunner.domain.tasks.status import Status
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
-from taskrunner.stores.base import Snooze
+from taskrunner.stores.base import SnoozeRequest
 from tests.flow.api.harness import Api, open_access, unused_trail
 
 
@@ -85,7 +85,7 @@ async def test_stuck_tasks_are_counted(api: Api) -> None:
     submitted = await api.submit(delay=60)
     task_id = submitted.json["id"]
     due = datetime.now(UTC) - timedelta(minutes=1)
-    await api.store.snooze([Snooze(id=task_id, attempt=1, due=due)], now=due)
+    await api.store.snooze([SnoozeRequest(id=task_id, attempt=1, due=due)], now=due)
     assert (await api.get("/stats")).json["stuck"]["scheduled"] == 1
     lines = (await api.get("/metrics")).content.decode().splitlines()
     assert 'taskrunner_stuck_tasks{status="scheduled"} 1.0' in lines

@@ -16,7 +16,7 @@ async def _report(cli: Cli, in_memory: Mapping[str, QueueCounts]) -> None:
     platform = Platform(load(environ=cli.environment), publishes=False)
     now = datetime.now(UTC)
     attempt = RunningAttempt(
-        task_id="red", attempt=1, queue="low", host="a.test", since=now - timedelta(seconds=90)
+        task_id="red", attempt=1, queue="low", host="a.test", executor=None, since=now - timedelta(seconds=90)
     )
     report = WorkerReport(
         id="c-1",

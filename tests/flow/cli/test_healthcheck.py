@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from taskrunner.cli.main import main
 from taskrunner.config.endpoints import local_endpoint
+from tests.tools.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,7 +30,7 @@ def answering(host: str, status: int) -> Iterator[tuple[int, list[bytes]]]:
     asked: list[bytes] = []
     dual = host == "::"
     with socket.create_server((host, 0), family=family, dualstack_ipv6=dual) as listener:
-        listener.settimeout(10)
+        listener.settimeout(PATIENCE)
 
         def serve() -> None:
             connection, _ = listener.accept()
@@ -40,7 +41,7 @@ def answering(host: str, status: int) -> Iterator[tuple[int, list[bytes]]]:
         thread = Thread(target=serve)
         thread.start()
         yield listener.getsockname()[1], asked
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 @pytest.mark.parametrize(

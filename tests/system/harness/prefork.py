@@ -26,7 +26,6 @@ from servers.process import end_with_parent
 
 from taskrunner.cli.main import COMMANDS, main
 
-_ROOT = Path(__file__).parents[3]
 # With the modules of all commands: what some settings ask for.
 _IMPORTED = (
     "taskrunner.brokers.rabbitmq.broker",
@@ -45,6 +44,7 @@ class ForkedProcess:
         self._words = words
         self._server = server
         self._pidfd = os.pidfd_open(pid)
+        self._reaping = threading.Lock()
 
     def poll(self) -> int | None:
         try:
@@ -58,8 +58,10 @@ class ForkedProcess:
             ended.register(self._pidfd, select.POLLIN)
             if not ended.poll(None if timeout is None else timeout * 1000):
                 raise subprocess.TimeoutExpired(list(self._words), timeout or 0.0)
-            self.returncode = self._server.ask({"reap": self.pid})
-            os.close(self._pidfd)
+            with self._reaping:
+                if self.returncode is None:
+                    self.returncode = self._server.ask({"reap": self.pid})
+                    os.close(self._pidfd)
         return self.returncode
 
     def send_signal(self, number: int) -> None:
@@ -74,7 +76,7 @@ class ForkedProcess:
 
 
 class Prefork:
-    """This side of it."""
+    """This side of it. The other one ends when the line between them is closed."""
 
     def __init__(self) -> None:
         self._asking = threading.Lock()
@@ -85,7 +87,6 @@ class Prefork:
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
                 pass_fds=[theirs.fileno()],
-                preexec_fn=end_with_parent,
             )
 
     def start(

@@ -1,6 +1,6 @@
 // The console: its pages, the address of what is shown, the frame around the pages, and the keyboard.
-import { access, learnAccess, Problem, useCell, Cell, send } from "./lib/api.js";
-import { chooseLanguage, Failure, language, LiveSwitch, Loading, loadLanguage, Offline, otherLanguage, t, Toasts } from "./lib/ui.js";
+import { access, learnAccess, PATIENCE, Problem, useCell, Cell, send } from "./lib/api.js";
+import { Button, chooseLanguage, Failure, language, LiveSwitch, Loading, loadLanguage, Offline, otherLanguage, t, Toasts } from "./lib/ui.js";
 import { html, render, useEffect, useRef, useState } from "./vendor/view.js";
 
 /**
@@ -20,6 +20,7 @@ export const PAGES = [
   { name: "executors", key: "x", group: "manage", load: () => import("./pages/executors/page.js") },
   { name: "queues", key: "q", group: "manage", load: () => import("./pages/queues/page.js") },
   { name: "keys", key: "k", group: "manage", load: () => import("./pages/keys/page.js") },
+  { name: "settings", key: "c", group: "manage", load: () => import("./pages/settings/page.js") },
 ];
 
 /** @typedef {{name: string, rest: string[], query: URLSearchParams}} Place */
@@ -84,10 +85,18 @@ export function useKeys(keys) {
 const overlay = new Cell("");
 export const showOverlay = (/** @type {string} */ name) => overlay.set(name);
 
+/** The key as the console names it. On a layout without Latin letters, such as a Russian one, it is what stands there on a Latin one. @param {KeyboardEvent} event */
+function keyOf({ key, code, shiftKey }) {
+  if (/^[a-z]$/i.test(key)) return key.toLowerCase();
+  if (key.length > 1 || key === "/" || key === "?") return key;
+  if (/^Key[A-Z]$/.test(code)) return code.slice(3).toLowerCase();
+  return code === "Slash" ? (shiftKey ? "?" : "/") : key;
+}
+
 let afterG = 0;
 /** @param {KeyboardEvent} event */
 function onKey(event) {
-  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+  if ((event.ctrlKey || event.metaKey) && keyOf(event) === "k") {
     event.preventDefault();
     overlay.set("palette");
     return;
@@ -98,8 +107,9 @@ function onKey(event) {
   if (event.key === "Enter" && target.closest("a, button, summary")) return;
   const follows = Date.now() - afterG < 1500;
   afterG = 0;
-  const page = follows && PAGES.find((each) => each.key === event.key);
-  const act = page ? () => go(address([page.name])) : { ...pageKeys.value, ...GLOBAL }[event.key];
+  const key = keyOf(event);
+  const page = follows && PAGES.find((each) => each.key === key);
+  const act = page ? () => go(address([page.name])) : { ...pageKeys.value, ...GLOBAL }[key];
   if (!act) return;
   event.preventDefault();
   act();
@@ -169,7 +179,7 @@ function Settings() {
     <button type="button" class="quiet" onClick=${() => overlay.set("help")}>${t("help.title")}<kbd>?</kbd></button>
     <a class="quiet" href="docs">API</a>
     <p class="who" title=${who.scopes.join(", ")}>${who.key ? t("access.key", { key: who.key }) : t("access.open")}</p>
-    ${who.session && html`<button type="button" class="quiet" onClick=${leave}>${t("access.leave")}</button>`}
+    ${who.session && html`<${Button} kind="quiet" onClick=${leave}>${t("access.leave")}</${Button}>`}
   </div>`;
 }
 
@@ -181,11 +191,13 @@ function Console() {
   const { name, rest } = useCell(place);
   const shown = useCell(overlay);
   const [error, setError] = useState(/** @type {Error | null} */ (null));
-  const learn = () => {
-    setError(null);
-    learnAccess().catch((failure) => failure.status !== 401 && setError(failure));
-  };
-  useEffect(learn, []);
+  const learn = () => learnAccess().then(() => setError(null), (failure) => failure.status !== 401 && setError(failure));
+  useEffect(() => void learn(), []);
+  useEffect(() => {
+    if (!(error instanceof Problem && error.passes)) return undefined;
+    const timer = setTimeout(learn, (error.retryAfter || PATIENCE) * 1000);
+    return () => clearTimeout(timer);
+  }, [error]);
   useEffect(() => {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);

@@ -36,7 +36,9 @@ def report(name: str = "c-1", **changes: Any) -> WorkerReport:
         in_flight=2,
         processes=(WorkerProcessReport(pid=None, losses=1, last_loss="killed by signal 9"),),
         in_memory={"low": QueueCounts(ready=3, consumers=1)},
-        running=(RunningAttempt(task_id="k~a", attempt=2, queue="low", host="a.test", since=NOW),),
+        running=(
+            RunningAttempt(task_id="k~a", attempt=2, queue="low", host="a.test", executor="ship", since=NOW),
+        ),
     )
     return replace(made, **changes)
 

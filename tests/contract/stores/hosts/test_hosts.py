@@ -8,7 +8,7 @@ import pytest
 from taskrunner.domain.clock import to_ms
 from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.value import replace
-from taskrunner.stores.base import AttemptRef, Snooze, Store
+from taskrunner.stores.base import AttemptRef, SnoozeRequest, Store
 from taskrunner.stores.host_store import HostEdit, HostEntry
 from taskrunner.stores.values import Place
 from tests.contract.stores.harness import DAY, NOW, Backend, bring, claim, fetch, ref
@@ -180,8 +180,8 @@ async def test_a_snooze_tells_why_and_is_counted(store: Store) -> None:
     ids = [await bring(store, Status.QUEUED) for _ in range(2)]
     for turn in (1, 2):
         snoozes = [
-            Snooze(id=ids[0], attempt=1, due=NOW + turn * HOUR, waits_for="a.test: rate limit"),
-            Snooze(id=ids[1], attempt=1, due=NOW + turn * DAY),
+            SnoozeRequest(id=ids[0], attempt=1, due=NOW + turn * HOUR, waits_for="a.test: rate limit"),
+            SnoozeRequest(id=ids[1], attempt=1, due=NOW + turn * DAY),
         ]
         assert await store.snooze(snoozes, now=NOW) == [True, True]
         first, second = [await fetch(store, task_id) for task_id in ids]
@@ -203,7 +203,7 @@ async def test_a_snooze_tells_why_and_is_counted(store: Store) -> None:
 async def test_a_snooze_that_is_repeated_is_counted_once(store: Store) -> None:
     """By a caller who did not hear the answer, or of a task that was delivered twice."""
     task_id = await bring(store, Status.QUEUED)
-    item = Snooze(id=task_id, attempt=1, due=NOW + HOUR, waits_for="a.test: rate limit")
+    item = SnoozeRequest(id=task_id, attempt=1, due=NOW + HOUR, waits_for="a.test: rate limit")
     assert await store.snooze([item, item], now=NOW) == [True, True]
     assert await store.snooze([item], now=NOW) == [True]
     assert (await fetch(store, task_id)).snoozes == 1
@@ -216,7 +216,9 @@ async def test_a_snooze_to_the_moment_it_was_due_is_counted(store: Store) -> Non
     task_id = await bring(store, Status.SCHEDULED)
     due = (await fetch(store, task_id)).due
     assert due is not None
-    assert await store.snooze([Snooze(id=task_id, attempt=1, due=due, waits_for="paused")], now=NOW) == [True]
+    assert await store.snooze(
+        [SnoozeRequest(id=task_id, attempt=1, due=due, waits_for="paused")], now=NOW
+    ) == [True]
     await store.mark_queued([AttemptRef(id=task_id, attempt=1)], now=NOW, due=NOW + DAY)
     record = await fetch(store, task_id)
     assert (record.status, record.snoozes) == (Status.SCHEDULED, 1)

@@ -1,4 +1,4 @@
-// Asks the API: requests with the session's cookie, problems as errors, polling, and the stream of events.
+// Asks the API: requests with the session's cookie and a time limit, problems as errors, and polling.
 import { useCallback, useEffect, useRef, useState } from "../vendor/view.js";
 
 /** A value that components follow. @template T */
@@ -62,27 +62,43 @@ export class Problem extends Error {
     this.errors = members.errors || [];
     /** @type {string} */
     this.requestId = members.request_id || "";
+    /** Seconds after which to ask again (RFC 9110 10.2.3); 0 if the answer does not say. */
     this.retryAfter = 0;
+  }
+
+  /** Whether the same request may succeed later. */
+  get passes() {
+    return [0, 429, 502, 503, 504].includes(this.status);
   }
 }
 
+// Milliseconds. The API itself answers sooner; a connection that a sleeping machine has lost never does.
+const TIMEOUT = 30_000;
+// Seconds until a read that has failed is repeated, where neither the page nor the answer says when.
+export const PATIENCE = 5;
+
 /**
- * @typedef {{method?: string, body?: unknown, text?: string, etag?: string | null, signal?: AbortSignal, accept?: string}} Options
- * `text` is sent as it is, in place of a `body`, so that no number is rounded. `etag`: only if nothing has changed since (If-Match).
+ * @typedef {{method?: string, body?: unknown, text?: string, etag?: string | null, ifNew?: boolean, signal?: AbortSignal, accept?: string, lastEventId?: string, timeout?: number}} Options
+ * `text` is sent as it is, in place of a `body`, so that no number is rounded. `etag`: only if nothing has changed since (If-Match);
+ * `ifNew`: only if there is nothing yet (If-None-Match).
+ * `timeout`, in milliseconds, is for all of the answer; 0 for a stream, which its reader watches.
  */
 
 /** The answer, if it is a success. Raises `Problem`. @param {string} path relative to the page @param {Options} options */
-export async function send(path, { method = "GET", body, text, etag, signal, accept = "application/json" } = {}) {
+export async function send(path, { method = "GET", body, text, etag, ifNew, signal: given, accept = "application/json", lastEventId, timeout = TIMEOUT } = {}) {
   /** @type {Record<string, string>} */
   const headers = { Accept: accept, "X-Requested-With": "XMLHttpRequest" };
+  const signal = timeout ? AbortSignal.any([AbortSignal.timeout(timeout), ...(given ? [given] : [])]) : given;
+  if (lastEventId) headers["Last-Event-ID"] = lastEventId;
   // A change with a session needs it, also without a body.
   if (method !== "GET") headers["Content-Type"] = method === "PATCH" ? "application/merge-patch+json" : "application/json";
   if (etag) headers["If-Match"] = etag;
+  if (ifNew) headers["If-None-Match"] = "*";
   let response;
   try {
     response = await fetch(path, { method, headers, signal, body: text ?? (body === undefined ? undefined : JSON.stringify(body)) });
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (given?.aborted) throw error;
     reachable.set(false);
     throw new Problem(0, { code: "unreachable" });
   }
@@ -149,75 +165,103 @@ export function withQuery(path, query) {
  * @typedef {{value: any, error: Problem | null, reload: () => Promise<void>}} Asked
  */
 
+/** Asks for one path, never twice at a time, and again as long as it is `started`. */
+class Poll {
+  /** @param {string} path @param {(change: {value?: any, error: Problem | null}) => void} tell */
+  constructor(path, tell) {
+    this.path = path;
+    /** Seconds; 0 to ask again only after a failure that passes. */
+    this.every = 0;
+    this.tell = tell;
+    this.leave = new AbortController();
+    this.timer = 0;
+    this.isOn = false;
+    /** @type {Promise<void> | null} */
+    this.running = null;
+    /** @type {Promise<void> | null} */
+    this.following = null;
+  }
+
+  /** Ask now; if an answer is awaited already, once more after it, since it may be older than what the caller knows. @returns {Promise<void>} */
+  ask() {
+    if (!this.running) {
+      clearTimeout(this.timer);
+      this.running = this.once().finally(() => (this.running = null));
+      return this.running;
+    }
+    this.following ??= this.running.then(() => {
+      this.following = null;
+      return this.ask();
+    });
+    return this.following;
+  }
+
+  async once() {
+    let least = 0;
+    try {
+      const value = await ask(this.path, { signal: this.leave.signal });
+      this.tell({ value, error: null });
+    } catch (error) {
+      if (this.leave.signal.aborted) return;
+      if (!(error instanceof Problem)) throw error;
+      this.tell({ error });
+      if (error.passes) least = error.retryAfter || PATIENCE;
+    }
+    this.plan(Math.max(least, this.every));
+  }
+
+  /** @param {number} seconds */
+  plan(seconds) {
+    clearTimeout(this.timer);
+    if (!this.isOn || !seconds) return;
+    // A page that nobody sees asks nothing; it asks at once when it is seen again.
+    this.timer = setTimeout(() => (document.hidden ? this.plan(seconds) : void this.ask()), seconds * 1000);
+  }
+
+  /** @param {boolean} isOn @param {number} every */
+  turn(isOn, every) {
+    this.isOn = isOn;
+    this.every = every;
+    // The answer that is awaited plans what follows it.
+    if (!this.running) this.plan(this.every);
+  }
+
+  end() {
+    this.isOn = false;
+    clearTimeout(this.timer);
+    this.leave.abort();
+  }
+}
+
 /**
- * Ask, and again each `every` seconds while the page is seen and not paused.
+ * Ask, and again `every` seconds after an answer while the page is seen and not paused; sooner or later if the API says so.
  * @param {string | null} path nothing is asked for null @param {{every?: number}} [options] @returns {Asked}
  */
 export function useAsk(path, { every = 0 } = {}) {
   const [asked, setAsked] = useState({ path, value: /** @type {any} */ (null), error: /** @type {Problem | null} */ (null) });
   const isLive = useCell(live);
-  const current = useRef(path);
-  current.current = path;
-  const reload = useCallback(async () => {
-    if (path === null) return;
-    try {
-      const value = await ask(path);
-      if (current.current === path) setAsked({ path, value, error: null });
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      if (current.current === path) setAsked((before) => ({ path, value: before.path === path ? before.value : null, error }));
-    }
-  }, [path]);
-  useEffect(() => void reload(), [reload]);
+  const poll = useRef(/** @type {Poll | null} */ (null));
   useEffect(() => {
-    if (!every || !isLive) return undefined;
-    const timer = setInterval(() => document.hidden || reload(), every * 1000);
-    return () => clearInterval(timer);
-  }, [reload, every, isLive]);
+    if (path === null) return undefined;
+    const made = new Poll(path, (change) => setAsked((before) => ({ path, value: before.path === path ? before.value : null, ...change })));
+    poll.current = made;
+    void made.ask();
+    const seen = () => document.hidden || !live.value || !made.every || void made.ask();
+    document.addEventListener("visibilitychange", seen);
+    return () => {
+      document.removeEventListener("visibilitychange", seen);
+      made.end();
+      poll.current = null;
+    };
+  }, [path]);
+  const wasLive = useRef(isLive);
+  useEffect(() => {
+    poll.current?.turn(isLive, every);
+    // What has happened during the pause.
+    if (isLive && !wasLive.current && every) void poll.current?.ask();
+    wasLive.current = isLive;
+  }, [path, every, isLive]);
+  const reload = useCallback(async () => poll.current?.ask(), []);
   const fits = asked.path === path;
   return { value: fits ? asked.value : null, error: fits ? asked.error : null, reload };
-}
-
-const EVENTS = ["scheduled", "queued", "running", "retrying", "succeeded", "failed", "cancelled", "deleted", "gap"];
-
-/**
- * Hear of each change of a task, while not paused. `state` is `on`, `off`, or `lost` while the browser reconnects.
- * @param {string | null} path @param {(event: {kind: string, task_id: string, task: any}) => void} hear
- */
-export function useEvents(path, hear) {
-  const [state, setState] = useState("off");
-  const isLive = useCell(live);
-  const listener = useRef(hear);
-  listener.current = hear;
-  useEffect(() => {
-    if (path === null || !isLive) {
-      setState("off");
-      return undefined;
-    }
-    const source = new EventSource(path);
-    source.onopen = () => setState("on");
-    source.onerror = () => setState("lost");
-    for (const kind of EVENTS) {
-      source.addEventListener(kind, (event) => listener.current({ kind, ...JSON.parse(event.data || "{}") }));
-    }
-    return () => source.close();
-  }, [path, isLive]);
-  return state;
-}
-
-const ENDED = ["completed", "stopped", "aborted", "failed"];
-
-/**
- * Make an operation on many tasks or dead letters, and tell how far it is until it has ended.
- * @param {Record<string, unknown>} draft @param {(operation: any) => void} [tell] @returns {Promise<any>}
- */
-export async function operate(draft, tell = () => {}) {
-  let operation = await ask("operations", { method: "POST", body: draft });
-  while (!ENDED.includes(operation.status)) {
-    tell(operation);
-    await new Promise((done) => setTimeout(done, 300));
-    operation = await ask(`operations/${operation.id}`);
-  }
-  tell(operation);
-  return operation;
 }

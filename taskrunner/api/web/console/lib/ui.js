@@ -1,6 +1,6 @@
 // Words, numbers and the parts that pages are made of. Everything from a task is shown as text only.
 import { access, Cell, lacking, live, Problem, reachable, useCell } from "./api.js";
-import { html, useEffect, useState } from "../vendor/view.js";
+import { html, useEffect, useRef, useState } from "../vendor/view.js";
 
 const LANGUAGES = ["en", "ru"];
 const CHOICE = "taskrunner.language";
@@ -30,7 +30,7 @@ export async function loadLanguage() {
   locale = navigator.languages.find((name) => name.startsWith(language)) || language;
   plural = new Intl.PluralRules(language);
   numbers = new Intl.NumberFormat(locale);
-  relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "narrow" });
+  relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
   exact = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
 }
 
@@ -74,9 +74,10 @@ export function percent(fraction) {
 
 const SPANS = /** @type {const} */ ([["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]]);
 
-/** A duration in seconds: 850 ms, 2.4 s, 3 min 20 s. @param {number | null | undefined} seconds */
+/** A duration in seconds: 0.4ms, 850ms, 2.4s, 3m 20s. @param {number | null | undefined} seconds */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
+  if (seconds < 0.01) return unit(Math.round(seconds * 10000) / 10, "millisecond");
   if (seconds < 1) return unit(Math.round(seconds * 1000), "millisecond");
   if (seconds < 10) return unit(Math.round(seconds * 10) / 10, "second");
   const place = SPANS.findIndex(([, length]) => seconds >= length);
@@ -88,7 +89,7 @@ export function duration(seconds) {
 
 /** @param {number} value @param {string} name */
 function unit(value, name) {
-  return new Intl.NumberFormat(locale, { style: "unit", unit: name, unitDisplay: "short" }).format(value);
+  return new Intl.NumberFormat(locale, { style: "unit", unit: name, unitDisplay: "narrow" }).format(value);
 }
 
 /** @param {number | null | undefined} bytes */
@@ -120,31 +121,55 @@ export function Time({ at }) {
   return html`<time datetime=${at} title=${`${moment(at)} (${at})`}>${ago(at, current)}</time>`;
 }
 
-/** The seconds since a time, growing. @param {{at: string}} props */
+/** The seconds since a time, growing: not inside of an alert or a live region, which would be read out each second. @param {{at: string}} props */
 export function Since({ at }) {
-  return duration(Math.max(0, Math.floor((useCell(now) - Date.parse(at)) / 1000)));
+  return duration(Math.max(1, Math.floor((useCell(now) - Date.parse(at)) / 1000)));
 }
 
 /** @param {{status: string}} props */
 export const Status = ({ status }) => html`<span class=${`badge ${status}`}>${named("status", status)}</span>`;
 
-/** Disabled with the reason, if the key lacks one of `needs`. `why` is another reason. @param {any} props */
+/**
+ * Disabled with the reason, if the key lacks one of `needs`; `why` is another reason. While the promise of `onClick` runs, a
+ * second press does nothing. @param {any} props
+ */
 export function Button({ needs = "", why = "", kind = "", children, onClick, ...more }) {
   useCell(access);
+  const runs = useRef(false);
+  const [busy, setBusy] = useState(false);
   const missing = lacking(needs);
   const reason = missing.length ? t("scope.missing", { scopes: missing.join(", ") }) : why;
   /** @param {Event} event */
-  const act = (event) => (reason ? event.preventDefault() : onClick?.(event));
-  return html`<button type="button" ...${more} class=${kind} aria-disabled=${reason ? "true" : undefined} title=${reason || more.title} onClick=${act}>${children}</button>`;
+  const act = async (event) => {
+    if (reason || runs.current) return event.preventDefault();
+    const result = onClick?.(event);
+    if (!(result instanceof Promise)) return undefined;
+    runs.current = true;
+    setBusy(true);
+    return result.finally(() => {
+      runs.current = false;
+      setBusy(false);
+    });
+  };
+  return html`<button type="button" ...${more} class=${kind} aria-busy=${busy ? "true" : undefined} aria-disabled=${reason || busy ? "true" : undefined} title=${reason || more.title} onClick=${act}>${children}</button>`;
+}
+
+/** Raises an error that says what to do instead. @param {string} text */
+export async function copyText(text) {
+  // Browsers have no clipboard for pages of plain HTTP from elsewhere.
+  if (!navigator.clipboard) throw new Error(t("copy.failed"));
+  await navigator.clipboard.writeText(text);
 }
 
 /** @param {{text: string, label?: string}} props */
 export function Copy({ text, label }) {
   const [done, setDone] = useState(false);
   const copy = async () => {
-    // Browsers have no clipboard for pages of plain HTTP from elsewhere.
-    if (!navigator.clipboard) return toast(t("copy.failed"), "bad");
-    await navigator.clipboard.writeText(text);
+    try {
+      await copyText(text);
+    } catch (error) {
+      return toast(/** @type {Error} */ (error).message, "bad");
+    }
     setDone(true);
     setTimeout(() => setDone(false), 1500);
   };
@@ -157,11 +182,11 @@ export function Failure({ error, retry }) {
   const kind = { 0: "unreachable", 403: "forbidden", 404: "missing", 412: "changed", 429: "limited", 503: "unavailable" }[problem?.status ?? -1];
   return html`<div class=${`state ${kind === "forbidden" ? "" : "bad"}`} role="alert">
     <strong>${t(kind ? `problem.${kind}` : "problem.other")}</strong>
-    ${problem?.status !== 0 && html`<p>${error.message}</p>`}
+    ${problem?.status !== 0 && kind !== "changed" && html`<p>${error.message}</p>`}
     ${problem?.errors.length ? html`<ul>${problem.errors.map((each) => html`<li><code>${each.field}</code>: ${each.message}</li>`)}</ul>` : null}
-    ${kind && html`<p class="soft">${t(`problem.${kind}.next`)}</p>`}
+    ${kind && html`<p class="soft">${problem?.passes && !retry ? "" : t(`problem.${kind}.next`)} ${problem?.retryAfter ? t("problem.wait", { time: duration(problem.retryAfter) }) : ""}</p>`}
     ${problem?.requestId && html`<p class="soft">${t("problem.request")} <code>${problem.requestId}</code> <${Copy} text=${problem.requestId} /></p>`}
-    ${retry && kind !== "forbidden" && html`<button type="button" onClick=${retry}>${t("action.retry")}</button>`}
+    ${retry && kind !== "forbidden" && html`<${Button} onClick=${retry}>${t("action.retry")}</${Button}>`}
   </div>`;
 }
 
@@ -198,6 +223,9 @@ export function LiveSwitch() {
 
 /** A wide thing that scrolls by itself. @param {{label: string, children: any}} props */
 export const Scroll = ({ label, children }) => html`<div class="scroll" role="region" aria-label=${label} tabindex="0">${children}</div>`;
+
+/** How much of something is used, on one line. @param {{used: number, whole: number, label: string}} props */
+export const Load = ({ used, whole, label }) => html`<span class="load"><meter min="0" max=${whole} value=${used} aria-label=${label}></meter> ${t("overview.busy.of", { busy: used, threads: whole })}</span>`;
 
 /** A number with its name. @param {{name: string, children: any, tone?: string, title?: string}} props */
 export const Figure = ({ name, children, tone = "", title }) => html`<div class=${`figure ${tone}`} title=${title}><dt>${name}</dt><dd>${children}</dd></div>`;
@@ -237,7 +265,7 @@ export function Toasts() {
 
 /** Tells that the server does not answer, while what was known stays. */
 export function Offline() {
-  return useCell(reachable) ? null : html`<p class="banner bad" role="alert">${t("problem.unreachable")} ${t("problem.unreachable.next")}</p>`;
+  return useCell(reachable) ? null : html`<p class="banner bad away" role="alert">${t("problem.unreachable")} ${t("problem.unreachable.next")}</p>`;
 }
 
 /** One of a few. @param {{name: string, value: string, choices: [string, string][], choose: (value: string) => void}} props */
@@ -247,6 +275,10 @@ export const Choice = ({ name, value, choices, choose }) => html`<div class="cho
 
 /** Names with values. @param {{rows: [string, any][]}} props */
 export const Facts = ({ rows }) => html`<dl class="facts">${rows.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+
+const EXECUTOR = "executor:";
+/** The condition for the tasks of a host; an executor with limits is the host `executor:NAME`. @param {string} host @returns {Record<string, string>} */
+export const conditionOfHost = (host) => (host.startsWith(EXECUTOR) ? { executor: host.slice(EXECUTOR.length) } : { host });
 
 /** What a task asks for: its request, or the executor of one that is no request. @param {any} task */
 export function subject(task) {

@@ -6,14 +6,16 @@ import { html, useState } from "../../vendor/view.js";
 
 const MOST = 4096;
 
-/** Sixteen bytes a line, each line with its offset. @param {string} base64 */
+/** Sixteen bytes a line: its offset, the bytes, and the letters among them. @param {string} base64 */
 function hex(base64) {
   const bytes = Uint8Array.from(atob(base64), (each) => each.charCodeAt(0)).slice(0, MOST);
   /** @type {string[]} */
   const lines = [];
   for (let at = 0; at < bytes.length; at += 16) {
-    const line = [...bytes.slice(at, at + 16)].map((each) => each.toString(16).padStart(2, "0")).join(" ");
-    lines.push(`${at.toString(16).padStart(6, "0")}  ${line}`);
+    const line = [...bytes.slice(at, at + 16)];
+    const codes = line.map((each) => each.toString(16).padStart(2, "0")).join(" ");
+    const letters = line.map((each) => (each >= 0x20 && each < 0x7f ? String.fromCharCode(each) : "·")).join("");
+    lines.push(`${at.toString(16).padStart(6, "0")}  ${codes.padEnd(47)}  ${letters}`);
   }
   return lines.join("\n");
 }

@@ -1,8 +1,10 @@
 // The dialogs of executors: create or change one as JSON, and delete one.
-import { ask, askTagged } from "../../lib/api.js";
-import { Confirm, Dialog } from "../../lib/dialog.js";
+import { ask } from "../../lib/api.js";
+import { Confirm, Dialog, FormDialog } from "../../lib/dialog.js";
+import { useEditing } from "../../lib/editing.js";
+import { parsed } from "../../lib/merge_patch.js";
 import { duration, Failure, Loading, t, toast } from "../../lib/ui.js";
-import { html, useEffect, useState } from "../../vendor/view.js";
+import { html, useState } from "../../vendor/view.js";
 
 const EXAMPLE = { name: "ship_order", kind: "http", url: "https://example.com/orders/{id}", schema: { type: "object", properties: { id: { type: "integer" } }, required: ["id"] }, max_attempts: 8, timeout: "10s" };
 // What the API says of an executor, and nobody sets.
@@ -11,12 +13,14 @@ const SHOWN = 10;
 
 /** @param {{kind: "edit" | "delete", executor: any, close: () => void}} props `executor` is null for a new one */
 export default function ExecutorDialog({ kind, executor, close }) {
-  if (kind === "edit") return html`<${Edit} name=${executor?.name ?? ""} close=${close} />`;
-  const act = async () => {
-    await ask(`executors/${executor.name}`, { method: "DELETE" });
+  if (kind === "edit") return executor ? html`<${Edit} name=${executor.name} close=${close} />` : html`<${Create} close=${close} />`;
+  const path = `executors/${executor.name}`;
+  /** @param {string | null} etag */
+  const act = async (etag) => {
+    await ask(path, { method: "DELETE", etag });
     toast(t("executors.deleted", { name: executor.name }));
   };
-  return html`<${Confirm} title=${t("executors.delete", { name: executor.name })} words=${executor.name} action=${t("bulk.delete")} act=${act} close=${close}><p>${t("executors.delete.what")}</p></${Confirm}>`;
+  return html`<${Confirm} title=${t("executors.delete", { name: executor.name })} words=${executor.name} action=${t("bulk.delete")} path=${path} act=${act} close=${close}><p>${t("executors.delete.what")}</p></${Confirm}>`;
 }
 
 /** The waits before each further attempt, without jitter. @param {any} draft @returns {number[]} */
@@ -40,7 +44,7 @@ function RetryLine({ draft }) {
 }
 
 /** @param {string} text */
-function parsed(text) {
+function draftIn(text) {
   try {
     return JSON.parse(text);
   } catch {
@@ -48,35 +52,37 @@ function parsed(text) {
   }
 }
 
+/** @param {{text: string, change: (text: string) => void}} props */
+const Fields = ({ text, change }) => html`<label>${t("executors.json")}<textarea rows="18" spellcheck="false" value=${text} onInput=${(/** @type {any} */ event) => change(event.target.value)}></textarea></label>
+  <${RetryLine} draft=${draftIn(text)} />`;
+
+/** @param {{close: () => void}} props */
+function Create({ close }) {
+  const [text, change] = useState(JSON.stringify(EXAMPLE, null, 2));
+  const send = async () => {
+    await ask("executors", { method: "POST", text });
+    toast(t("executors.saved", { name: draftIn(text).name }));
+  };
+  return html`<${FormDialog} wide title=${t("executors.create")} action=${t("action.save")} send=${send} close=${close}><${Fields} text=${text} change=${change} /></${FormDialog}>`;
+}
+
+/** What can be set, without what is not. @param {any} executor */
+const draftOf = (executor) => Object.fromEntries(Object.entries(executor).filter(([field, value]) => value !== null && !SAID.includes(field)));
+
 /** @param {{name: string, close: () => void}} props */
 function Edit({ name, close }) {
-  const [text, setText] = useState(name ? "" : JSON.stringify(EXAMPLE, null, 2));
-  const [etag, setEtag] = useState(/** @type {string | null} */ (null));
-  const [error, setError] = useState(/** @type {Error | null} */ (null));
-  useEffect(() => {
-    if (!name) return;
-    askTagged(`executors/${name}`).then((found) => {
-      setEtag(found.etag);
-      const fields = Object.entries(found.value).filter(([field, value]) => value !== null && !SAID.includes(field));
-      setText(JSON.stringify(Object.fromEntries(fields), null, 2));
-    }, setError);
-  }, [name]);
-  /** @param {Event} event */
-  const save = async (event) => {
-    event.preventDefault();
-    try {
-      if (name) await ask(`executors/${name}`, { method: "PUT", etag, text });
-      else await ask("executors", { method: "POST", text });
-    } catch (failure) {
-      setError(/** @type {Error} */ (failure));
-      return;
-    }
-    toast(t("executors.saved", { name: name || parsed(text).name }));
-    close();
+  const { draft, error, save, rebase } = useEditing(`executors/${name}`, { draftOf, parse: parsed });
+  const [typed, change] = useState(/** @type {string | null} */ (null));
+  const title = t("executors.edit", { name });
+  if (draft === null) return html`<${Dialog} wide title=${title} close=${close}>${error ? html`<${Failure} error=${error} />` : html`<${Loading} />`}</${Dialog}>`;
+  const text = typed ?? JSON.stringify(draft, null, 2);
+  const send = async () => {
+    await save(parsed(text));
+    toast(t("executors.saved", { name }));
   };
-  if (name && !text && !error) return html`<${Dialog} wide title=${t("executors.edit", { name })} close=${close}><${Loading} /></${Dialog}>`;
-  return html`<${Dialog} wide title=${name ? t("executors.edit", { name }) : t("executors.create")} close=${close}><form class="form" onSubmit=${save}>
-    <label>${t("executors.json")}<textarea rows="18" spellcheck="false" value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea></label>
-    <${RetryLine} draft=${parsed(text)} />${error && html`<${Failure} error=${error} />`}
-    <div class="actions"><button type="button" onClick=${close}>${t("action.cancel")}</button><button class="primary">${t("action.save")}</button></div></form></${Dialog}>`;
+  const again = async () => {
+    change(JSON.stringify(await rebase(parsed(text)), null, 2));
+    return false;
+  };
+  return html`<${FormDialog} wide title=${title} action=${t("action.save")} send=${send} rebase=${again} close=${close}><${Fields} text=${text} change=${change} /></${FormDialog}>`;
 }

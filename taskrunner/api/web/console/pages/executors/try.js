@@ -1,8 +1,8 @@
 // A test task of an executor: a form made from the schema of its data, or the data as JSON.
 import { address, go } from "../../app.js";
 import { ask } from "../../lib/api.js";
-import { Dialog } from "../../lib/dialog.js";
-import { Failure, t } from "../../lib/ui.js";
+import { FormDialog } from "../../lib/dialog.js";
+import { t } from "../../lib/ui.js";
 import { html, useState } from "../../vendor/view.js";
 
 const SIMPLE = ["string", "integer", "number", "boolean"];
@@ -25,20 +25,12 @@ export default function Try({ executor, close }) {
   const fields = fieldsOf(executor.schema);
   const [typed, setTyped] = useState(/** @type {Record<string, string>} */ ({}));
   const [text, setText] = useState("{}");
-  const [error, setError] = useState(/** @type {Error | null} */ (null));
   const required = executor.schema?.required ?? [];
-  /** @param {Event} event */
-  const submit = async (event) => {
-    event.preventDefault();
+  const send = async () => {
     const filled = (fields ?? []).filter(([name]) => (typed[name] ?? "") !== "");
     const data = fields ? JSON.stringify(Object.fromEntries(filled.map(([name, member]) => [name, value(member, typed[name])]))) : text;
-    try {
-      const task = await ask("tasks", { method: "POST", text: `{"executor": ${JSON.stringify(executor.name)}, "data": ${data}}` });
-      close();
-      go(address(["tasks", task.id]));
-    } catch (failure) {
-      setError(/** @type {Error} */ (failure));
-    }
+    const task = await ask("tasks", { method: "POST", text: `{"executor": ${JSON.stringify(executor.name)}, "data": ${data}}` });
+    go(address(["tasks", task.id]));
   };
   /** @param {string} name */
   const change = (name) => (/** @type {any} */ event) => setTyped({ ...typed, [name]: event.target.value });
@@ -48,9 +40,8 @@ export default function Try({ executor, close }) {
     if (choices) return html`<select value=${typed[name] ?? ""} required=${required.includes(name)} onChange=${change(name)}><option value=""></option>${choices.map((/** @type {any} */ each) => html`<option key=${each} value=${each}>${String(each)}</option>`)}</select>`;
     return html`<input value=${typed[name] ?? ""} required=${required.includes(name)} type=${member.type === "string" ? "text" : "number"} step=${member.type === "number" ? "any" : undefined} onInput=${change(name)} />`;
   };
-  return html`<${Dialog} title=${t("executors.try.title", { name: executor.name })} close=${close}><form class="form" onSubmit=${submit}>
+  return html`<${FormDialog} title=${t("executors.try.title", { name: executor.name })} action=${t("submit.act")} send=${send} close=${close}>
     ${fields ? fields.map((field) => html`<label key=${field[0]}>${field[0]}${required.includes(field[0]) ? " *" : ""}${field[1].description && html` <span class="soft">${field[1].description}</span>`}${input(field)}</label>`)
       : html`<label>${t("executors.data")}<textarea rows="8" spellcheck="false" value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea></label>`}
-    ${error && html`<${Failure} error=${error} />`}
-    <div class="actions"><button type="button" onClick=${close}>${t("action.cancel")}</button><button class="primary">${t("submit.act")}</button></div></form></${Dialog}>`;
+  </${FormDialog}>`;
 }

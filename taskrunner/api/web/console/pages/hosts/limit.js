@@ -1,34 +1,60 @@
-// The dialog that sets the limit of a host, or of all hosts that match a pattern.
+// The dialogs that set the limit of a host, or of all hosts that match a pattern, and remove one.
 import { ask } from "../../lib/api.js";
-import { Dialog } from "../../lib/dialog.js";
-import { Failure, t, toast } from "../../lib/ui.js";
+import { Confirm, Dialog, FormDialog } from "../../lib/dialog.js";
+import { useEditing } from "../../lib/editing.js";
+import { Failure, Loading, t, toast } from "../../lib/ui.js";
 import { html, useState } from "../../vendor/view.js";
 
 const FIELDS = /** @type {const} */ ([["concurrency", "5"], ["rate", "10/s"], ["burst", "20"]]);
 
-/** @param {{pattern: string, limit: any, close: () => void}} props `pattern` is empty where it is to be typed */
-export default function Limit({ pattern, limit, close }) {
-  const [host, setHost] = useState(pattern);
-  const [typed, setTyped] = useState(/** @type {Record<string, string>} */ (Object.fromEntries(FIELDS.map(([name]) => [name, String(limit?.[name] ?? "")]))));
-  const [error, setError] = useState(/** @type {Error | null} */ (null));
-  /** @param {Event} event */
-  const save = async (event) => {
-    event.preventDefault();
-    const given = Object.entries(typed).filter(([, text]) => text !== "");
-    const body = Object.fromEntries(given.map(([name, text]) => [name, Number.isNaN(Number(text)) ? text : Number(text)]));
-    try {
-      await ask(`hosts/${encodeURIComponent(host)}/limit`, { method: "PUT", body });
-    } catch (failure) {
-      setError(/** @type {Error} */ (failure));
-      return;
-    }
-    toast(t("hosts.limit.saved", { host }));
-    close();
+/** @param {string} pattern */
+const pathOf = (pattern) => `hosts/${encodeURIComponent(pattern)}/limit`;
+
+/** What stands in the fields. @param {any} limit @returns {Record<string, string>} */
+const draftOf = (limit) => Object.fromEntries(FIELDS.map(([name]) => [name, String(limit[name] ?? "")]));
+
+/** The limit that is typed; a rate may have a unit. @param {Record<string, any>} draft */
+const fieldsOf = (draft) =>
+  Object.fromEntries(Object.entries(draft).filter(([, text]) => text !== "").map(([name, text]) => [name, Number.isNaN(Number(text)) ? text : Number(text)]));
+
+/** @param {{kind: "new" | "edit" | "delete", pattern: string, close: () => void}} props `pattern` is empty where it is to be typed */
+export default function Limit({ kind, pattern, close }) {
+  if (kind === "edit") return html`<${Edit} pattern=${pattern} close=${close} />`;
+  if (kind === "new") return html`<${Create} pattern=${pattern} close=${close} />`;
+  /** @param {string | null} etag */
+  const act = async (etag) => {
+    await ask(pathOf(pattern), { method: "DELETE", etag });
+    toast(t("hosts.limit.removed", { pattern }));
   };
-  return html`<${Dialog} title=${pattern ? t("hosts.limit.of", { host: pattern }) : t("hosts.limit.set")} close=${close}><form class="form" onSubmit=${save}>
+  return html`<${Confirm} title=${t("hosts.limit.remove", { pattern })} action=${t("bulk.delete")} path=${pathOf(pattern)} act=${act} close=${close}><p>${t("hosts.limit.remove.what")}</p></${Confirm}>`;
+}
+
+/** @param {{draft: Record<string, string>, change: (draft: Record<string, string>) => void}} props */
+const Fields = ({ draft, change }) => html`${FIELDS.map(([name, example]) => html`<label key=${name}>${t(`hosts.${name}`)}<input value=${draft[name]} placeholder=${example} onInput=${(/** @type {any} */ event) => change({ ...draft, [name]: event.target.value })} /></label>`)}
+  <p class="soft">${t("hosts.limit.what")}</p>`;
+
+/** @param {{pattern: string, close: () => void}} props */
+function Create({ pattern, close }) {
+  const [host, setHost] = useState(pattern);
+  const [draft, change] = useState(draftOf({}));
+  const send = async () => {
+    // What another operator has set meanwhile stays.
+    await ask(pathOf(host), { method: "PUT", ifNew: true, body: fieldsOf(draft) });
+    toast(t("hosts.limit.saved", { host }));
+  };
+  return html`<${FormDialog} title=${pattern ? t("hosts.limit.of", { host: pattern }) : t("hosts.limit.set")} action=${t("action.save")} send=${send} close=${close}>
     ${!pattern && html`<label>${t("hosts.pattern")}<input required autofocus value=${host} placeholder="*.example.com" onInput=${(/** @type {any} */ event) => setHost(event.target.value)} /></label>`}
-    ${FIELDS.map(([name, example]) => html`<label key=${name}>${t(`hosts.${name}`)}<input value=${typed[name]} placeholder=${example} onInput=${(/** @type {any} */ event) => setTyped({ ...typed, [name]: event.target.value })} /></label>`)}
-    <p class="soft">${t("hosts.limit.what")}</p>${error && html`<${Failure} error=${error} />`}
-    <div class="actions"><button type="button" onClick=${close}>${t("action.cancel")}</button><button class="primary">${t("action.save")}</button></div>
-  </form></${Dialog}>`;
+    <${Fields} draft=${draft} change=${change} /></${FormDialog}>`;
+}
+
+/** @param {{pattern: string, close: () => void}} props */
+function Edit({ pattern, close }) {
+  const { draft, setDraft, error, save, rebase } = useEditing(pathOf(pattern), { draftOf, fieldsOf });
+  const title = t("hosts.limit.of", { host: pattern });
+  if (draft === null) return html`<${Dialog} title=${title} close=${close}>${error ? html`<${Failure} error=${error} />` : html`<${Loading} lines=${3} />`}</${Dialog}>`;
+  const send = async () => {
+    await save();
+    toast(t("hosts.limit.saved", { host: pattern }));
+  };
+  return html`<${FormDialog} title=${title} action=${t("action.save")} send=${send} rebase=${() => rebase().then(() => false)} close=${close}><${Fields} draft=${draft} change=${setDraft} /></${FormDialog}>`;
 }

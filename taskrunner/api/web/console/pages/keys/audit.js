@@ -1,7 +1,7 @@
 // The audit: who did what to how many, when, and from where.
 import { changeQuery, place } from "../../app.js";
 import { ask, useAsk, useCell, withQuery } from "../../lib/api.js";
-import { Answer, attempt, Empty, number, Scroll, t, Time } from "../../lib/ui.js";
+import { Answer, attempt, Button, Empty, number, Scroll, t, Time } from "../../lib/ui.js";
 import { html, useEffect, useState } from "../../vendor/view.js";
 
 const PAGE = 50;
@@ -25,6 +25,6 @@ export default function Audit() {
       ? html`<${Scroll} label=${t("keys.tab.audit")}><table><thead><tr><th>${t("audit.at")}</th><th>${t("audit.key")}</th><th>${t("audit.action")}</th><th>${t("audit.target")}</th><th class="number">${t("audit.count")}</th><th>${t("audit.origin")}</th></tr></thead>
           <tbody>${[...entries, ...more.entries].map((each) => html`<tr key=${each.id}><td><${Time} at=${each.at} /></td><td>${each.key ? narrow("key", each.key) : "–"}</td><td>${narrow("action", each.action)}</td>
             <td>${each.target ?? "–"}</td><td class="number">${number(each.count)}</td><td>${each.source} ${each.origin ?? ""}</td></tr>`)}</tbody></table></${Scroll}>
-          ${more.cursor && html`<button type="button" onClick=${load}>${t("audit.more")}</button>`}`
+          ${more.cursor && html`<${Button} onClick=${load}>${t("audit.more")}</${Button}>`}`
       : html`<${Empty} title=${t("audit.none")}><p class="soft">${t("audit.none.next")}</p></${Empty}>`}</${Answer}>`;
 }

@@ -1,7 +1,7 @@
 // The dialogs of queues: declare one or change its weight, and delete one.
 import { ask } from "../../lib/api.js";
-import { Confirm, Dialog } from "../../lib/dialog.js";
-import { Failure, t, toast } from "../../lib/ui.js";
+import { Confirm, FormDialog } from "../../lib/dialog.js";
+import { t, toast } from "../../lib/ui.js";
 import { html, useState } from "../../vendor/view.js";
 
 /** @param {{kind: "edit" | "delete", queue: string, weight?: number, close: () => void}} props `queue` is empty for a new one */
@@ -22,24 +22,13 @@ function Delete({ queue, close }) {
 function Edit({ queue, weight, close }) {
   const [name, setName] = useState(queue);
   const [share, setShare] = useState(String(weight));
-  const [error, setError] = useState(/** @type {Error | null} */ (null));
-  /** @param {Event} event */
-  const save = async (event) => {
-    event.preventDefault();
-    try {
-      await ask(`queues/${encodeURIComponent(name)}`, { method: "PUT", body: { weight: Number(share) } });
-    } catch (failure) {
-      setError(/** @type {Error} */ (failure));
-      return;
-    }
+  const send = async () => {
+    await ask(`queues/${encodeURIComponent(name)}`, { method: "PUT", body: { weight: Number(share) } });
     toast(t("queues.saved", { name }));
-    close();
   };
-  return html`<${Dialog} title=${queue ? t("queues.edit", { name: queue }) : t("queues.declare")} close=${close}><form class="form" onSubmit=${save}>
+  return html`<${FormDialog} title=${queue ? t("queues.edit", { name: queue }) : t("queues.declare")} action=${t("action.save")} send=${send} close=${close}>
     ${!queue && html`<label>${t("queues.name")}<input required autofocus value=${name} onInput=${(/** @type {any} */ event) => setName(event.target.value)} /></label>`}
     <label>${t("queues.weight")}<input required type="number" min="1" value=${share} onInput=${(/** @type {any} */ event) => setShare(event.target.value)} /></label>
     <p class="soft">${t("queues.weight.what")}</p>
-    ${error && html`<${Failure} error=${error} />`}
-    <div class="actions"><button type="button" onClick=${close}>${t("action.cancel")}</button><button class="primary">${t("action.save")}</button></div>
-  </form></${Dialog}>`;
+  </${FormDialog}>`;
 }

@@ -1,11 +1,13 @@
 // The page that submits a task: its JSON, what a dry run says of it, and the same as curl and in Python.
-import { address, go } from "../../app.js";
-import { ask } from "../../lib/api.js";
-import { attempt, Button, Card, Copy, duration, Facts, Failure, Head, Loading, t, Time } from "../../lib/ui.js";
-import { html, useEffect, useState } from "../../vendor/view.js";
+import { address, changeQuery, go, Lazy, place } from "../../app.js";
+import { ask, useCell } from "../../lib/api.js";
+import { attempt, Button, Card, Choice, Copy, duration, Facts, Failure, Head, Loading, t, Time } from "../../lib/ui.js";
+import { html, useEffect, useRef, useState } from "../../vendor/view.js";
 
 const EXAMPLE = JSON.stringify({ url: "https://example.com/hook", method: "POST", headers: { "Content-Type": "application/json" }, body: { hello: "world" }, max_attempts: 5 }, null, 2);
 const KEPT = "taskrunner.draft";
+// Milliseconds without a key, before a dry run.
+const PAUSE = 400;
 
 /** For a shell: in single quotes. @param {string} text */
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
@@ -23,36 +25,44 @@ function Result({ result }) {
     [t("submit.target"), target && `${target.state}: ${target.host}${target.addresses?.length ? ` (${target.addresses.map((/** @type {any} */ each) => `${each.address}${each.refusal ? `, ${each.refusal}` : ""}`).join("; ")})` : ""}`],
     [t("column.queue"), task.queue],
     [t("submit.timeout"), duration(task.timeout)],
-    [t("submit.attempts"), html`<ol>${attempts.map((/** @type {any} */ each) => html`<li key=${each.number}>${each.number === 1 ? html`<${Time} at=${each.earliest} />` : t("submit.delay", { least: duration(each.delay_min), most: duration(each.delay_max) })}</li>`)}</ol>`],
+    [t("submit.attempts"), html`<ol>${attempts.map((/** @type {any} */ each) => html`<li key=${each.number}>${each.number === 1 ? (Date.parse(each.earliest) - Date.now() < 2000 ? t("submit.at_once") : html`<${Time} at=${each.earliest} />`) : t("submit.delay", { least: duration(each.delay_min), most: duration(each.delay_max) })}</li>`)}</ol>`],
   ]} />`;
+}
+
+/** @param {{text: string, change: (text: string) => void}} props */
+function Draft({ text, change }) {
+  const { query } = useCell(place);
+  const as = query.get("as") === "form" ? "form" : "json";
+  return html`<${Card} title=${t("submit.task")} actions=${html`<${Choice} name=${t("body.as")} value=${as} choices=${[["json", t("submit.as.json")], ["form", t("submit.as.form")]]} choose=${(/** @type {string} */ each) => changeQuery({ as: each })} />`}>
+    ${as === "form" ? html`<${Lazy} name="submit/form" load=${() => import("./form.js")} text=${text} change=${change} />`
+      : html`<textarea class="code" rows="18" spellcheck="false" aria-label=${t("submit.json")} value=${text} onInput=${(/** @type {any} */ event) => change(event.target.value)}></textarea>`}</${Card}>`;
 }
 
 export default function Submit() {
   const [text, setText] = useState(sessionStorage.getItem(KEPT) ?? EXAMPLE);
   const [dry, setDry] = useState(/** @type {{result: any, error: Error | null}} */ ({ result: null, error: null }));
+  const isFirst = useRef(true);
   useEffect(() => {
     sessionStorage.setItem(KEPT, text);
+    const leave = new AbortController();
     const timer = setTimeout(async () => {
-      try {
-        setDry({ result: await ask("tasks?dry_run=true", { method: "POST", text }), error: null });
-      } catch (error) {
-        setDry({ result: null, error: /** @type {Error} */ (error) });
-      }
-    }, 400);
-    return () => clearTimeout(timer);
+      // The answer to an older text may come after that to this one.
+      const told = await ask("tasks?dry_run=true", { method: "POST", text, signal: leave.signal }).then((result) => ({ result, error: null }), (error) => ({ result: null, error }));
+      if (!leave.signal.aborted) setDry(told);
+    }, isFirst.current ? 0 : PAUSE);
+    isFirst.current = false;
+    return () => {
+      clearTimeout(timer);
+      leave.abort();
+    };
   }, [text]);
-  const [busy, setBusy] = useState(false);
-  const submit = async () => {
-    if (busy) return;
-    setBusy(true);
-    await attempt(async () => {
+  const submit = () =>
+    attempt(async () => {
       const task = await ask("tasks", { method: "POST", text });
       go(address(["tasks", task.id]));
     }, t("submit.done"));
-    setBusy(false);
-  };
   return html`<${Head} title=${t("page.submit")}><${Button} needs="submit" kind="primary" why=${dry.error ? dry.error.message : ""} onClick=${submit}>${t("submit.act")}</${Button}></${Head}>
-    <div class="split"><${Card} title=${t("submit.json")}><textarea class="code" rows="18" spellcheck="false" aria-label=${t("submit.json")} value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea></${Card}>
+    <div class="split"><${Draft} text=${text} change=${setText} />
       <${Card} title=${t("submit.dry")}>${dry.error ? html`<${Failure} error=${dry.error} />` : dry.result === null ? html`<${Loading} lines=${4} />` : html`<${Result} result=${dry.result} />`}</${Card}></div>
     <${Card} wide title="curl" actions=${html`<${Copy} text=${curl(text)} label="curl" />`}><pre class="tall">${curl(text)}</pre></${Card}>
     <${Card} wide title="Python" actions=${html`<${Copy} text=${python(text)} label="Python" />`}><pre class="tall">${python(text)}</pre></${Card}>`;

@@ -1,7 +1,7 @@
 // The attempts of a task: a row for each, and of the chosen one the request, the answer and where the time went.
 import { changeQuery, place } from "../../app.js";
 import { send, useAsk, useCell } from "../../lib/api.js";
-import { Answer, attempt as tryTo, Card, duration, Empty, Facts, named, Scroll, size, t, Time } from "../../lib/ui.js";
+import { Answer, attempt as tryTo, Button, Card, copyText, duration, Empty, Facts, named, Scroll, size, t, Time } from "../../lib/ui.js";
 import { html } from "../../vendor/view.js";
 
 /** Where the time of an attempt went. @param {{phases: any[]}} props */
@@ -28,10 +28,10 @@ function download(text, name, type) {
 /** @param {{path: string, number: number, id: string}} props */
 function Detail({ path, number, id }) {
   const asked = useAsk(`${path}/attempts/${number}`);
-  const copyCurl = () => tryTo(async () => navigator.clipboard.writeText(await (await send(`${path}/attempts/${number}?format=curl`, { accept: "*/*" })).text()), t("attempt.curl.copied"));
+  const copyCurl = () => tryTo(async () => copyText(await (await send(`${path}/attempts/${number}?format=curl`, { accept: "*/*" })).text()), t("attempt.curl.copied"));
   const saveHar = () => tryTo(async () => download(await (await send(`${path}/attempts/${number}?format=har`, { accept: "*/*" })).text(), `${id}-${number}.har`, "application/json"), t("attempt.har.saved"));
   return html`<${Answer} asked=${asked} lines=${6}>${(/** @type {any} */ { request, response, waterfall, address, hops, consumer }) => html`
-    <${Card} title=${t("step.attempt", { number })} actions=${request && html`<span class="actions"><button type="button" onClick=${copyCurl}>${t("attempt.curl")}</button><button type="button" onClick=${saveHar}>${t("attempt.har")}</button></span>`}>
+    <${Card} title=${t("step.attempt", { number })} actions=${request && html`<span class="actions"><${Button} onClick=${copyCurl}>${t("attempt.curl")}</${Button}><${Button} onClick=${saveHar}>${t("attempt.har")}</${Button}></span>`}>
       <${Facts} rows=${[[t("task.address"), address && html`<code>${address}</code>`], [t("overview.consumer"), consumer], [t("attempt.hops"), hops.length ? html`<ol>${hops.map((/** @type {any} */ hop, /** @type {number} */ index) => html`<li key=${index}><code>${hop.method} ${hop.url}</code> ${hop.status_code ?? "–"}</li>`)}</ol>` : ""]]} />
       <${Waterfall} phases=${waterfall} /></${Card}>
     <div class="split">

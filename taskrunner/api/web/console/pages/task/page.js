@@ -1,8 +1,9 @@
 // The page of one task: why it is where it is, its time line, each attempt, what came back, and what can be done.
 import { address, changeQuery, go, Lazy, place } from "../../app.js";
-import { ask, useAsk, useCell, useEvents, withQuery } from "../../lib/api.js";
+import { ask, useAsk, useCell, withQuery } from "../../lib/api.js";
+import { useEvents } from "../../lib/live.js";
 import { Answer, attempt as tryTo, Button, Card, Copy, duration, Facts, Head, moment, named, number, percent, size, Status, subject, t, Time } from "../../lib/ui.js";
-import { html, useState } from "../../vendor/view.js";
+import { html, useEffect, useState } from "../../vendor/view.js";
 import { Timeline } from "./timeline.js";
 
 const LIVE = ["scheduled", "queued", "running", "retrying"];
@@ -11,9 +12,17 @@ const LIVE = ["scheduled", "queued", "running", "retrying"];
 const Progress = ({ progress }) => html`<${Card} title=${t("task.progress")}>
   <progress max="1" value=${progress.fraction} aria-label=${t("task.progress")}></progress><p>${percent(progress.fraction)} ${progress.message}</p></${Card}>`;
 
-/** Why it is not running now; the first reason has to end first. @param {{reasons: any[]}} props */
+/** The page where a reason can be looked at or ended. @type {Record<string, string>} */
+const PAGE_OF = {
+  paused: "queues", put_off: "queues", queue: "queues", queue_undeclared: "queues", no_consumer: "workers", delivered: "workers",
+  circuit_open: "hosts", circuit_half_open: "hosts", host_slowed: "hosts", rate_limit: "hosts", concurrency_limit: "hosts", slow_host: "hosts",
+  broker_away: "overview", broker_blocked: "overview", broker_policy: "overview", publishing: "overview",
+};
+
+/** Why it is not running now, in the reader's words and in the API's; the first reason has to end first. @param {{reasons: any[]}} props */
 const Reasons = ({ reasons }) => html`<${Card} title=${t("task.why")}><ol class="reasons">${reasons.map(
-  (each) => html`<li key=${each.code}>${each.text} ${each.until && html`<span class="soft"><${Time} at=${each.until} /></span>`}</li>`,
+  (each) => html`<li key=${each.code}><strong>${named("why", each.code)}</strong> ${each.until && html`<${Time} at=${each.until} />`} <span class="soft">${each.text}</span>
+    ${each.code in PAGE_OF && html` <a href=${address([PAGE_OF[each.code]])}>${t(`page.${PAGE_OF[each.code]}`)}</a>`}</li>`,
 )}</ol></${Card}>`;
 
 /** The tasks that report the end of this one. @param {{task: any}} props */
@@ -67,14 +76,21 @@ function Actions({ task, path, reload }) {
 export default function Task({ id }) {
   const path = `tasks/${encodeURIComponent(id)}`;
   const { query } = useCell(place);
-  const task = useAsk(path);
+  const [every, setEvery] = useState(0);
+  const task = useAsk(path, { every });
   const isLive = task.value !== null && LIVE.includes(task.value.status);
   const explained = useAsk(isLive ? `${path}/explain` : null, { every: 3 });
-  useEvents(isLive ? `${path}/events` : null, (event) => (event.kind === "deleted" ? go(address(["tasks"])) : task.reload()));
+  const stream = useEvents(isLive ? `${path}/events` : null, (event) => {
+    // The stream of a task begins with its state.
+    if (event.kind === "deleted") go(address(["tasks"]));
+    else if (event.kind !== "begin") void task.reload();
+  });
+  useEffect(() => setEvery(stream.state === "lost" ? 5 : 0), [stream.state]);
   const tab = query.get("tab") || "attempts";
   /** @type {[string, string][]} */
   const tabs = [["attempts", t("task.attempts")], ["body", t("task.body")], ["reports", t("task.reports")], ["json", "JSON"]];
-  return html`<p class="soft"><a href="#/tasks">${t("page.tasks")}</a> / <code>${id}</code> <${Copy} text=${id} label=${t("task.id")} /></p>
+  return html`${!task.value && html`<${Head} title=${t("workers.task")} />`}
+    <p class="soft"><a href="#/tasks">${t("page.tasks")}</a> / <code>${id}</code> <${Copy} text=${id} label=${t("task.id")} /></p>
     <${Answer} asked=${task} lines=${8}>${(/** @type {any} */ value) => html`
     <${Head} title=${subject(value)}><${Actions} task=${value} path=${path} reload=${task.reload} /></${Head}>
     <p class="bar"><${Status} status=${value.status} /> ${value.error && html`<strong>${value.error}</strong>`}

@@ -7,10 +7,11 @@ import { html } from "../../vendor/view.js";
 
 /** @param {{path: string, close: () => void}} props */
 export default function Remove({ path, close }) {
-  const act = async () => {
-    await ask(path, { method: "DELETE" });
+  /** @param {string | null} etag */
+  const act = async (etag) => {
+    await ask(path, { method: "DELETE", etag });
     toast(t("task.deleted"));
     go(address(["tasks"]));
   };
-  return html`<${Confirm} title=${t("task.delete")} action=${t("bulk.delete")} act=${act} close=${close}><p>${t("bulk.delete.what")}</p></${Confirm}>`;
+  return html`<${Confirm} title=${t("task.delete")} action=${t("bulk.delete")} path=${path} act=${act} close=${close}><p>${t("bulk.delete.what")}</p></${Confirm}>`;
 }

@@ -8,7 +8,10 @@ import { html } from "../../vendor/view.js";
 export function stepsOf(task) {
   /** @type {Step[]} */
   const steps = [{ at: task.created_at, kind: "submitted", text: t("step.submitted"), detail: task.created_by ? t("step.by", { key: task.created_by }) : "" }];
-  if (task.run_at && task.run_at > task.created_at) steps.push({ at: task.run_at, kind: "planned", text: t("step.run_at") });
+  const waits = task.due_at && task.status !== "running" && !task.finished_at;
+  // The next attempt tells the same time.
+  const isNext = waits && task.status !== "queued" && Math.abs(Date.parse(task.due_at) - Date.parse(task.run_at)) < 1000;
+  if (task.run_at && task.run_at > task.created_at && !isNext) steps.push({ at: task.run_at, kind: "planned", text: t("step.run_at") });
   for (const each of task.attempts) {
     const took = each.finished_at && (Date.parse(each.finished_at) - Date.parse(each.started_at)) / 1000;
     steps.push({
@@ -21,7 +24,7 @@ export function stepsOf(task) {
   }
   if (task.snoozes) steps.push({ at: task.updated_at, kind: "snoozed", text: t("step.snoozed", { count: task.snoozes }), detail: task.waits_for ?? "" });
   if (task.finished_at) steps.push({ at: task.finished_at, kind: "end", text: named("status", task.status), detail: task.error ?? "", tone: task.status === "succeeded" ? "good" : task.status === "failed" ? "bad" : "" });
-  else if (task.due_at && task.status !== "running") steps.push({ at: task.due_at, kind: "due", text: t(task.status === "queued" ? "step.looked_at" : "step.next"), tone: "info" });
+  else if (waits) steps.push({ at: task.due_at, kind: "due", text: t(task.status === "queued" ? "step.looked_at" : "step.next"), tone: "info" });
   return steps;
 }
 

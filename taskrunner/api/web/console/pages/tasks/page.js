@@ -1,20 +1,16 @@
 // The page of tasks: a list that is filtered by its address and stays still while it is read.
 import { address, changeQuery, go, Lazy, place, useKeys } from "../../app.js";
-import { ask, useAsk, useCell, useEvents, withQuery } from "../../lib/api.js";
-import { Button, Empty, Failure, Head, Loading, named, number, Scroll, size, Status, subject, t, Time } from "../../lib/ui.js";
-import { html, useCallback, useEffect, useRef, useState } from "../../vendor/view.js";
+import { ask, useAsk, useCell, withQuery } from "../../lib/api.js";
+import { useTaskList } from "../../lib/live.js";
+import { Button, Empty, Failure, Head, Loading, moment, named, number, Scroll, size, Status, subject, t, Time } from "../../lib/ui.js";
+import { html, useEffect, useRef, useState } from "../../vendor/view.js";
 
 const PAGE_SIZE = 50;
-// Events are shown together, so that a thousand a second draw the page no more than this often (milliseconds).
-const DRAW_EVERY = 400;
 const KEPT_COLUMNS = "taskrunner.columns";
 const FIRST_COLUMNS = ["status", "task", "queue", "attempt", "result", "updated"];
 
 const STATUSES = ["scheduled", "queued", "running", "retrying", "succeeded", "failed", "cancelled"];
-const CONDITIONS = ["queue", "label", "label_text", "host", "executor", "outcome", "reason", "created_by", "created_after", "created_before", "finished_after", "finished_before"];
-const OUTCOMES = ["http_error", "timeout", "connect_error", "dns_error", "tls_error", "protocol_error", "too_large", "too_many_redirects", "blocked", "decode_error", "interrupted", "handler_error", "ok"];
-const AGES = ["15m", "1h", "12h", "24h", "7d"];
-
+export const CONDITIONS = ["queue", "label", "label_text", "host", "executor", "outcome", "reason", "created_by", "created_after", "created_before", "finished_after", "finished_before"];
 /** @param {{counts: Record<string, number> | undefined, status: string, choose: (status: string) => void}} props */
 function StatusTabs({ counts, status, choose }) {
   const total = counts && Object.values(counts).reduce((sum, count) => sum + count, 0);
@@ -24,65 +20,41 @@ function StatusTabs({ counts, status, choose }) {
   )}</div>`;
 }
 
-/** What the listed tasks have in common with a condition. @param {any[]} tasks @returns {Record<string, string[]>} */
-function seen(tasks) {
-  /** @type {Record<string, Set<string>>} */
-  const found = { queue: new Set(), label: new Set(), host: new Set(), executor: new Set(["http"]), created_by: new Set(), outcome: new Set(OUTCOMES) };
-  for (const task of tasks) {
-    found.queue.add(task.queue);
-    if (task.url) found.host.add(hostOf(task.url));
-    if (task.executor) found.executor.add(task.executor);
-    if (task.created_by) found.created_by.add(task.created_by);
-    for (const [name, value] of Object.entries(task.labels)) found.label.add(`${name}=${value}`);
-  }
-  return Object.fromEntries(Object.entries(found).map(([name, values]) => [name, [...values].filter(Boolean).sort().slice(0, 20)]));
-}
-
-/** @param {string} url */
-function hostOf(url) {
-  try {
-    return new URL(url).host;
-  } catch {
-    return "";
-  }
-}
-
-/** Completions of what is typed. @param {string} typed @param {any[]} tasks */
-function suggestions(typed, tasks) {
-  const [name, value] = typed.split(/:(.*)/s);
-  if (value === undefined) return CONDITIONS.filter((each) => each.includes(name.trim())).map((each) => `${each}:`);
-  const known = /_(after|before)$/.test(name) ? AGES : (seen(tasks)[name] ?? []);
-  return known.filter((each) => each.includes(value)).map((each) => `${name}:${each}`);
-}
-
-/** `host:a.test` as a condition; words without a name are looked for in labels. @param {string} typed @returns {[string, string] | null} */
+/** `host:a.test` as a condition, and a URL as its host; words without a name are looked for in labels. @param {string} typed @returns {[string, string]} */
 function conditionIn(typed) {
-  const [, name, value] = /^(\w+):(.+)$/s.exec(typed.trim()) ?? [];
+  const [, name, value] = /^(\w+):(.+)$/s.exec(typed) ?? [];
   if (CONDITIONS.includes(name)) return [name, value];
-  return typed.trim() ? ["label_text", typed.trim()] : null;
+  return /^https?:\/\//.test(typed) && URL.canParse(typed) ? ["host", new URL(typed).host] : ["label_text", typed];
 }
+
+/** Whether a task has this id. @param {string} id */
+const isTask = (id) => ask(withQuery(`tasks/${encodeURIComponent(id)}`, { fields: "id" })).then(() => true, () => false);
 
 /**
  * @param {{conditions: Record<string, string[]>, tasks: any[], change: (changes: Record<string, any>) => void}} props
  */
 function FilterBar({ conditions, tasks, change }) {
   const [typed, setTyped] = useState("");
+  const [suggest, setSuggest] = useState(() => /** @type {(typed: string, tasks: any[]) => string[]} */ (() => []));
+  const begin = () => void import("./suggestions.js").then((module) => setSuggest(() => module.suggestions));
   /** @param {Event} event */
-  const submit = (event) => {
+  const submit = async (event) => {
     event.preventDefault();
-    const found = conditionIn(typed);
-    if (!found || typed.trim().endsWith(":")) return;
-    const [name, value] = found;
+    const text = typed.trim();
+    if (!text || text.endsWith(":")) return;
+    const [name, value] = conditionIn(text);
+    // Ids are what operators have at hand, from a log or a colleague.
+    if (name === "label_text" && !text.includes(":") && (await isTask(text))) return go(address(["tasks", text]));
     change({ [name]: name === "label" ? [...(conditions.label ?? []), value] : value });
-    setTyped("");
+    return setTyped("");
   };
   const chips = Object.entries(conditions).filter(([name]) => name !== "status").flatMap(([name, values]) => values.map((value) => [name, value]));
   return html`<form class="filter" role="search" onSubmit=${submit}>
     ${chips.map(([name, value]) => html`<button type="button" class="chip" key=${`${name}:${value}`} title=${t("filter.remove")} onClick=${() => change({ [name]: conditions[name].filter((each) => each !== value) })}>
-      <span class="soft">${t(`condition.${name}`)}</span> ${value} <span aria-hidden="true">✕</span></button>`)}
+      <span class="soft">${t(`condition.${name}`)}</span> ${/^\d{4}-.*T/.test(value) ? moment(value) : value} <span aria-hidden="true">✕</span></button>`)}
     <input data-search list="suggestions" aria-label=${t("filter.input")} placeholder=${t("filter.placeholder")} value=${typed} autocomplete="off" spellcheck=${false}
-      onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} />
-    <datalist id="suggestions">${suggestions(typed, tasks).map((each) => html`<option key=${each} value=${each} />`)}</datalist>
+      onFocus=${begin} onInput=${(/** @type {any} */ event) => setTyped(event.target.value)} />
+    <datalist id="suggestions">${suggest(typed, tasks).map((each) => html`<option key=${each} value=${each} />`)}</datalist>
     <button>${t("filter.add")}</button>
   </form>`;
 }
@@ -128,76 +100,26 @@ function TaskTable({ tasks, columns, selected, at, toggle, toggleAll }) {
   </table></${Scroll}>`;
 }
 
-/** @typedef {{path: string, tasks: any[], cursor: string | null, fresh: Map<string, any>, error: import("../../lib/api.js").Problem | null}} List */
+/** Whether changes are shown as they happen; if not, why, and what is done about it. @param {{stream: import("../../lib/live.js").Stream}} props */
+function StreamState({ stream: { state, problem } }) {
+  if (state === "on") return html`<span class="soft" title=${t("tasks.stream.title")}>${t("tasks.stream.on")}</span>`;
+  if (state === "off") return null;
+  return html`<span class="badge warn" role="status" title=${problem?.message}>${problem ? t("tasks.stream.refused", { status: problem.status }) : t("tasks.stream.lost")}</span>`;
+}
 
 /** The conditions in the address. @param {URLSearchParams} query @returns {Record<string, string[]>} */
 function conditionsOf(query) {
   return Object.fromEntries(["status", ...CONDITIONS].map((name) => [name, query.getAll(name)]).filter(([, values]) => values.length));
 }
 
-/**
- * The tasks of a path. Rows change where they are; new tasks wait in `fresh` until `showFresh`.
- * @param {string} path @param {Record<string, string[]>} conditions
- */
-function useTaskList(path, conditions) {
-  const [list, setList] = useState(/** @type {List | null} */ (null));
-  const [loads, setLoads] = useState(0);
-  const { status, ...others } = conditions;
-  const merge = useCallback((/** @type {any[]} */ tasks) => {
-    setList((before) => before && merged(before, tasks, status?.[0]));
-  }, [path]);
-  useEffect(() => {
-    let gone = false;
-    ask(path).then(
-      (page) => gone || setList({ path, tasks: page.tasks, cursor: page.next_cursor, fresh: new Map(), error: null }),
-      (error) => gone || setList((before) => ({ path, tasks: before?.path === path ? before.tasks : [], cursor: null, fresh: new Map(), error })),
-    );
-    return () => {
-      gone = true;
-    };
-  }, [path, loads]);
-  const waiting = useRef(/** @type {Map<string, any>} */ (new Map()));
-  const stream = useEvents(list ? withQuery("events", others) : null, (event) => {
-    if (event.task) waiting.current.set(event.task_id, event.task);
-  });
-  useEffect(() => {
-    const timer = setInterval(() => {
-      if (!waiting.current.size) return;
-      merge([...waiting.current.values()]);
-      waiting.current = new Map();
-    }, DRAW_EVERY);
-    return () => clearInterval(timer);
-  }, [merge]);
-  // Without a stream, the newest page is asked for now and then.
-  const polled = useAsk(stream === "lost" ? path : null, { every: 5 });
-  useEffect(() => {
-    if (polled.value) merge(polled.value.tasks);
-  }, [polled.value]);
-  const more = async () => {
-    if (!list?.cursor) return;
-    const page = await ask(withQuery(path.split("?")[0], { ...Object.fromEntries(new URLSearchParams(path.split("?")[1])), ...conditions, cursor: list.cursor }));
-    setList((before) => before && { ...before, tasks: [...before.tasks, ...page.tasks], cursor: page.next_cursor });
-  };
-  return { list: list?.path === path ? list : null, stream, more, showFresh: () => setLoads(loads + 1) };
-}
-
-/** @param {List} list @param {any[]} tasks @param {string | undefined} status @returns {List} */
-function merged(list, tasks, status) {
-  const known = new Map(tasks.map((task) => [task.id, task]));
-  const here = new Set(list.tasks.map((task) => task.id));
-  const fresh = new Map(list.fresh);
-  for (const task of tasks) {
-    if (!here.has(task.id) && (!status || task.status === status)) fresh.set(task.id, task);
-  }
-  return { ...list, fresh, tasks: list.tasks.map((task) => known.get(task.id) ?? task) };
-}
-
 export default function Tasks() {
   const { query } = useCell(place);
   const conditions = conditionsOf(query);
   const path = withQuery("tasks", { limit: PAGE_SIZE, view: "basic", fields: "executor,result", sort: query.get("sort"), ...conditions });
-  const { list, stream, more, showFresh } = useTaskList(path, conditions);
-  const counts = useAsk("stats", { every: 5 });
+  const { list, stream, more, reload } = useTaskList(path, conditions);
+  // They are of all tasks, so they stand beside no other selection.
+  const isWhole = Object.keys(conditions).every((name) => name === "status");
+  const counts = useAsk(isWhole ? "stats" : null, { every: 5 });
   const [selected, select] = useState(/** @type {Set<string>} */ (new Set()));
   const [all, selectAll] = useState(false);
   // The row that the keys are on: a second key may come before the first one is drawn.
@@ -246,7 +168,7 @@ export default function Tasks() {
   const chosen = all ? null : [...selected];
   const some = all || selected.size > 0;
   return html`<${Head} title=${t("page.tasks")}>
-      <span class="soft" title=${t("tasks.stream.title")}>${stream === "on" ? t("tasks.stream.on") : stream === "lost" ? t("tasks.stream.lost") : ""}</span>
+      <${StreamState} stream=${stream} />
       <${Button} onClick=${() => setDialog("columns")}>${t("tasks.columns")}</${Button}>
       <${Button} onClick=${() => setDialog("views")}>${t("tasks.views")}</${Button}>
     </${Head}>
@@ -256,17 +178,17 @@ export default function Tasks() {
       <span class="grow">${some ? (all ? t("tasks.selected.all") : t("tasks.selected", { count: selected.size })) : html`<span class="soft">${t("tasks.selected.none")}</span>`}
         ${some && !all && html`<button type="button" class="link" onClick=${() => selectAll(true)}>${t("tasks.select.all")}</button>`}
         ${some && html`<button type="button" class="link" onClick=${() => (select(new Set()), selectAll(false))}>${t("tasks.select.none")}</button>`}</span>
-      ${list && list.fresh.size > 0 && html`<button type="button" class="primary" onClick=${showFresh}>${t("tasks.fresh", { count: list.fresh.size })}</button>`}
+      ${list && list.fresh.size > 0 && html`<button type="button" class="primary" onClick=${reload}>${t("tasks.fresh", { count: list.fresh.size })}</button>`}
       ${["cancel", "requeue", "delete"].map((action) => html`<${Button} key=${action} needs="operate" why=${some ? "" : t("tasks.selected.none")} kind=${action === "delete" ? "danger" : ""} onClick=${() => setDialog(action)}>${t(`bulk.${action}`)}</${Button}>`)}
     </div>
-    ${list?.error && html`<${Failure} error=${list.error} retry=${showFresh} />`}
+    ${list?.error && html`<${Failure} error=${list.error} retry=${reload} />`}
     ${!list && html`<${Loading} lines=${12} />`}
     ${list && !list.error && !tasks.length && html`<${Empty} title=${t(Object.keys(conditions).length ? "tasks.none.match" : "tasks.none")}><p class="soft">${t(Object.keys(conditions).length ? "tasks.none.match.next" : "tasks.none.next")}</p></${Empty}>`}
     ${tasks.length > 0 && html`<${TaskTable} tasks=${tasks} columns=${columns} selected=${all ? new Set(tasks.map((task) => task.id)) : selected} at=${at}
       toggle=${toggle} toggleAll=${toggleAll} />`}
-    ${list?.cursor && html`<p><button type="button" onClick=${more}>${t("tasks.more")}</button></p>`}
+    ${list?.cursor && html`<p><${Button} onClick=${more}>${t("tasks.more")}</${Button}></p>`}
     ${dialog === "columns" && html`<${Lazy} load=${() => import("./columns.js")} name="columns" columns=${columns} choose=${keepColumns} close=${() => setDialog("")} />`}
     ${dialog === "views" && html`<${Lazy} load=${() => import("./views.js")} name="views" query=${query.toString()} close=${() => setDialog("")} />`}
     ${["cancel", "requeue", "delete"].includes(dialog) && html`<${Lazy} load=${() => import("./bulk.js")} name=${dialog} action=${dialog} ids=${chosen} conditions=${conditions}
-      close=${() => setDialog("")} done=${() => (select(new Set()), selectAll(false), showFresh())} />`}`;
+      close=${() => setDialog("")} done=${() => (select(new Set()), selectAll(false), reload())} />`}`;
 }

@@ -1,15 +1,15 @@
 // The page of workers: each consumer with its processes and threads, and what each of them does for how long.
 import { address } from "../../app.js";
 import { useAsk } from "../../lib/api.js";
-import { Answer, Card, Empty, Facts, Head, number, Scroll, Since, t, Time } from "../../lib/ui.js";
+import { Answer, Card, Empty, Facts, Head, Load, number, Scroll, Since, t, Time } from "../../lib/ui.js";
 import { html } from "../../vendor/view.js";
 
 /** @param {{running: any[]}} props */
 function Running({ running }) {
   if (!running.length) return html`<p class="soft">${t("workers.idle")}</p>`;
-  return html`<${Scroll} label=${t("workers.running")}><table><thead><tr><th>${t("workers.task")}</th><th>${t("column.attempt")}</th><th>${t("workers.host")}</th><th class="number">${t("workers.for")}</th></tr></thead>
+  return html`<${Scroll} label=${t("workers.running")}><table><thead><tr><th>${t("workers.task")}</th><th>${t("column.attempt")}</th><th>${t("workers.where")}</th><th class="number">${t("workers.for")}</th></tr></thead>
     <tbody>${running.map((each) => html`<tr key=${each.task_id}><td><a href=${address(["tasks", each.task_id])}>${each.task_id}</a></td><td>${number(each.attempt)}</td>
-      <td>${each.host ?? each.executor ?? "–"}</td><td class="number"><${Since} at=${each.since} /></td></tr>`)}</tbody></table></${Scroll}>`;
+      <td>${each.executor && html`<a href=${address(["tasks"], { executor: each.executor })}>${each.executor}</a>`} ${each.host && html`<a href=${address(["tasks"], { host: each.host })}>${each.host}</a>`}</td><td class="number"><${Since} at=${each.since} /></td></tr>`)}</tbody></table></${Scroll}>`;
 }
 
 /** @param {{worker: any}} props */
@@ -17,7 +17,7 @@ function Consumer({ worker }) {
   const losses = worker.processes.reduce((/** @type {number} */ all, /** @type {any} */ each) => all + each.losses, 0);
   return html`<${Card} wide title=${`${worker.host}:${worker.pid}`} actions=${html`<span class="soft">${t("workers.reported")} <${Time} at=${worker.reported_at} /></span>`}>
     <div class="split"><${Facts} rows=${[
-      [t("workers.threads"), html`<meter min="0" max=${worker.threads} value=${worker.busy} aria-label=${t("overview.busy")}></meter> ${t("overview.busy.of", { busy: worker.busy, threads: worker.threads })}`],
+      [t("workers.threads"), html`<${Load} used=${worker.busy} whole=${worker.threads} label=${t("overview.busy")} />`],
       [t("overview.bounds"), `${worker.min_threads}–${worker.max_threads}, ${t("overview.target", { target: worker.target })}`],
       [t("overview.decision"), worker.last_decision],
       [t("page.queues"), worker.queues.join(", ")],
