@@ -27,7 +27,7 @@ class CertificateFiles:
 class ServerCertificate:
     """`section` is that of the settings, for errors. Raises `ConfigInvalid` for a file that is no good.
 
-    `ends_at` is when the certificate in use stops being good.
+    `ends_at` is when the certificate in use stops being good; None if that cannot be read.
     """
 
     def __init__(self, files: CertificateFiles, section: str) -> None:
@@ -60,6 +60,7 @@ class ServerCertificate:
             # Without the callback, an encrypted key would ask for its password on the terminal.
             trial = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             trial.load_cert_chain(files.cert, files.key, password=lambda: "")
+            ends_at = _end_of(files.cert)
             if files.client_ca is not None:
                 setting, file = "client_ca_file", files.client_ca
                 self.context.load_verify_locations(cafile=file)
@@ -68,7 +69,7 @@ class ServerCertificate:
             message = f"cannot use {file}{key}: {exc.strerror or exc}"
             raise ConfigInvalid([FieldError(field=f"{self._section}.{setting}", message=message)]) from exc
         self.context.load_cert_chain(files.cert, files.key, password=lambda: "")
-        self.ends_at = _end_of(files.cert)
+        self.ends_at = ends_at
         return seen
 
     def _state(self) -> tuple[tuple[int, int, int] | None, ...]:
@@ -76,13 +77,17 @@ class ServerCertificate:
         return tuple(_stamp(file) for file in files if file is not None)
 
 
-def _end_of(file: str) -> datetime:
-    """The end of our own certificate, which comes first (RFC 8446 4.4.2)."""
+def _end_of(file: str) -> datetime | None:
+    """The end of our own certificate, which comes first (RFC 8446 4.4.2). Raises `OSError`."""
     # Only processes with a certificate need it; it takes 30 ms to load.
     from cryptography.x509 import load_pem_x509_certificates
 
     with open(file, "rb") as pem:
-        return load_pem_x509_certificates(pem.read())[0].not_valid_after_utc
+        text = pem.read()
+    try:
+        return load_pem_x509_certificates(text)[0].not_valid_after_utc
+    except ValueError:
+        return None  # OpenSSL takes what this parser refuses, such as a negative serial number
 
 
 def _stamp(file: str) -> tuple[int, int, int] | None:

@@ -6,6 +6,8 @@ import pytest
 
 from taskrunner.domain.retries.retry import Verdict
 from taskrunner.domain.retries.retry_policy import RetryPolicy
+from taskrunner.domain.targets.ssrf_policy import DialRefusal
+from taskrunner.domain.tasks.callback import Callback
 from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind, Response, Timings
 from taskrunner.domain.tasks.record import Attempt
 from taskrunner.domain.tasks.settlement import RetentionSettings, settlement
@@ -66,3 +68,23 @@ def test_an_attempt_without_an_answer_has_its_times() -> None:
         ).attempt.timings
         == timings
     )
+
+
+def test_why_a_target_was_refused_is_not_recorded() -> None:
+    """The record and the report would tell whoever submitted the task what is behind an address."""
+    told, plain = (
+        settlement(
+            replace(
+                TASK, callback=Callback(url="https://h/", timeout=1, max_attempts=1, retry=RetryPolicy())
+            ),
+            ENDED,
+            Outcome(kind=OutcomeKind.BLOCKED, error="refused", refusal=refusal),
+            verdict(Status.FAILED),
+            RetentionSettings(),
+            now=NOW,
+            webhooks=(),
+        )
+        for refusal in (DialRefusal.NOT_PUBLIC, None)
+    )
+    assert "not_public" not in repr(told)
+    assert told.attempt == plain.attempt

@@ -148,4 +148,5 @@ class WebServer:
                 self._events.emit(CertificateRefused(error=str(exc)))
 
     def _tell_end(self, certificate: ServerCertificate) -> None:
-        self._events.emit(CertificateShown(setting=self._setting, ends_at=certificate.ends_at))
+        if certificate.ends_at is not None:
+            self._events.emit(CertificateShown(setting=self._setting, ends_at=certificate.ends_at))

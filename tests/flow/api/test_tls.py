@@ -5,6 +5,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from taskrunner.api.http.settings import ServerSettings
 from taskrunner.api.http.tls_acceptor import TlsAcceptor
 from taskrunner.domain.errors import ConfigInvalid
 from taskrunner.domain.events import Event, Events
-from taskrunner.domain.process_events import CertificateRefused, CertificateRenewed
+from taskrunner.domain.process_events import CertificateRefused, CertificateRenewed, CertificateShown
 from taskrunner.runtime.server_certificate import ServerCertificate
 from tests.tools.waiting import PATIENCE, eventually, in_time
 
@@ -86,6 +87,18 @@ async def test_the_api_speaks_tls(tmp_path: Path) -> None:
         old.set_ciphers("ALL:@SECLEVEL=0")
         with pytest.raises((ssl.SSLError, OSError)):
             await ask(server, old)
+
+
+async def test_the_end_of_the_certificate_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of our own, not of the authority's behind it; and of the one that replaces it."""
+    monkeypatch.setattr(server_module, "_CERTIFICATE_LOOK", 0.01)
+    log: list[Event] = []
+    ends = [datetime(year, 1, 1, tzinfo=UTC) for year in (2036, 2037)]
+    certificates = [CA.issue_cert("api.test", not_after=end) for end in ends]
+    async with serving(log, **write(certificates[0], tmp_path)):
+        write(certificates[1], tmp_path)
+        await eventually(lambda: any(isinstance(event, CertificateRenewed) for event in log))
+    assert [event.ends_at for event in log if isinstance(event, CertificateShown)] == ends
 
 
 async def test_a_renewed_certificate_is_picked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

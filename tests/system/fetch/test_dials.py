@@ -7,7 +7,7 @@ from typing import Any
 import pycurl
 import pytest
 
-from taskrunner.domain.targets.ssrf_policy import SsrfPolicy
+from taskrunner.domain.targets.ssrf_policy import DialRefusal, SsrfPolicy
 from taskrunner.domain.targets.url import parse_url
 from taskrunner.handlers.http import network as network_module
 from taskrunner.handlers.http.dialer import Dialer
@@ -73,8 +73,9 @@ def test_an_address_that_became_our_own_is_refused_at_the_dial() -> None:
     network._own = frozenset({PUBLIC})
 
     assert not guard.allows_dial(plan, (PUBLIC, 80), 1.0)
-    with pytest.raises(TargetRefused):
+    with pytest.raises(TargetRefused) as refused:
         SsrfGuard(SsrfPolicy(), network, lambda: False).plan_dial(parse_url("http://a.test/"), 1.0)
+    assert refused.value.refusal is DialRefusal.OWN_ADDRESS
 
 
 def test_the_machines_own_addresses_are_found() -> None:

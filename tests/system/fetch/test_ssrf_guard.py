@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from taskrunner.domain.targets.ssrf_policy import SsrfPolicy
+from taskrunner.domain.targets.ssrf_policy import DialRefusal, SsrfPolicy
 from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
 from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.value import replace
 from taskrunner.handlers.http import network as network_module
 from taskrunner.handlers.http.network import Network
 from tests.system.fetch.conftest import Fetcher
@@ -63,29 +64,35 @@ def test_a_name_that_turns_private_is_refused_at_the_next_look_up(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "refusal"),
     [
-        ["10.0.0.1"],
-        [PUBLIC, "10.0.0.1"],
-        [PUBLIC] * 1000 + ["127.0.0.1"],
-        [PUBLIC_6, PUBLIC, "::ffff:10.0.0.1"],
-        [PUBLIC, "fe80::1%eth0"],
-        [PUBLIC, "169.254.169.254"],
-        [PUBLIC, "168.63.129.16"],
-        [PUBLIC, "64:ff9b::a00:1"],
+        (["10.0.0.1"], DialRefusal.NOT_PUBLIC),
+        ([PUBLIC, "10.0.0.1"], DialRefusal.NOT_PUBLIC),
+        ([PUBLIC] * 1000 + ["127.0.0.1"], DialRefusal.NOT_PUBLIC),
+        ([PUBLIC_6, PUBLIC, "::ffff:10.0.0.1"], DialRefusal.NOT_PUBLIC),
+        ([PUBLIC, "fe80::1%eth0"], DialRefusal.ZONE),
+        ([PUBLIC, "169.254.169.254"], DialRefusal.NEVER),
+        ([PUBLIC, "168.63.129.16"], DialRefusal.NEVER),
+        ([PUBLIC, "64:ff9b::a00:1"], DialRefusal.NOT_PUBLIC),
     ],
     ids=str,
 )
-def test_one_refused_address_refuses_the_name(answer: list[str], staged: Staging) -> None:
-    """Nothing is dialled, wherever the refused address stands in the answer."""
+def test_one_refused_address_refuses_the_name(
+    answer: list[str], refusal: DialRefusal, staged: Staging
+) -> None:
+    """Nothing is dialled, wherever the refused address stands. Only the metrics learn the reason."""
     fetch, network = staged({"a.test": [answer]})
 
-    assert fetch("http://a.test/").kind is OutcomeKind.BLOCKED
+    outcome = fetch("http://a.test/")
+    assert (outcome.kind, outcome.refusal) == (OutcomeKind.BLOCKED, refusal)
+    assert outcome.error == "taskrunner does not fetch from this target."
     assert network.dials == []
 
 
 def test_a_refusal_reveals_nothing(staged: Staging) -> None:
-    """Every reason has the same outcome: no address, no response, no timings, nothing to retry."""
+    """Every reason has the same outcome but for `refusal`, which only the metrics read: no address, no
+    response, no timings, nothing to retry.
+    """
     fetch, _ = staged(
         {
             "private.test": [["10.0.0.1"]],
@@ -98,7 +105,7 @@ def test_a_refusal_reveals_nothing(staged: Staging) -> None:
     )
     targets = ["private.test", "metadata.test", "own.test", "broker.test", "127.0.0.1", "[::1]", "0x7f.1"]
 
-    outcomes = {fetch(f"http://{target}/") for target in targets}
+    outcomes = {replace(fetch(f"http://{target}/"), refusal=None) for target in targets}
 
     expected = Outcome(
         kind=OutcomeKind.BLOCKED, error="taskrunner does not fetch from this target.", sent=False
