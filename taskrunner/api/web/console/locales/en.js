@@ -251,7 +251,7 @@ export default {
   "letters.requeued": "It is requeued",
   "letters.select": "Select",
   "letters.select.one": "Select {id}",
-  "letters.today": "of the last 24 hours",
+  "letters.today": "Only the last 24 hours",
   "letters.unreadable": "It cannot be read as a task",
   "letters.what": "Task",
   "live.off": "Paused",

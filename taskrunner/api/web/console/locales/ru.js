@@ -251,7 +251,7 @@ export default {
   "letters.requeued": "Задача возвращена в очередь",
   "letters.select": "Выбор",
   "letters.select.one": "Выбрать {id}",
-  "letters.today": "за последние 24 часа",
+  "letters.today": "Только за последние 24 часа",
   "letters.unreadable": "Не читается как задача",
   "letters.what": "Задача",
   "live.off": "Приостановлено",
