@@ -33,8 +33,8 @@ from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 
 _BATCH = 500
-# Seconds between two writes: at thousands of submits a second they cost a tenth less in larger groups.
-_SPACING = 0.002
+# Seconds between two writes while submits come in parallel: larger groups cost a tenth less in all.
+_SPACING = 0.004
 _KNOWN = frozenset({AcceptAnswer.EXISTS, AcceptAnswer.HELD})
 
 
@@ -80,7 +80,9 @@ class Intake:
         self._task_settings = task_settings
         self._replication = Replication(store)
         self._deduplication = Deduplication(store, events, clock, retention, webhooks)
-        self._accepting: Batcher[NewTask, Accepted] = Batcher(self._accept, limit=_BATCH, spacing=_SPACING)
+        self._accepting: Batcher[NewTask, Accepted] = Batcher(
+            self._accept, limit=_BATCH, spacing=_SPACING, only_streams=True
+        )
 
     @property
     def task_settings(self) -> TaskSettings:

@@ -22,8 +22,8 @@ from taskrunner.stores.base import AttemptRef, RelayStore
 Stored = TypeVar("Stored", bound=StoredTask)
 
 _BATCH = 1000
-# Seconds between two publishes: a stream of tasks goes in larger groups, which cost less.
-_SPACING = 0.002
+# Seconds between two marks of a stream, for which nobody waits.
+_MARK_SPACING = 0.01
 _REASONS = {
     PublishAnswer.RETURNED: "the queue does not exist",
     PublishAnswer.REFUSED: "the broker refused it",
@@ -45,11 +45,11 @@ class Publisher:
         self._events = events
         self._clock = clock
         self._forgotten_after = timedelta(seconds=forgotten_after)
-        self._accepted: Batcher[StoredTask, bool] = Batcher(
-            self._publish_accepted, limit=_BATCH, spacing=_SPACING
-        )
+        self._accepted: Batcher[StoredTask, bool] = Batcher(self._publish_accepted, limit=_BATCH)
         self._last_publish_failed = False
-        self._marks: Batcher[AttemptRef, None] = Batcher(self._mark, limit=_BATCH)
+        self._marks: Batcher[AttemptRef, None] = Batcher(
+            self._mark, limit=_BATCH, spacing=_MARK_SPACING, only_streams=True
+        )
 
     @property
     def is_available(self) -> bool:

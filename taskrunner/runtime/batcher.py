@@ -15,7 +15,8 @@ class Batcher(Generic[Item, Answer]):
     raises the same error. `limit` bounds a commit, not the items that wait. For one event loop only.
 
     Two commits start at least `spacing` seconds apart. A lone item goes at once, a stream in larger
-    groups, since a commit of ten items costs little more than a commit of one.
+    groups, since a commit of ten items costs little more than a commit of one. With `only_streams` the
+    spacing begins with a group of several items: who submits one item after the other never waits.
     """
 
     def __init__(
@@ -24,10 +25,13 @@ class Batcher(Generic[Item, Answer]):
         *,
         limit: int,
         spacing: float = 0.0,
+        only_streams: bool = False,
     ) -> None:
         self._commit = commit
         self._limit = limit
         self._spacing = spacing
+        self._only_streams = only_streams
+        self._is_stream = not only_streams
         self._next_start = 0.0
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._runner: asyncio.Task[None] | None = None
@@ -52,6 +56,8 @@ class Batcher(Generic[Item, Answer]):
                 if self._spacing:
                     await self._space()
                 group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+                if self._only_streams:
+                    self._is_stream = len(group) > 1
                 await self._commit_group(group)
         finally:
             self._runner = None
@@ -62,7 +68,7 @@ class Batcher(Generic[Item, Answer]):
     async def _space(self) -> None:
         loop = asyncio.get_running_loop()
         early = self._next_start - loop.time()
-        if early > 0:
+        if early > 0 and self._is_stream:
             await asyncio.sleep(early)
         self._next_start = loop.time() + self._spacing
 

@@ -96,3 +96,23 @@ async def test_an_answer_too_few_is_a_fault() -> None:
     with pytest.raises(ValueError, match="zip"):
         async with in_time("the submit fails"):
             await batcher.submit(1)
+
+
+async def test_who_submits_one_after_the_other_never_waits() -> None:
+    """Only a group of several items is the sign of a stream."""
+    batcher = Batcher(Recorder().commit, limit=10, spacing=3600.0, only_streams=True)
+    async with in_time("three commits"):
+        for number in range(3):
+            assert await batcher.submit(number) == 10 * number
+
+
+async def test_a_stream_is_spaced() -> None:
+    """After a group of several items, the next one waits for more."""
+    recorder = Recorder()
+    batcher = Batcher(recorder.commit, limit=10, spacing=3600.0, only_streams=True)
+    await asyncio.gather(batcher.submit(1), batcher.submit(2))
+    late = batcher.submit(3)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert recorder.groups == [[1, 2]]
+    late.cancel()
