@@ -32,10 +32,6 @@ class Server:
     target: str
     key: str | None = None
 
-    @property
-    def port(self) -> int:
-        return int(self.url.rpartition(":")[2])
-
     def ask(self, method: str, path: str, **options: Any) -> Any:
         """Ask the API as a script does; the answer, which has to be a success."""
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
@@ -64,13 +60,22 @@ def server_in(
         json.dumps({"Api.port": port, **(settings or {})}),
         *([key] if key else []),
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
+        try:
+            found = json.loads(_first_line(process))
+            yield Server(url=found["url"], target=found["target"], key=key)
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
     try:
-        found = json.loads(_first_line(process))
-        yield Server(url=found["url"], target=found["target"], key=key)
-    finally:
-        process.terminate()
         process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        # Nothing may outlive the tests: others use its port, its queues and its tables.
+        process.kill()
+        raise
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:

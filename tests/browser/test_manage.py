@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.console import Console
+from tests.tools.waiting import wait_for
 
 
 def test_a_queue_is_paused_and_goes_on(console: Console) -> None:
@@ -13,8 +14,13 @@ def test_a_queue_is_paused_and_goes_on(console: Console) -> None:
     server = console.server
     console.open("queues", "Queues")
     row = console.row("low")
-    # The second press of a hasty hand does nothing.
+    held: list[Route] = []
+    console.page.route("**/pause", held.append)
+    # The second press of a hasty hand, before the answer to the first, does nothing.
     row.get_by_role("button", name="Pause", exact=True).dblclick()
+    # Playwright hands over what it has heard during a call only.
+    wait_for(lambda: console.page.evaluate("true") and held, "the page asks for a pause")
+    held[0].continue_()
     expect(row).to_contain_text("paused")
     assert len(console.sent("POST", "pause")) == 1
     assert [each["scope"] for each in server.ask("GET", "/pauses")["pauses"]] == ["queue:low"]

@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Route, expect
+from servers.ports import free_ports
 
 from tests.browser.console import Console, server_in
 
 
 def test_a_server_goes_away_and_comes_back(context: BrowserContext, tmp_path: Path) -> None:
     """What is known stays on the page, which says so and asks again by itself."""
-    with server_in(tmp_path) as server:
+    (port,) = free_ports(1)
+    with server_in(tmp_path, port=port) as server:
         server.ended(server.submit(labels={"away": "yes"}), "succeeded")
         console = Console(page=context.new_page(), server=server)
         console.open("", "Overview")
@@ -17,7 +19,7 @@ def test_a_server_goes_away_and_comes_back(context: BrowserContext, tmp_path: Pa
     away = console.page.get_by_text("The server does not answer.")
     expect(away).to_be_visible()
     expect(console.page.get_by_role("link", name="medium")).to_be_visible()
-    with server_in(tmp_path, port=server.port):
+    with server_in(tmp_path, port=port):
         expect(away).not_to_be_visible()
 
 

@@ -82,6 +82,6 @@ def test_settings_and_schedules_are_those_of_the_deployment(deployed_console: Co
     row.get_by_role("button", name="Edit").click()
     dialog = console.page.get_by_role("dialog")
     dialog.get_by_label("Cron expression").fill("30 3 * * *")
-    expect(dialog.locator(".times tbody tr").first).to_contain_text("30")
+    expect(dialog.locator(".times tbody tr").first).to_contain_text("03:30")
     dialog.get_by_role("button", name="Save").click()
     expect(row).to_contain_text("30 3 * * *")

@@ -45,7 +45,7 @@ def assert_not_charged(outcome: Outcome, words: str) -> None:
     pauses = []
     for uncounted in (0, 1, 5, 5_000):
         limit = task.max_attempts + uncounted
-        verdict = decide(task, outcome, attempt=limit, attempt_limit=limit, now=NOW, random=0.5)
+        verdict = decide(task, outcome, attempt=limit, attempt_limit=limit, now=NOW, random=0.0)
         assert (verdict.status, verdict.counted) == (Status.RETRYING, False)
         assert verdict.due is not None
         pauses.append((verdict.due - NOW).total_seconds())
