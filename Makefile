@@ -60,7 +60,7 @@ test-latest: $(STAMP) ## what needs servers, on RabbitMQ 4 and Redis 8, then on 
 test-cluster: $(STAMP) ## a RabbitMQ cluster and Redis under Sentinels, with nodes that die
 	$(BIN)/pytest tests/system/cluster $(ARGS)
 
-test-deploy: $(DEPLOY_STAMP) ## what is in deploy/, by the programs that run it: systemd, Compose, Helm
+test-deploy: $(DEPLOY_STAMP) ## what is in deploy/, by the programs that run it: systemd, Compose, Helm, Prometheus
 	PYTHONPATH=$(DEPLOY_TOOLS) $(BIN)/pytest -p no:cloudcoil tests/deploy $(ARGS)
 
 kubernetes: $(DEPLOY_STAMP) ## write deploy/kubernetes from the Helm chart

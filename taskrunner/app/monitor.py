@@ -55,7 +55,7 @@ class Monitor:
             "totals": self.metrics.totals,
             "reconnects": reconnects(broker, store),
         }
-        self.stats = Stats({**providers, **common}, clock)
+        self.stats = Stats({**providers, **common}, clock, platform.events)
         self._events, self._format, self._log = platform.events, logger.format, EventLog(logger.level)
         for listener in (self.metrics, self.health, self._log):
             platform.events.subscribe(listener, listener.kinds)

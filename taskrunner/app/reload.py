@@ -110,10 +110,11 @@ def _with_applied(before: Config, after: Config, applied: list[str]) -> Config:
     }
     # Whole, since queues may be gone.
     config = before.model_copy(update=changed | {"queues": after.queues})
-    return config.with_sources(_sources(before, after, applied))
+    return config.with_sources(_sources(before, after, config))
 
 
-def _sources(before: Config, after: Config, applied: list[str]) -> Mapping[str, str]:
-    """Those of the settings that were applied are new."""
-    kept = {name: source for name, source in before.sources.items() if name not in applied}
-    return kept | {name: after.sources[name] for name in applied if name in after.sources}
+def _sources(before: Config, after: Config, now: Config) -> Mapping[str, str]:
+    """The new ones; the old ones for settings that need a restart."""
+    pending = set(_changes(now, after))
+    old = {name: source for name, source in before.sources.items() if name in pending}
+    return old | {name: source for name, source in after.sources.items() if name not in pending}

@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from taskrunner.domain.queues.pauses import Pauses
 from taskrunner.monitor.attempt_counts import AttemptLabels
 from taskrunner.monitor.health import CheckReport
 from taskrunner.monitor.histogram import Histogram
@@ -108,8 +109,11 @@ def _of_stats(stats: Mapping[str, Any]) -> Iterator[Metric]:
     sizes = {kind: workers[kind] for kind in _WORKERS if workers.get(kind) is not None}
     ready = {name: counts["ready"] for name, counts in queues.items()}
     consumers = {name: counts["consumers"] for name, counts in queues.items()}
+    pauses = Pauses(part("paused"))
+    paused = {name: float(pauses.cover_queue(name)) for name in queues}
     yield _gauge("queue_ready", "Messages ready in the broker", "queue", ready)
     yield _gauge("queue_consumers", "Subscriptions to a queue in the broker", "queue", consumers)
+    yield _gauge("queue_paused", "Whether a queue is paused, or everything", "queue", paused)
     yield _gauge(
         "queue_oldest_age_seconds", "How long the oldest queued task is queued", "queue", part("oldest")
     )

@@ -14,7 +14,7 @@ from servers.programs import install, program
 
 from tests.system.harness.http import Client
 from tests.tools.queries import RULES
-from tests.tools.waiting import wait_for
+from tests.tools.waiting import PATIENCE, wait_for
 
 
 class Prometheus:
@@ -54,14 +54,17 @@ class Prometheus:
                 cwd=self._folder,
                 preexec_fn=end_with_parent,
             )
-        wait_for(self._is_ready, "Prometheus is ready")
+        try:
+            wait_for(self._is_ready, "Prometheus is ready")
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.terminate()
-        self._process.wait()
+        self._end()
 
     def values(self, expression: str) -> list[float]:
         """What a query answers now; fails with the error of one that is wrong."""
@@ -77,6 +80,14 @@ class Prometheus:
     def _ask(self, path: str) -> Any:
         with Client(self._port) as client:
             return client.get(path).json
+
+    def _end(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(PATIENCE)
 
     def _is_ready(self) -> bool:
         assert self._process.poll() is None, (self._folder / "prometheus.log").read_text()

@@ -88,12 +88,41 @@ def test_kubernetes_accepts_every_object(values: dict[str, Any]) -> None:
         {"secret": {"keys": {"Logger.level": "level"}}},
         {"image": {"digest": "latest"}},
         {"networkPolicy": {"targetPorts": [0]}},
+        {"config": {"Workers": {"max_workers": 100}}},
     ],
 )
 def test_values_that_mean_nothing_are_refused(values: dict[str, Any]) -> None:
-    """The schema names the value, instead of a pod that does not start."""
-    with pytest.raises(helm_python.HelmError, match=r"schema|additional|minimum|enum|valid"):
+    """The schema or the chart names the value, instead of a pod that does not start."""
+    with pytest.raises(helm_python.HelmError, match=r"schema|additional|minimum|enum|valid|overridden"):
         kubernetes_manifests.rendered(values)
+
+
+def settings_of_the_environment() -> list[str]:
+    """The settings that the pods are given as environment variables, such as `Workers.max_workers`."""
+    found = set()
+    for pod in pods({"consumer": {"queues": ["high"]}}):
+        for each in pod["containers"][0]["env"]:
+            section, _, key = each["name"].removeprefix("TASKRUNNER_").removesuffix("_FILE").partition("__")
+            if key:
+                found.add(f"{section.capitalize()}.{key.lower()}")
+    return sorted(found)
+
+
+@pytest.mark.parametrize("setting", settings_of_the_environment())
+def test_what_the_environment_sets_is_refused_below_config(setting: str) -> None:
+    """The environment overrides the file, so that the setting would change nothing."""
+    section, _, key = setting.partition(".")
+    with pytest.raises(helm_python.HelmError, match=f"config.{setting} would be overridden: it is set by "):
+        kubernetes_manifests.rendered({"config": {section: {key: 1}}})
+
+
+def test_a_setting_without_a_key_of_the_secret_may_stand_below_config() -> None:
+    values = {
+        "secret": {"keys": {"Store.url": ""}},
+        "config": {"Store": {"url": "sqlite:///tmp/tasks.db"}},
+    }
+    text = one("ConfigMap", values, "taskrunner")["data"]["config.yaml"]
+    assert yaml.safe_load(text)["Store"] == values["config"]["Store"]
 
 
 @every_choice

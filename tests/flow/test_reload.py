@@ -62,10 +62,11 @@ def test_what_needs_a_restart_takes_no_part(tmp_path: Path, platform: Platform) 
     )
     assert isinstance(event, ConfigReloaded)
     assert event.changed == ("Limits.max_headers",)
+    file = tmp_path / "config.yaml"
     assert platform.config.sources == {
-        "Limits.max_headers": f"{tmp_path / 'config.yaml'}:1",
-        "Rabbit.addr": "environment TASKRUNNER_RABBIT__ADDR",
-        "Store.url": "environment TASKRUNNER_STORE__URL",
+        "Limits.max_headers": f"{file}:1",
+        "Rabbit.addr": f"{file}:1",
+        "Store.url": f"{file}:1",
     }
     assert event.need_restart == ("Fetch.ports", "Fetch.tls", "Limits.max_url_bytes")
     limits = platform.intake.task_settings.limits
@@ -73,6 +74,37 @@ def test_what_needs_a_restart_takes_no_part(tmp_path: Path, platform: Platform) 
     assert limits.max_url_bytes == TaskLimits().max_url_bytes
     assert limits.tls_profiles == {}
     assert 81 not in limits.ssrf_policy.ports
+
+
+def test_sources_are_where_the_values_in_force_stand_now(tmp_path: Path, platform: Platform) -> None:
+    """A line moves, a setting comes or goes with the value it has; what needs a restart keeps its place."""
+    file = tmp_path / "config.yaml"
+    servers = f'Store:\n  url: "{platform.config.store.url}"\nRabbit:\n  addr: "memory://"\n'
+    told: list[Event] = []
+    platform.events.subscribe(told.append, (ConfigReloaded, ConfigRefused))
+    again = Reload(
+        platform,
+        Monitor(platform, consuming=False, providers={}),
+        partial(load, environ={}, folder=tmp_path),
+    )
+    file.write_text(f"{servers}Limits:\n  max_headers: {TaskLimits().max_headers}\nFetch:\n  ports: [81]\n")
+    again()
+    assert platform.config.sources == {
+        "Store.url": f"{file}:2",
+        "Rabbit.addr": f"{file}:4",
+        "Limits.max_headers": f"{file}:6",
+    }
+    file.write_text(f"# A comment.\n{servers}")
+    again()
+    assert platform.config.sources == {"Store.url": f"{file}:3", "Rabbit.addr": f"{file}:5"}
+    file.write_text(f"{servers.replace('x.db', 'new.db')}Logger:\n  format: json\n  level: debug\n")
+    again()
+    assert platform.config.sources == {
+        "Store.url": f"{file}:3",
+        "Rabbit.addr": f"{file}:4",
+        "Logger.level": f"{file}:7",
+    }
+    assert all(isinstance(event, ConfigReloaded) for event in told)
 
 
 def test_secrets_and_credentials_change(tmp_path: Path, platform: Platform) -> None:

@@ -24,6 +24,7 @@ TASK = Task(id="t", url="http://a/", timeout=1, max_attempts=1, retry=RetryPolic
 _STATS = {
     "version": "1",
     "queues": {"medium": {"ready": 1, "consumers": 1}, "total": 1},
+    "paused": {"queue:medium": "2030-01-01T00:00:00Z"},
     "oldest": {"medium": 1.5},
     "counts": {"queued": 1},
     "due": {"queued": 1},

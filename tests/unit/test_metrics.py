@@ -138,6 +138,27 @@ def test_the_exposition_has_a_cumulative_histogram_and_escapes_labels() -> None:
     assert text.endswith("\n")
 
 
+@pytest.mark.parametrize(
+    ("scopes", "paused"),
+    [
+        ([], set()),
+        (["queue:low"], {"low"}),
+        (["all"], {"low", "high"}),
+        (["label:low", "executor:low", "queue:gone"], set()),
+    ],
+)
+def test_each_queue_is_paused_or_not(scopes: list[str], paused: set[str]) -> None:
+    """By its name or with everything: then its consumers stop consuming it."""
+    counts = {"ready": 1, "consumers": 0}
+    stats = {"queues": {"low": counts, "high": counts, "total": 2}, "paused": dict.fromkeys(scopes, NOW)}
+    text = render(Metrics(FakeClock(), ExecutorSource()), stats, {}).decode()
+    [family] = [
+        each for each in text_string_to_metric_families(text) if each.name == "taskrunner_queue_paused"
+    ]
+    found = {sample.labels["queue"]: sample.value for sample in family.samples}
+    assert found == {name: float(name in paused) for name in ("low", "high")}
+
+
 def test_the_exposition_is_read_back_by_the_library() -> None:
     """Each family is there once, even without samples, and nothing of this process is added."""
     text = render(Metrics(FakeClock(), ExecutorSource()), {}, {}).decode()

@@ -37,9 +37,14 @@ def test_every_service_can_be_waited_for_and_comes_back(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_our_services_wait_for_healthy_servers(name: str) -> None:
-    """Neither API nor consumer starts before the servers answer and, with PostgreSQL, the tables are made."""
+    """Neither API nor consumer starts before the servers answer and, with PostgreSQL, the tables are made.
+
+    A quorum queue gets a member on each node that runs when it is declared.
+    """
     wanted = {
         "rabbitmq": {"condition": "service_healthy"},
+        "rabbitmq-2": {"condition": "service_healthy", "required": False},
+        "rabbitmq-3": {"condition": "service_healthy", "required": False},
         "redis": {"condition": "service_healthy"},
         "migrate": {"condition": "service_completed_successfully", "required": False},
     }
@@ -68,10 +73,20 @@ def test_servers_keep_their_data() -> None:
         if name.startswith("rabbitmq"):
             assert services[name]["hostname"] == name
         elif name.startswith("redis"):
-            command = " ".join(services[name]["command"])
-            assert "--appendonly yes" in command
-            assert "--maxmemory-policy noeviction" in command
-            assert f"--replica-announce-ip {name}" in command
+            *_, script, own_name, first = services[name]["command"]
+            assert "--appendonly yes" in script
+            assert "--maxmemory-policy noeviction" in script
+            assert (own_name, first) == (name, "" if name == "redis" else "replicaof redis 6379")
+
+
+def test_queues_grow_to_the_nodes_that_join() -> None:
+    """Every node may lead queues. Without a size to grow to, RabbitMQ adds no members."""
+    for name in ("rabbitmq", "rabbitmq-2", "rabbitmq-3"):
+        (config,) = COMPOSE["services"][name]["configs"]
+        assert config["target"].startswith("/etc/rabbitmq/conf.d/")
+        lines = COMPOSE["configs"][config["source"]]["content"].splitlines()
+        prefix = "quorum_queue.continuous_membership_reconciliation"
+        assert lines == [f"{prefix}.enabled = true", f"{prefix}.target_group_size = 3"]
 
 
 def test_only_the_api_and_grafana_are_published_and_only_on_loopback() -> None:

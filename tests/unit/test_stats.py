@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from taskrunner.domain.errors import BrokerUnavailable
+from taskrunner.domain.events import Event, Events, LoopFailed
 from taskrunner.monitor import stats as stats_module
 from taskrunner.monitor.stats import Cached, Stats
 
@@ -36,13 +37,19 @@ async def test_a_provider_that_fails_gives_null_and_why(monkeypatch: pytest.Monk
         await asyncio.Event().wait()
 
     parts = {"a": lambda: 1, "away": away, "broken": broken, "hanging": hanging}
-    answer = await Stats(parts, FakeClock()).collect()
+    events, told = Events(), list[Event]()
+    events.subscribe(told.append)
+    answer = await Stats(parts, FakeClock(), events).collect()
     assert (answer["a"], answer["away"], answer["broken"], answer["hanging"]) == (1, None, None, None)
     assert answer["errors"] == {
         "away": "not connected",
         "broken": "KeyError in the provider",
         "hanging": "no answer within 0.01 s",
     }
+    # The only defect among them is logged with its traceback, and counted.
+    [event] = told
+    assert isinstance(event, LoopFailed)
+    assert (event.service, type(event.error)) == ("statistics: broken", KeyError)
 
 
 async def test_a_cached_provider_is_asked_once_per_interval_however_many_ask() -> None:

@@ -16,7 +16,7 @@ from taskrunner.api.views.overview import DependencyView, FailuresView, Overview
 from taskrunner.domain.hosts.host_view import HostCondition
 from taskrunner.domain.value import replace
 from taskrunner.monitor.health import Health
-from taskrunner.monitor.stats import Stats, ask_each
+from taskrunner.monitor.stats import Stats
 from taskrunner.producer.fleet import Fleet
 from taskrunner.producer.host_admin import HostAdmin
 from taskrunner.producer.recent_failures import recent_failures
@@ -71,7 +71,7 @@ class OverviewRoutes:
             return FailuresView.of(await recent_failures(self._store))
 
         (parts, missing), stats = await asyncio.gather(
-            ask_each(
+            self._stats.ask(
                 {"queues": queues, "workers": workers, "points": points, "hosts": hosts, "failures": failures}
             ),
             self._stats.collect(),

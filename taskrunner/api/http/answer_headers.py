@@ -83,7 +83,7 @@ class AnswerHeaders:
             headers["Access-Control-Expose-Headers"] = _SHOWN
 
 
-class Headed(Protocol):
+class HasAnswerHeaders(Protocol):
     """A connection, which knows the headers of its answers."""
 
     answer_headers: AnswerHeaders
@@ -92,4 +92,4 @@ class Headed(Protocol):
 def complete_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Add what is not there yet, unless the answer is on its way."""
     if not response.prepared:
-        cast(Headed, request.protocol).answer_headers.add(request, response)
+        cast(HasAnswerHeaders, request.protocol).answer_headers.add(request, response)

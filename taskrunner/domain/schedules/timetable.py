@@ -40,7 +40,7 @@ _FIRST_PERIOD = timedelta(hours=2)
 
 
 class Timetable:
-    """HeldSlots in UTC. The arguments have passed `check_cron` and `check_time_zone`.
+    """Slots in UTC. The arguments have passed `check_cron` and `check_time_zone`.
 
     Raises `ValueError` if this machine does not know the time zone.
     """

@@ -114,7 +114,8 @@ def _present_ms(rows: IncomingRows) -> Any:
     """The time, by the clock of the store."""
     if rows.dialect == "sqlite":
         return literal_column("CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)", BIG)
-    return literal_column("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)", BIG)
+    # A cast alone rounds: the time could be in the future.
+    return literal_column("CAST(floor(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT)", BIG)
 
 
 def _oldest_open(rows: IncomingRows) -> Any:

@@ -22,7 +22,7 @@ from taskrunner.stores.sql.statement import TEXT, IncomingRows, Statement, param
 from taskrunner.stores.sql.tables import bodies, encoded_tasks, tasks
 
 _CLOCKS = {
-    "postgresql": "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)",
+    "postgresql": "SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS bigint)",
     "sqlite": "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS integer)",
 }
 _OVERDUE = TableFields(Overdue, tasks)

@@ -42,6 +42,7 @@ from taskrunner.domain.tasks.task_settings import TaskSettings, TaskSettingsSour
 from taskrunner.domain.webhooks.webhook import WebhookSource
 from taskrunner.handlers.http.network import Network
 from taskrunner.handlers.http.target_check import TargetCheck
+from taskrunner.monitor import stats as stats_module
 from taskrunner.monitor.health import Health
 from taskrunner.monitor.metrics import Metrics
 from taskrunner.monitor.stats import Stats
@@ -145,7 +146,14 @@ def settings() -> list[SettingInForce]:
 
 
 @pytest.fixture
+def patient_stats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of `/stats` and `/overview` are not missing because the machine is busy."""
+    monkeypatch.setattr(stats_module, "PROVIDER_TIMEOUT", PATIENCE)
+
+
+@pytest.fixture
 async def api(
+    patient_stats: None,
     request_timeout: float,
     keepalive_timeout: float,
     access_settings: AccessSettings,
@@ -239,7 +247,7 @@ async def api(
         schedules=ScheduleAdmin(store, intake, clock),
         store=store,
         health=health,
-        stats=Stats(parts, clock),
+        stats=Stats(parts, clock, events),
         metrics=metrics,
         token_keys=token_keys,
         executors=ExecutorAdmin(

@@ -199,7 +199,7 @@ async def test_a_consumer_answers_operators_and_nobody_else() -> None:
 
     app = build_monitor_app(
         health=Health(clock),
-        stats=Stats({"workers": workers}, clock),
+        stats=Stats({"workers": workers}, clock, Events()),
         metrics=Metrics(clock, ExecutorSource()),
         access=open_access(),
         trail=unused_trail(),

@@ -55,7 +55,7 @@ async def test_a_stall_that_a_new_connection_did_not_heal(
     health.open()
     app = build_monitor_app(
         health=health,
-        stats=Stats({}, clock),
+        stats=Stats({}, clock, Events()),
         metrics=Metrics(clock, ExecutorSource()),
         access=open_access(),
         trail=unused_trail(),

@@ -37,6 +37,24 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- end }}
 {{- end -}}
 
+{{/* Fails for a setting below `config` that a value or the Secret sets: the environment of the pods overrides the file. */}}
+{{- define "taskrunner.check" -}}
+{{- $setBy := dict "Api.addr" "the chart itself" "Api.port" "the chart itself" "Api.hosts" "api.hosts" "Api.shutdown_grace" "api.shutdownGrace" -}}
+{{- $setBy = merge $setBy (dict "Grpc.addr" "the chart itself" "Grpc.port" "the chart itself" "Grpc.enabled" "api.grpc") -}}
+{{- $setBy = merge $setBy (dict "Server.addr" "the chart itself" "Server.port" "the chart itself") -}}
+{{- $setBy = merge $setBy (dict "Workers.min_workers" "consumer.minWorkers" "Workers.max_workers" "consumer.maxWorkers") -}}
+{{- $setBy = merge $setBy (dict "Workers.shutdown_grace" "consumer.shutdownGrace" "Workers.queues" "consumer.queues") -}}
+{{- range $setting, $key := .Values.secret.keys }}
+{{- if $key }}{{ $_ := set $setBy $setting (printf "the key %s of the Secret (secret.keys)" $key) }}{{ end }}
+{{- end }}
+{{- range $setting, $value := $setBy }}
+{{- $section := index $.Values.config (splitList "." $setting | first) }}
+{{- if and (kindIs "map" $section) (hasKey $section (splitList "." $setting | last)) }}
+{{- fail (printf "config.%s would be overridden: it is set by %s" $setting $value) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* The pod of a process, but for its containers. Service links would set TASKRUNNER_… variables that are no settings. */}}
 {{- define "taskrunner.pod" -}}
 automountServiceAccountToken: false
