@@ -33,6 +33,13 @@ export function useCell(cell) {
   return value;
 }
 
+/** A signal that is aborted when the component is left: what it has begun ends then, and changes nothing any more. @returns {AbortSignal} */
+export function useLeaving() {
+  const [leave] = useState(() => new AbortController());
+  useEffect(() => () => leave.abort(), []);
+  return leave.signal;
+}
+
 /**
  * Who uses the console. `state` is `unknown` until the server has answered, `in`, or `out`: then `reason` says why.
  * @typedef {{state: "unknown" | "in" | "out", key: string | null, scopes: string[], session: string | null, reason: string}} Access
