@@ -1,6 +1,9 @@
 """The modules that pages share, each by a table: what edits send, lists count, operations tell."""
 
+import re
 from typing import Any
+
+from playwright.sync_api import Route
 
 from taskrunner.domain.tasks.explanation import ReasonCode
 from taskrunner.domain.tasks.outcome import OutcomeKind
@@ -93,6 +96,27 @@ def test_a_list_counts_each_new_task_once(console: Console) -> None:
     assert found == [fresh for _, _, fresh in CHANGES]
 
 
+def test_an_older_answer_changes_nothing(console: Console) -> None:
+    """An event may come while the answer is on its way; a deleted task does not come back."""
+    console.open("queues", "Queues")
+    answer = [{"id": "a", "status": "running", "updated_at": "2026-01-01T00:00:01.500000Z"}]
+    known = [
+        ("queued", "2026-01-01T00:00:01Z"),
+        ("succeeded", "2026-01-01T00:00:02Z"),
+        ("deleted", answer[0]["updated_at"]),
+    ]
+    found = console.page.evaluate(
+        f"""async ([known, answer]) => {{
+            const {{ caughtUp }} = await {module("live.js")};
+            const row = ([status, updated_at]) => ({{ id: "a", status, updated_at }});
+            const list = (each) => ({{ tasks: [row(each)], fresh: new Map() }});
+            return known.map((each) => caughtUp(list(each), answer)[0].status);
+        }}""",
+        [known, answer],
+    )
+    assert found == ["running", "succeeded", "deleted"]
+
+
 def test_each_reason_of_the_api_has_words(console: Console) -> None:
     """And each outcome: whoever reads Russian finds out, too, why a task does not run."""
     console.open("queues", "Queues")
@@ -101,6 +125,8 @@ def test_each_reason_of_the_api_has_words(console: Console) -> None:
         f"async keys => {{ const {{ t }} = await {module('ui.js')}; return keys.map(key => t(key)); }}", keys
     )
     assert [key for key, told in zip(keys, words, strict=True) if key == told] == []
+    outcomes = console.page.evaluate(f"async () => (await {module('ui.js')}).OUTCOMES")
+    assert outcomes == list(OutcomeKind)
 
 
 def test_refusals_are_told_by_kind(console: Console) -> None:
@@ -120,3 +146,24 @@ def test_refusals_are_told_by_kind(console: Console) -> None:
         " return ['a.test:80', 'executor:ship'].map(conditionOfHost); }"
     )
     assert hosts == [{"host": "a.test:80"}, {"executor": "ship"}]
+
+
+def test_an_operation_is_watched_no_longer_than_its_dialog(console: Console) -> None:
+    """It goes on at the server; nobody asks how far it is."""
+    console.open("queues", "Queues")
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.method)
+        route.fulfill(json={"id": "op", "status": "running"})
+
+    console.page.route(re.compile("/operations"), answer)
+    found = console.page.evaluate(
+        f"""async () => {{
+            const {{ operate }} = await {module("operation.js")};
+            const leave = new AbortController();
+            const ended = operate({{}}, leave.signal, () => leave.abort());
+            return ended.then(() => "ended", (error) => error.name);
+        }}"""
+    )
+    assert (found, asked) == ("AbortError", ["POST"])

@@ -26,6 +26,12 @@ def test_the_keyboard_reaches_every_page(console: Console) -> None:
         }"""
     )
     console.shows("Tasks")
+    # Two characters in the place of the slash, the first of them on a German layout.
+    press = """key => {
+        document.body.dispatchEvent(new KeyboardEvent("keydown", { key, code: "Slash", bubbles: true }));
+        return document.activeElement.matches("[data-search]");
+    }"""
+    assert [console.page.evaluate(press, key) for key in ("-", ".")] == [False, True]
 
 
 def test_a_key_lets_in(keyed_console: Console) -> None:

@@ -85,10 +85,15 @@ export function useKeys(keys) {
 const overlay = new Cell("");
 export const showOverlay = (/** @type {string} */ name) => overlay.set(name);
 
+/** A letter of another script. @param {string} key */
+const isForeign = (key) => /^\p{L}$/u.test(key) && !/\p{Script=Latin}/u.test(key);
+
 /** The key as the console names it. On a layout without Latin letters, such as a Russian one, it is what stands there on a Latin one. @param {KeyboardEvent} event */
 function keyOf({ key, code, shiftKey }) {
   if (/^[a-z]$/i.test(key)) return key.toLowerCase();
-  if (key.length > 1 || key === "/" || key === "?") return key;
+  // The Russian layout has no letter in the place of the slash.
+  const isRussianStop = code === "Slash" && key === (shiftKey ? "," : ".");
+  if (!isForeign(key) && !isRussianStop) return key;
   if (/^Key[A-Z]$/.test(code)) return code.slice(3).toLowerCase();
   return code === "Slash" ? (shiftKey ? "?" : "/") : key;
 }

@@ -33,6 +33,13 @@ export function useCell(cell) {
   return value;
 }
 
+/** A signal that is aborted when the component is left: what it has begun ends then, and changes nothing any more. @returns {AbortSignal} */
+export function useLeaving() {
+  const [leave] = useState(() => new AbortController());
+  useEffect(() => () => leave.abort(), []);
+  return leave.signal;
+}
+
 /**
  * Who uses the console. `state` is `unknown` until the server has answered, `in`, or `out`: then `reason` says why.
  * @typedef {{state: "unknown" | "in" | "out", key: string | null, scopes: string[], session: string | null, reason: string}} Access
@@ -165,13 +172,15 @@ export function withQuery(path, query) {
  * @typedef {{value: any, error: Problem | null, reload: () => Promise<void>}} Asked
  */
 
-/** Asks for one path, never twice at a time, and again as long as it is `started`. */
+/** Asks for one path, never twice at a time, and again as long as it `isOn`. */
 class Poll {
   /** @param {string} path @param {(change: {value?: any, error: Problem | null}) => void} tell */
   constructor(path, tell) {
     this.path = path;
     /** Seconds; 0 to ask again only after a failure that passes. */
     this.every = 0;
+    /** Seconds until what has failed is asked again; 0 after an answer. */
+    this.patience = 0;
     this.tell = tell;
     this.leave = new AbortController();
     this.timer = 0;
@@ -197,25 +206,25 @@ class Poll {
   }
 
   async once() {
-    let least = 0;
     try {
       const value = await ask(this.path, { signal: this.leave.signal });
+      this.patience = 0;
       this.tell({ value, error: null });
     } catch (error) {
       if (this.leave.signal.aborted) return;
       if (!(error instanceof Problem)) throw error;
       this.tell({ error });
-      if (error.passes) least = error.retryAfter || PATIENCE;
+      this.patience = error.passes ? error.retryAfter || PATIENCE : 0;
     }
-    this.plan(Math.max(least, this.every));
+    this.plan();
   }
 
-  /** @param {number} seconds */
-  plan(seconds) {
+  plan() {
     clearTimeout(this.timer);
+    const seconds = Math.max(this.patience, this.every);
     if (!this.isOn || !seconds) return;
     // A page that nobody sees asks nothing; it asks at once when it is seen again.
-    this.timer = setTimeout(() => (document.hidden ? this.plan(seconds) : void this.ask()), seconds * 1000);
+    this.timer = setTimeout(() => (document.hidden ? this.plan() : void this.ask()), seconds * 1000);
   }
 
   /** @param {boolean} isOn @param {number} every */
@@ -223,7 +232,7 @@ class Poll {
     this.isOn = isOn;
     this.every = every;
     // The answer that is awaited plans what follows it.
-    if (!this.running) this.plan(this.every);
+    if (!this.running) this.plan();
   }
 
   end() {

@@ -1,5 +1,5 @@
 // Dialogs. Pages load them when they are asked for, with what they ask.
-import { askTagged, Problem } from "./api.js";
+import { askTagged, Problem, useLeaving } from "./api.js";
 import { Failure, t } from "./ui.js";
 import { html, useEffect, useRef, useState } from "../vendor/view.js";
 
@@ -31,11 +31,13 @@ export function Dialog({ title, close, children, wide, stays }) {
 }
 
 /**
- * A form in a dialog, sent once at a time. `send` raises what is told above its buttons; unless it answers false, the dialog closes.
+ * A form in a dialog, sent once at a time. `send` raises what is told above its buttons; unless it answers false, the dialog closes,
+ * if it is still there: `close` would otherwise close another one.
  * With `rebase`, a change that somebody else made meanwhile (412) can be read, and the edits kept.
  * @param {{title: string, action: string, send: () => Promise<unknown>, close: () => void, kind?: string, disabled?: boolean, wide?: boolean, rebase?: () => Promise<unknown>, children?: any}} props
  */
 export function FormDialog({ title, action, send, close, kind = "primary", disabled = false, wide = false, rebase, children }) {
+  const leaving = useLeaving();
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState(/** @type {Error | null} */ (null));
   /** @param {() => Promise<unknown>} act @param {() => void} [then] */
@@ -44,7 +46,7 @@ export function FormDialog({ title, action, send, close, kind = "primary", disab
     setBusy(true);
     setError(null);
     try {
-      if ((await act()) !== false) then?.();
+      if ((await act()) !== false && !leaving.aborted) then?.();
     } catch (failure) {
       setError(/** @type {Error} */ (failure));
     }

@@ -144,6 +144,21 @@ export function merged(list, changes) {
   return { ...list, fresh, tasks };
 }
 
+/** What an answer has of a task, unless an event that came while it was on its way has told something newer. @param {any} known @param {any} answered */
+function newest(known, answered) {
+  if (!known) return answered;
+  const ahead = Date.parse(known.updated_at) - Date.parse(answered.updated_at);
+  // A row of a deleted task has the time of its last change.
+  return ahead > 0 || (ahead === 0 && known.status === "deleted") ? known : answered;
+}
+
+/** The tasks of an answer, without going back behind what the list knows. @param {TaskList | null} list @param {any[]} tasks */
+export function caughtUp(list, tasks) {
+  const known = new Map(list?.fresh);
+  for (const task of list?.tasks ?? []) known.set(task.id, task);
+  return tasks.map((task) => newest(known.get(task.id), task));
+}
+
 /**
  * The tasks of a path, as they change. New ones are counted in `fresh`, each once, until `reload`.
  * @param {string} path @param {Record<string, string[]>} conditions those of the path, which the stream has, too
@@ -158,15 +173,18 @@ export function useTaskList(path, conditions) {
   const first = useAsk(path);
   useEffect(() => void (loads && first.reload()), [loads]);
   useEffect(() => {
-    if (first.error) setList((before) => ({ path, tasks: before?.path === path ? before.tasks : [], cursor: null, fresh: new Map(), error: first.error }));
-    else if (first.value) setList({ path, tasks: first.value.tasks, cursor: first.value.next_cursor, fresh: new Map(), error: null });
+    setList((earlier) => {
+      const before = earlier?.path === path ? earlier : null;
+      if (first.error) return { path, tasks: before?.tasks ?? [], cursor: null, fresh: new Map(), error: first.error };
+      return first.value ? { path, tasks: caughtUp(before, first.value.tasks), cursor: first.value.next_cursor, fresh: new Map(), error: null } : earlier;
+    });
   }, [first.value, first.error]);
   /** @param {any[]} tasks */
-  const merge = (tasks) => setList((before) => (before?.path === path ? merged(before, new Map(tasks.map((task) => [task.id, task]))) : before));
+  const merge = (tasks) => setList((before) => (before?.path === path ? merged(before, new Map(caughtUp(before, tasks).map((task) => [task.id, task]))) : before));
   const others = Object.fromEntries(Object.entries(conditions).filter(([name]) => name !== "status"));
   const stream = useEvents(here ? withQuery("events", others) : null, (event) => {
     if (event.kind === "gap") reload();
-    else if (event.kind === "begin") ask(path).then((page) => merge(page.tasks), () => undefined);
+    else if (event.kind === "begin") ask(path).then((page) => merge(page.tasks), reload);
     else changes.current.tasks.set(event.task_id, event.task);
   });
   useEffect(() => {
@@ -185,7 +203,8 @@ export function useTaskList(path, conditions) {
   }, [polled.value]);
   const more = async () => {
     const page = await ask(`${path}&cursor=${encodeURIComponent(here?.cursor ?? "")}`);
-    setList((before) => (before?.path === path ? { ...before, tasks: [...before.tasks, ...page.tasks], cursor: page.next_cursor } : before));
+    // A list that was read again meanwhile has another next part.
+    setList((before) => (before?.path === path && before.cursor === here?.cursor ? { ...before, tasks: [...before.tasks, ...page.tasks], cursor: page.next_cursor } : before));
   };
   return { list: here, stream, more, reload };
 }

@@ -10,24 +10,33 @@ const AFTER_FAILURE = 1_000;
 /** @param {number} wait milliseconds */
 const pause = (wait) => new Promise((done) => setTimeout(done, wait));
 
+/** The pattern of a rate, for inputs; without a unit, it is per second. */
+export const RATE = "[0-9]+(\\.[0-9]+)?(/[smh])?";
+
 /**
  * Make an operation and tell how far it is until it has ended. It runs on the server: a question that fails is asked again.
- * @param {Record<string, unknown>} draft @param {(operation: any, problem: Problem | null) => void} [tell] @returns {Promise<any>} as it ended
+ * After `signal`, it goes on there, nobody asks any more, and the promise is rejected.
+ * @param {Record<string, unknown>} draft @param {AbortSignal} signal @param {(operation: any, problem: Problem | null) => void} [tell]
+ * @returns {Promise<any>} as it ended
  */
-export async function operate(draft, tell = () => {}) {
+export async function operate(draft, signal, tell = () => {}) {
   let operation = await ask("operations", { method: "POST", body: draft });
+  signal.throwIfAborted();
   tell(operation, null);
   for (let wait = FIRST_WAIT; !ENDED.includes(operation.status); wait = Math.min(wait * 1.3, LONGEST_WAIT)) {
     await pause(wait);
+    signal.throwIfAborted();
     try {
-      operation = await ask(`operations/${operation.id}`);
+      operation = await ask(`operations/${operation.id}`, { signal });
       tell(operation, null);
     } catch (error) {
+      signal.throwIfAborted();
       if (!(error instanceof Problem && error.passes)) throw error;
       tell(operation, error);
       await pause(Math.max(AFTER_FAILURE, error.retryAfter * 1000));
     }
   }
+  signal.throwIfAborted();
   return operation;
 }
 

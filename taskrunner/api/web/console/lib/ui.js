@@ -131,7 +131,7 @@ export const Status = ({ status }) => html`<span class=${`badge ${status}`}>${na
 
 /**
  * Disabled with the reason, if the key lacks one of `needs`; `why` is another reason. While the promise of `onClick` runs, a
- * second press does nothing. @param {any} props
+ * second press does nothing; its failure is told. @param {any} props
  */
 export function Button({ needs = "", why = "", kind = "", children, onClick, ...more }) {
   useCell(access);
@@ -146,7 +146,7 @@ export function Button({ needs = "", why = "", kind = "", children, onClick, ...
     if (!(result instanceof Promise)) return undefined;
     runs.current = true;
     setBusy(true);
-    return result.finally(() => {
+    return result.catch(tellFailure).finally(() => {
       runs.current = false;
       setBusy(false);
     });
@@ -179,7 +179,7 @@ export function Copy({ text, label }) {
 /** What went wrong, and what to do next. @param {{error: Error, retry?: () => void}} props */
 export function Failure({ error, retry }) {
   const problem = error instanceof Problem ? error : null;
-  const kind = { 0: "unreachable", 403: "forbidden", 404: "missing", 412: "changed", 429: "limited", 503: "unavailable" }[problem?.status ?? -1];
+  const kind = { 0: "unreachable", 403: "forbidden", 404: "missing", 412: "changed", 429: "limited", 502: "unavailable", 503: "unavailable", 504: "unavailable" }[problem?.status ?? -1];
   return html`<div class=${`state ${kind === "forbidden" ? "" : "bad"}`} role="alert">
     <strong>${t(kind ? `problem.${kind}` : "problem.other")}</strong>
     ${problem?.status !== 0 && kind !== "changed" && html`<p>${error.message}</p>`}
@@ -246,6 +246,9 @@ export function toast(text, tone = "good") {
   setTimeout(() => toasts.set(toasts.value.filter((each) => each.id !== id)), tone === "bad" ? 10000 : 5000);
 }
 
+/** @param {unknown} error */
+const tellFailure = (error) => toast(/** @type {Error} */ (error).message || t("problem.unreachable"), "bad");
+
 /** Do something, and say what came of it. @param {() => Promise<unknown>} act @param {string} done @returns {Promise<boolean>} */
 export async function attempt(act, done) {
   try {
@@ -253,7 +256,7 @@ export async function attempt(act, done) {
     toast(done);
     return true;
   } catch (error) {
-    toast(/** @type {Error} */ (error).message || t("problem.unreachable"), "bad");
+    tellFailure(error);
     return false;
   }
 }
@@ -275,6 +278,9 @@ export const Choice = ({ name, value, choices, choose }) => html`<div class="cho
 
 /** Names with values. @param {{rows: [string, any][]}} props */
 export const Facts = ({ rows }) => html`<dl class="facts">${rows.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+
+/** How an attempt ends, as the API names it. */
+export const OUTCOMES = ["ok", "http_error", "timeout", "connect_error", "dns_error", "tls_error", "protocol_error", "too_large", "too_many_redirects", "blocked", "decode_error", "cancelled", "interrupted", "snoozed", "handler_error"];
 
 const EXECUTOR = "executor:";
 /** The condition for the tasks of a host; an executor with limits is the host `executor:NAME`. @param {string} host @returns {Record<string, string>} */

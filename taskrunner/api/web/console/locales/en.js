@@ -241,7 +241,7 @@ export default {
   "letters.other": { one: "{count} more is in a smaller group.", other: "{count} more are in smaller groups." },
   "letters.over.time": "When",
   "letters.percent": "Stop when more than this percentage fails again (empty: never)",
-  "letters.percent.what": "It goes on if this dialog is closed. Of those that run again, failures count once ten have ended.",
+  "letters.percent.what": "The operation continues after this dialog is closed. The percentage counts once ten requeued tasks have ended.",
   "letters.progress": "Progress",
   "letters.rate": "At most per second (needed to stop at failures)",
   "letters.reason": "Reason",

@@ -1,8 +1,8 @@
 // Requeue many dead letters: counted first, then at a rate, until too many fail again; watched to its end.
 import { address } from "../../app.js";
-import { ask } from "../../lib/api.js";
+import { ask, useLeaving } from "../../lib/api.js";
 import { Dialog } from "../../lib/dialog.js";
-import { operate, refusedFor } from "../../lib/operation.js";
+import { operate, RATE, refusedFor } from "../../lib/operation.js";
 import { Button, Facts, Failure, Loading, named, number, percent, t } from "../../lib/ui.js";
 import { html, useEffect, useState } from "../../vendor/view.js";
 import { selection } from "../tasks/bulk.js";
@@ -26,6 +26,7 @@ function Progress({ operation, problem, of }) {
 
 /** @param {{conditions: Record<string, string[]>, close: () => void, done: () => void}} props */
 export default function Requeue({ conditions, close, done }) {
+  const leaving = useLeaving();
   const [typed, setTyped] = useState(/** @type {Record<string, string>} */ ({ rate: "10", percent: "20", limit: "" }));
   const [count, setCount] = useState(/** @type {number | null} */ (null));
   const [progress, setProgress] = useState(/** @type {{operation: any, problem: Error | null} | null} */ (null));
@@ -33,7 +34,7 @@ export default function Requeue({ conditions, close, done }) {
   const [busy, setBusy] = useState(false);
   const draft = { action: "requeue", resource: "dead-letters", ...selection(null, conditions) };
   useEffect(() => {
-    operate({ ...draft, dry_run: true }).then((dry) => setCount(dry.matched), setError);
+    operate({ ...draft, dry_run: true }, leaving).then((dry) => setCount(dry.matched), setError);
   }, []);
   /** @param {Event} event */
   const start = async (event) => {
@@ -49,10 +50,13 @@ export default function Requeue({ conditions, close, done }) {
           ...(typed.percent ? { stop_at: { percent: Number(typed.percent) } } : {}),
           ...(typed.limit ? { limit: Number(typed.limit) } : {}),
         },
+        leaving,
         (operation, problem) => setProgress({ operation, problem }),
       );
       done();
     } catch (failure) {
+      // The page has a selection of its own by now.
+      if (leaving.aborted) return;
       setError(/** @type {Error} */ (failure));
     }
     setBusy(false);
@@ -65,7 +69,7 @@ export default function Requeue({ conditions, close, done }) {
     ${error && html`<${Failure} error=${error} />`}
     ${progress ? html`<${Progress} ...${progress} of=${of} /><div class="actions"><button type="button" onClick=${close}>${t("action.close")}</button></div>` : count === null ? !error && html`<p>${t("bulk.counting")}</p><${Loading} lines=${1} />` : html`<form class="form" onSubmit=${start}>
       <p>${count ? t("letters.matched", { count }) : t("bulk.nothing")}</p>
-      ${count > 0 && html`${field("rate", { required: typed.percent !== "", pattern: "[0-9]+(\\.[0-9]+)?(/[smh])?", placeholder: "10" })}${field("percent", { type: "number", min: 0, max: 100, step: "any" })}${field("limit", { type: "number", min: 1, step: 1 })}<p class="soft">${t("letters.percent.what")}</p>`}
+      ${count > 0 && html`${field("rate", { required: typed.percent !== "", pattern: RATE, placeholder: "10" })}${field("percent", { type: "number", min: 0, max: 100, step: "any" })}${field("limit", { type: "number", min: 1, step: 1 })}<p class="soft">${t("letters.percent.what")}</p>`}
       <div class="actions"><button type="button" onClick=${close}>${t("action.cancel")}</button>${count > 0 && html`<button class="primary" disabled=${busy}>${t("letters.requeue.start", { count: of })}</button>`}</div></form>`}
   </${Dialog}>`;
 }

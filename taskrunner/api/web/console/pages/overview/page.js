@@ -2,7 +2,7 @@
 import { address, changeQuery, place } from "../../app.js";
 import { useAsk, useCell } from "../../lib/api.js";
 import { Chart } from "../../lib/chart.js";
-import { Answer, Card, Choice, conditionOfHost, duration, Empty, Figure, Head, Load, named, number, percent, Scroll, Since, t, Time } from "../../lib/ui.js";
+import { Answer, Card, Choice, conditionOfHost, duration, Empty, Figure, Head, Load, named, number, OUTCOMES, percent, Scroll, Since, t, Time } from "../../lib/ui.js";
 import { html, useMemo } from "../../vendor/view.js";
 
 /** @type {Record<string, {seconds: number, resolution: string, every: number}>} */
@@ -122,7 +122,6 @@ function Failures({ failures, groups, conditionOf, words }) {
       <meter min="0" max=${failures.looked_at} value=${each.count} aria-label=${each.name}></meter> <span class="number">${number(each.count)}</span></li>`)}</ul>`;
 }
 
-const OUTCOMES = ["ok", "http_error", "timeout", "connect_error", "dns_error", "tls_error", "protocol_error", "too_large", "too_many_redirects", "blocked", "decode_error", "cancelled", "interrupted", "snoozed", "handler_error"];
 /** A group is that of an outcome or, without one, of the reason. @param {string} name @returns {Record<string, string>} */
 const conditionOfEnd = (name) => (OUTCOMES.includes(name) ? { outcome: name } : { reason: name });
 

@@ -18,7 +18,7 @@ export default function ScheduleDialog({ kind, schedule, close }) {
     await ask(pathOf(schedule), { method: "DELETE", etag });
     toast(t("schedules.deleted", { name: schedule }));
   };
-  return html`<${Confirm} title=${t("schedules.delete", { name: schedule })} words=${schedule} action=${t("bulk.delete")} path=${pathOf(schedule)} act=${act} close=${close}><p>${t("schedules.delete.what")}</p></${Confirm}>`;
+  return html`<${Confirm} title=${t("schedules.delete", { name: schedule })} words=${schedule} action=${t("bulk.delete")} path=${pathOf(schedule)} matters=${draftOf} act=${act} close=${close}><p>${t("schedules.delete.what")}</p></${Confirm}>`;
 }
 
 const RUNS_SHOWN = 10;

@@ -16,11 +16,20 @@ function matches(setting, text) {
   return text.toLowerCase().split(/\s+/).every((word) => all.includes(word));
 }
 
-/** The settings as a file that sets them. @param {any[]} settings */
+/** Whether it has a secret, which is not known here. @param {any} setting */
+const isMasked = (setting) => JSON.stringify(setting.value).includes("***");
+
+/** @param {any} setting */
+const line = (setting) => `  ${isMasked(setting) ? "# " : ""}${setting.name}: ${JSON.stringify(setting.value)}  # ${setting.source}`;
+
+/** The settings as a file that sets them; a mask would be set as a value, so it is a comment. @param {any[]} settings */
 function asFile(settings) {
   const sections = [...new Set(settings.map((each) => each.section))];
   return sections
-    .flatMap((section) => [`${section}:`, ...settings.filter((each) => each.section === section).map((each) => `  ${each.name}: ${JSON.stringify(each.value)}  # ${each.source}`)])
+    .flatMap((section) => {
+      const its = settings.filter((each) => each.section === section);
+      return [`${its.every(isMasked) ? "# " : ""}${section}:`, ...its.map(line)];
+    })
     .join("\n");
 }
 

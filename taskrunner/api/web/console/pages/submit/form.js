@@ -14,8 +14,11 @@ const pairs = (text, mark) =>
     return [name.trim(), rest.join(mark).trim()];
   }));
 
-/** @param {Record<string, string> | undefined} found @param {string} mark */
-const lines = (found, mark) => Object.entries(found ?? {}).map(([name, value]) => `${name}${mark}${value}`).join("\n");
+/** A value as it is written. A number that `parsed` has kept is an object, which `String` cannot read. @param {unknown} value */
+const written = (value) => (value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value));
+
+/** @param {Record<string, unknown> | undefined} found @param {string} mark */
+const lines = (found, mark) => Object.entries(found ?? {}).map(([name, value]) => `${name}${mark}${written(value)}`).join("\n");
 
 /** Text, unless it is JSON. @param {string} text */
 function bodyOf(text) {
@@ -35,18 +38,20 @@ function Area({ label, value, rows, change, placeholder }) {
 /** @param {{task: Record<string, any>, change: (task: Record<string, any>) => void}} props */
 function Fields({ task, change }) {
   const executors = useAsk("executors");
-  /** Without a field that is empty. @param {string} name @param {any} value */
+  /** Without a field whose input is empty; `{}` and `[]` are bodies and data like others. @param {string} name @param {any} value */
   const set = (name, value) => {
     const next = { ...task, [name]: value };
-    if (value === "" || value === undefined || (typeof value === "object" && value !== null && !Object.keys(value).length)) delete next[name];
+    if (value === "" || value === undefined) delete next[name];
     change(next);
   };
+  /** @param {string} name @param {string} text @param {string} mark */
+  const setPairs = (name, text, mark) => set(name, text.trim() ? pairs(text, mark) : undefined);
   /** @param {string} name @param {any} [more] */
-  const field = (name, more = {}) => html`<label>${t(`submit.field.${name}`)}<input ...${more} value=${String(task[name] ?? "")} onInput=${(/** @type {any} */ event) => set(name, event.target.value)} /></label>`;
+  const field = (name, more = {}) => html`<label>${t(`submit.field.${name}`)}<input ...${more} value=${written(task[name])} onInput=${(/** @type {any} */ event) => set(name, event.target.value)} /></label>`;
   /** Seconds, or a duration with units. @param {string} name @param {string} example */
-  const time = (name, example) => html`<label>${t(`submit.field.${name}`)}<input placeholder=${example} value=${String(task[name] ?? "")} onInput=${(/** @type {any} */ event) => set(name, /^\d+$/.test(event.target.value) ? Number(event.target.value) : event.target.value)} /></label>`;
+  const time = (name, example) => html`<label>${t(`submit.field.${name}`)}<input placeholder=${example} value=${written(task[name])} onInput=${(/** @type {any} */ event) => set(name, /^\d+$/.test(event.target.value) ? Number(event.target.value) : event.target.value)} /></label>`;
   /** @param {string} name */
-  const count = (name) => html`<label>${t(`submit.field.${name}`)}<input type="number" min="1" value=${String(task[name] ?? "")} onInput=${(/** @type {any} */ event) => set(name, event.target.value && Number(event.target.value))} /></label>`;
+  const count = (name) => html`<label>${t(`submit.field.${name}`)}<input type="number" min="1" value=${written(task[name])} onInput=${(/** @type {any} */ event) => set(name, event.target.value && Number(event.target.value))} /></label>`;
   /** A task of an executor has data in place of a request. @param {string} name */
   const toExecutor = (name) => {
     const others = Object.entries(task).filter(([each]) => ![...REQUEST, "executor", "data"].includes(each));
@@ -59,10 +64,10 @@ function Fields({ task, change }) {
       ? html`<${Area} key=${task.executor} label=${t("submit.field.data")} rows=${6} value=${JSON.stringify(task.data ?? {}, null, 2)} change=${(/** @type {string} */ text) => set("data", bodyOf(text))} />`
       : html`${field("url", { type: "url", required: true })}
         <label>${t("submit.field.method")}<select value=${task.method ?? "GET"} onChange=${(/** @type {any} */ event) => set("method", event.target.value)}>${METHODS.map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select></label>
-        <${Area} label=${t("submit.field.headers")} rows=${3} placeholder="Content-Type: application/json" value=${lines(task.headers, ": ")} change=${(/** @type {string} */ text) => set("headers", pairs(text, ":"))} />
+        <${Area} label=${t("submit.field.headers")} rows=${3} placeholder="Content-Type: application/json" value=${lines(task.headers, ": ")} change=${(/** @type {string} */ text) => setPairs("headers", text, ":")} />
         <${Area} label=${t("submit.field.body")} rows=${5} value=${task.body === undefined ? "" : typeof task.body === "string" ? task.body : JSON.stringify(task.body, null, 2)} change=${(/** @type {string} */ text) => set("body", text && bodyOf(text))} />`}
     <div class="fields">${field("queue", { placeholder: "medium" })}${time("timeout", "30s")}${count("max_attempts")}${time("delay", "10m")}</div>
-    <${Area} label=${t("submit.field.labels")} rows=${2} placeholder="team=billing" value=${lines(task.labels, "=")} change=${(/** @type {string} */ text) => set("labels", pairs(text, "="))} />
+    <${Area} label=${t("submit.field.labels")} rows=${2} placeholder="team=billing" value=${lines(task.labels, "=")} change=${(/** @type {string} */ text) => setPairs("labels", text, "=")} />
   </div>`;
 }
 

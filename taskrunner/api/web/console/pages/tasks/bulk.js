@@ -1,8 +1,8 @@
 // Cancel, requeue or delete what is selected: first how many that are, then the words, then the progress.
 import { address } from "../../app.js";
-import { ask } from "../../lib/api.js";
+import { ask, useLeaving } from "../../lib/api.js";
 import { Confirm, Dialog } from "../../lib/dialog.js";
-import { operate, refusedFor } from "../../lib/operation.js";
+import { operate, RATE, refusedFor } from "../../lib/operation.js";
 import { Button, Facts, Failure, Loading, named, number, t, toast } from "../../lib/ui.js";
 import { html, useEffect, useState } from "../../vendor/view.js";
 
@@ -25,31 +25,34 @@ function Progress({ operation, problem, count }) {
  * `ids` is null for all that match the conditions; `resource` is `dead-letters` where those are meant.
  */
 export default function Bulk({ action, ids, conditions, resource = "tasks", close, done }) {
+  const leaving = useLeaving();
+  // What was counted is what is done, whatever the address has by then.
+  const [chosen] = useState({ ids, conditions });
   const [count, setCount] = useState(/** @type {number | null} */ (null));
   const [progress, setProgress] = useState(/** @type {{operation: any, problem: Error | null} | null} */ (null));
   const [error, setError] = useState(/** @type {Error | null} */ (null));
   const [rate, setRate] = useState("");
-  const draft = { action, resource, ...selection(ids, conditions) };
+  const draft = { action, resource, ...selection(chosen.ids, chosen.conditions) };
   useEffect(() => {
-    operate({ ...draft, dry_run: true }).then((operation) => setCount(operation.matched), setError);
+    operate({ ...draft, dry_run: true }, leaving).then((operation) => setCount(operation.matched), setError);
   }, []);
-  /** Whether the dialog can be closed: what was refused is read first. */
+  /** The dialog stays when something was refused, which is read first. Its form makes place for the progress, so it is closed here. */
   const act = async () => {
     let hasBegun = false;
     try {
-      const ended = await operate(rate ? { ...draft, rate } : draft, (operation, problem) => {
+      const ended = await operate(rate ? { ...draft, rate } : draft, leaving, (operation, problem) => {
         hasBegun = true;
         setProgress({ operation, problem });
       });
       done();
       if (ended.failed || ended.status !== "completed") return false;
       toast(t(`bulk.${action}.done`, { count: ended.done }));
-      return true;
+      close();
     } catch (failure) {
       if (!hasBegun) throw failure;
       setError(/** @type {Error} */ (failure));
-      return false;
     }
+    return false;
   };
   const title = t(`bulk.${action}`);
   if (error) return html`<${Dialog} title=${title} close=${close}><${Failure} error=${error} /></${Dialog}>`;
@@ -59,8 +62,8 @@ export default function Bulk({ action, ids, conditions, resource = "tasks", clos
   if (progress) return html`<${Dialog} title=${counted} close=${close}><${Progress} ...${progress} count=${count} /></${Dialog}>`;
   return html`<${Confirm} title=${counted} words=${`${t(`bulk.${action}.word`)} ${count}`} action=${counted} act=${act} close=${close}>
     <p>${t(`bulk.${action}.what`)}</p>
-    ${ids === null && html`<${Facts} rows=${Object.entries(conditions).map(([name, values]) => [t(`condition.${name}`), values.join(", ")])} />`}
-    <label>${t("bulk.rate")}<input value=${rate} pattern="[0-9]+(/[smh])?" placeholder="10" onInput=${(/** @type {any} */ event) => setRate(event.target.value)} /></label>
+    ${chosen.ids === null && html`<${Facts} rows=${Object.entries(chosen.conditions).map(([name, values]) => [t(`condition.${name}`), values.join(", ")])} />`}
+    <label>${t("bulk.rate")}<input value=${rate} pattern=${RATE} placeholder="10" onInput=${(/** @type {any} */ event) => setRate(event.target.value)} /></label>
   </${Confirm}>`;
 }
 

@@ -1,7 +1,7 @@
 // Completions of what is typed into the filter: the conditions, and values that the listed tasks have.
+import { OUTCOMES } from "../../lib/ui.js";
 import { CONDITIONS } from "./page.js";
 
-const OUTCOMES = ["http_error", "timeout", "connect_error", "dns_error", "tls_error", "protocol_error", "too_large", "too_many_redirects", "blocked", "decode_error", "interrupted", "handler_error", "ok"];
 const AGES = ["15m", "1h", "12h", "24h", "7d"];
 const MOST = 20;
 
