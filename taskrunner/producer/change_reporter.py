@@ -32,8 +32,6 @@ LEASE = timedelta(seconds=10)
 # Outlasts a restart of all processes.
 _KEEP_LOG = timedelta(minutes=5)
 _KEEP_INTERVAL = timedelta(seconds=20)
-# Reports change their status, too: the log names them, and nobody wants to read them again.
-_MOST_OWN = 20_000
 
 
 async def begin_reporting(store: Store, now: datetime) -> ChangeCursor:
@@ -72,7 +70,6 @@ class ChangeReporter(Service):
         # The cursor as this process wrote it last, None while it does not report.
         self._held: ChangeCursor | None = None
         self._keep_due = clock.now()
-        self._own: dict[str, None] = {}
         # The time of the last change that was told.
         self._told_at = datetime.min.replace(tzinfo=UTC)
 
@@ -131,11 +128,7 @@ class ChangeReporter(Service):
     async def _reports(
         self, changes: Sequence[StatusChange], wanting: Sequence[Webhook], held: ChangeCursor
     ) -> list[NewTask]:
-        wanted = [
-            (change, webhooks)
-            for change in changes
-            if change.task_id not in self._own and (webhooks := wanted_by(change, wanting))
-        ]
+        wanted = [(change, webhooks) for change in changes if (webhooks := wanted_by(change, wanting))]
         records = await self._store.get_many(list({change.task_id for change, _ in wanted}))
         now = self._clock.now()
         return [
@@ -155,9 +148,6 @@ class ChangeReporter(Service):
         """The relay finds them due."""
         if reports:
             await self._store.accept(reports)
-            self._own.update(dict.fromkeys(each.id for each in reports))
-            while len(self._own) > _MOST_OWN:
-                del self._own[next(iter(self._own))]
 
     async def _move(self, held: ChangeCursor, **changes: object) -> None:
         """Another process reports if this one was too slow."""
