@@ -95,6 +95,21 @@ async def test_no_slot_is_older_than_the_schedule(api: Api) -> None:
     assert len(hourly["runs"]) in {2, 3}
 
 
+async def test_no_slot_is_of_another_timetable(api: Api) -> None:
+    """It would look like one that was missed. A change of other fields keeps the slots."""
+    await made(api, "hourly", 50)
+
+    async def slots_after(**changes: Any) -> int:
+        assert (await api.ask("PATCH", "/schedules/hourly", json=changes)).status == 200
+        (shown,) = (await api.get("/schedule-runs?count=3")).json["schedules"]
+        return len(shown["runs"])
+
+    assert await slots_after(missed="skip", cron=FIELDS["cron"]) == 3
+    # A slot may pass at this moment.
+    assert await slots_after(time_zone="Asia/Kathmandu") <= 1
+    assert await slots_after(cron="0 0 29 2 *") == 0
+
+
 async def test_schedules_have_pages(api: Api) -> None:
     """The same as those of the list."""
     for name in "abc":
