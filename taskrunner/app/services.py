@@ -84,7 +84,7 @@ def _make_change_reporter(platform: Platform) -> ChangeReporter:
         platform.store,
         platform.events,
         platform.clock,
-        platform.webhooks.source,
+        platform.webhooks,
         name=platform.process_name,
     )
 

@@ -13,7 +13,7 @@ from taskrunner.domain.errors import EnvelopeUnreadable, ExecutorDisabled, Field
 from taskrunner.domain.messages import shown
 from taskrunner.domain.tasks.envelope import Envelope, decode_envelope
 from taskrunner.domain.tasks.new_task import new_task_id
-from taskrunner.domain.tasks.task_fields import ID_PATTERN
+from taskrunner.domain.tasks.task_fields import ID_PATTERN, REPORT_PREFIX
 from taskrunner.domain.tasks.task_settings import TaskSettings
 from taskrunner.domain.value import Value, replace
 
@@ -78,7 +78,7 @@ def task_id_of(message_id: str | None) -> str:
     """
     if not message_id:
         return new_task_id()
-    if ID_PATTERN.fullmatch(message_id):
+    if ID_PATTERN.fullmatch(message_id) and not message_id.startswith(REPORT_PREFIX):
         return message_id
     return "amqp-" + hashlib.sha256(message_id.encode(errors="surrogateescape")).hexdigest()[:32]
 

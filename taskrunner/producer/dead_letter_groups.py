@@ -4,6 +4,7 @@ At most `MOST_COUNTED` are looked at, the newest: some 25 µs each, most of it d
 free between the pages of the store.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,8 @@ from taskrunner.stores.dead_letter_store import DeadLetterStore
 MOST_COUNTED = 10_000
 MOST_GROUPS = 100
 _PAGE = 250
+# How many requests look at dead letters at a time: each keeps a connection of the store and a core busy.
+_SCANS = 2
 # By the length of a bucket, how many there are: a day of hours, a month of days.
 BUCKETS: Mapping[timedelta, int] = {timedelta(hours=1): 24, timedelta(days=1): 30}
 
@@ -51,6 +54,19 @@ class LetterGroups(Value):
     other: int
     complete: bool
     since: datetime | None
+
+
+class LetterGrouper:
+    """Groups dead letters for `_SCANS` requests at a time; the others wait."""
+
+    def __init__(self, store: DeadLetterStore) -> None:
+        self._store = store
+        self._scanning = asyncio.Semaphore(_SCANS)
+
+    async def groups(self, selection: TaskFilter, *, bucket: timedelta, now: datetime) -> LetterGroups:
+        """See `dead_letter_groups`."""
+        async with self._scanning:
+            return await dead_letter_groups(self._store, selection, bucket=bucket, now=now)
 
 
 async def dead_letter_groups(

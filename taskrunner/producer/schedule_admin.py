@@ -100,6 +100,7 @@ class ScheduleAdmin:
             created_by=known.created_by,
             paused=known.paused,
             next_at=next_at,
+            timetable_since=known.timetable_since if same_times else changed.timetable_since,
             last_at=known.last_at,
             last_task_id=known.last_task_id,
         )

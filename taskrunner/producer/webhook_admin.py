@@ -112,10 +112,15 @@ class WebhookAdmin:
         return replace(changed, task_filter=kept, created_by=known.created_by, created_at=known.created_at)
 
     async def _save(self, webhook: Webhook, expected: Webhook | None) -> bool:
-        if webhook.changes and webhook.enabled:
-            # No change after the answer is missed, however soon the processes hear of the webhook.
-            await begin_reporting(self._store, self._clock.now())
-        return await self._store.save_webhook(webhook, expected=expected)
+        if not (webhook.changes and webhook.enabled):
+            return await self._store.save_webhook(webhook, expected=expected)
+        # Before: whoever hears of the webhook must not go on from where an earlier one was deleted.
+        await begin_reporting(self._store, self._clock.now())
+        if not await self._store.save_webhook(webhook, expected=expected):
+            return False
+        # After: whoever reports hears of the webhook first, so that nothing after the answer is missed.
+        await begin_reporting(self._store, self._clock.now())
+        return True
 
     async def _find(self, name: str) -> Webhook | None:
         return next((each for each in await self._store.webhooks() if each.name == name), None)

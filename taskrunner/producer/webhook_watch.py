@@ -1,6 +1,7 @@
 """The webhook watch reads the webhooks in force from the store, in every process that ends tasks."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from taskrunner.domain.clock import Clock
 from taskrunner.domain.events import Events
@@ -28,20 +29,25 @@ class WebhookWatch(Service):
         self.source = WebhookSource()
 
     async def turn(self) -> float:
-        await self._reads.run()
+        await self.read()
         return INTERVAL
+
+    async def read(self) -> None:
+        """Put in force what the store has now. Raises `StoreUnavailable`."""
+        await self._reads.run()
 
     async def refresh(self) -> None:
         """Put a change of this process in force at once."""
         await self._reads.refresh()
 
     async def _read(self) -> None:
-        webhooks = await self._store.webhooks()
-        if any(each.created_by is not None for each in webhooks):
-            webhooks = await self._of_good_keys(webhooks)
-        self.source.set(webhooks)
+        self.source.set(await webhooks_in_force(self._store, self._clock.now()))
 
-    async def _of_good_keys(self, webhooks: Sequence[Webhook]) -> Sequence[Webhook]:
-        now = self._clock.now()
-        over = {known.key.name for known in await self._store.api_keys() if known.key.is_over(now)}
-        return [each for each in webhooks if each.created_by not in over]
+
+async def webhooks_in_force(store: Store, now: datetime) -> Sequence[Webhook]:
+    """Those that are enabled, and whose key is good. Raises `StoreUnavailable`."""
+    webhooks = [each for each in await store.webhooks() if each.enabled]
+    if all(each.created_by is None for each in webhooks):
+        return webhooks
+    over = {known.key.name for known in await store.api_keys() if known.key.is_over(now)}
+    return [each for each in webhooks if each.created_by not in over]

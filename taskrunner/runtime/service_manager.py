@@ -4,7 +4,7 @@ import socket
 from collections.abc import Mapping
 
 from taskrunner.domain.events import Events
-from taskrunner.runtime.service import Service
+from taskrunner.runtime.service import FAULT_PAUSE, Service
 
 READY, STOPPING, ALIVE = "READY=1", "STOPPING=1", "WATCHDOG=1"
 
@@ -26,23 +26,30 @@ class ServiceManager(Service):
         self._address = _address(environ)
         self._interval = _ping_interval(environ, pid)
         self._states: list[str] = []
+        self._is_unheard = False
 
     async def start(self) -> None:
         if self._address:
             await super().start()
 
     def tell(self, state: str) -> None:
-        """Send a state at once. One that cannot be sent is reported as an event, and not sent again."""
+        """Send a state at once. If it cannot be sent, it is sent again until it can; an event tells once."""
         if self._address:
             self._states.append(state)
             self.wake()
 
     async def turn(self) -> float:
-        states, self._states = self._states, []
-        if self._interval is not None:
-            states.append(ALIVE)
+        states = [*self._states] if self._interval is None else [*self._states, ALIVE]
         if states:
-            self._send("\n".join(states))
+            try:
+                self._send("\n".join(states))
+            except OSError:
+                if self._is_unheard:
+                    return FAULT_PAUSE
+                self._is_unheard = True
+                raise
+        self._states.clear()
+        self._is_unheard = False
         return _NO_WATCHDOG if self._interval is None else self._interval
 
     def _send(self, message: str) -> None:

@@ -15,6 +15,7 @@ from taskrunner.app.all import run_all
 from taskrunner.app.embedded import embedded_config
 from taskrunner.app.services import running
 from taskrunner.domain.events import Event, Events, LoopFailed
+from taskrunner.runtime.service import FAULT_PAUSE
 from taskrunner.runtime.service_manager import READY, STOPPING, ServiceManager
 from tests.tools.waiting import PATIENCE, eventually
 
@@ -130,6 +131,22 @@ async def test_a_socket_that_is_gone_is_reported_once(tmp_path: Path) -> None:
         manager.tell(READY)
         await eventually(lambda: told)
     assert [type(each) for each in told] == [LoopFailed]
+
+
+async def test_a_state_that_could_not_be_sent_is_sent_again(tmp_path: Path) -> None:
+    """Or systemd would give up on a unit that is long ready."""
+    address = f"{tmp_path}/late"
+    manager = ServiceManager({"NOTIFY_SOCKET": address}, PID, Events())
+    manager.tell(READY)
+    with pytest.raises(FileNotFoundError):
+        await manager.turn()
+    assert await manager.turn() == FAULT_PAUSE
+    late = Systemd(address)
+    manager.tell(STOPPING)
+    for _ in range(2):
+        await manager.turn()
+    assert late.unread() == ["READY=1\nSTOPPING=1"]
+    late.close()
 
 
 async def test_a_process_tells_when_it_is_ready_and_when_it_stops(

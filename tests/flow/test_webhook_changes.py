@@ -6,24 +6,44 @@ from typing import Any
 
 import pytest
 
-from taskrunner.domain.errors import StoreUnavailable
+from taskrunner.domain.codec import encode
+from taskrunner.domain.errors import StateConflict, StoreUnavailable
 from taskrunner.domain.events import TaskSettled
+from taskrunner.domain.keys.api_key import Scope
 from taskrunner.domain.tasks.change import ChangeEvent, ChangeId
 from taskrunner.domain.tasks.outcome import Outcome, OutcomeKind
 from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.submitter import submitter_of
+from taskrunner.domain.tasks.task_limits import TaskLimits
+from taskrunner.domain.tasks.task_settings import TaskSettingsSource
 from taskrunner.domain.value import replace
+from taskrunner.domain.webhooks.webhook_draft import WebhookDraft
 from taskrunner.producer.change_reporter import LEASE, ChangeReporter
+from taskrunner.producer.key_admin import KeyAdmin
+from taskrunner.producer.webhook_admin import WebhookAdmin
+from taskrunner.producer.webhook_watch import WebhookWatch
 from taskrunner.stores.base import Store
 from tests.flow.local_runner import OK, LocalRunner, http_error
-from tests.flow.test_webhooks import reports, subscribe
+from tests.flow.test_webhooks import TOLD, reports, subscribe
 from tests.tools.severed import Cut, severable
 from tests.tools.waiting import eventually
 
 
-def reporter(runner: LocalRunner, store: Store | None = None, name: str = "p1") -> ChangeReporter:
+def reporter(
+    runner: LocalRunner, store: Store | None = None, name: str = "p1", watch: WebhookWatch | None = None
+) -> ChangeReporter:
     return ChangeReporter(
-        store or runner.store, runner.events, runner.clock, runner.webhooks.source, name=name
+        store or runner.store, runner.events, runner.clock, watch or runner.webhooks, name=name
     )
+
+
+def admin_of(runner: LocalRunner) -> WebhookAdmin:
+    """Of another process: the reporter hears of its changes later."""
+    return WebhookAdmin(runner.store, runner.clock, TaskSettingsSource())
+
+
+def draft_for(*events: str) -> WebhookDraft:
+    return WebhookDraft.from_json(encode({"url": TOLD, "events": events}), TaskLimits())
 
 
 async def until_told(runner: LocalRunner, process: ChangeReporter, *expected: tuple[str, str | None]) -> None:
@@ -156,3 +176,80 @@ async def test_lost_changes_are_told_as_a_gap(runner: LocalRunner) -> None:
     await process.turn()
     runner.clock.advance(LEASE.total_seconds())
     await until_told(runner, process, ("webhook.gap", None))
+
+
+async def test_a_webhook_that_was_refused_leaves_no_old_changes(runner: LocalRunner) -> None:
+    """The next one for changes hears of none from before it."""
+    await subscribe(runner)
+    with pytest.raises(StateConflict):
+        await admin_of(runner).create("ends", draft_for("scheduled"), None)
+    await runner.submit(id="old", delay=60)
+    await subscribe(runner, "new", events=["scheduled"])
+    await runner.submit(id="task", delay=60)
+    await until_told(runner, reporter(runner), ("task.scheduled", "task"))
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["old changes", "gap"])
+@pytest.mark.parametrize("way", ["deleted", "disabled", "revoked"])
+async def test_what_a_dead_process_leaves_is_told_to_nobody(
+    runner: LocalRunner, way: str, *, is_lost: bool
+) -> None:
+    """It died before the last webhook for changes went, however that went, and could not tidy up."""
+    admin, keys = admin_of(runner), KeyAdmin(runner.store, runner.clock)
+    created = await keys.create("boss", (Scope.ADMIN,), owner=None, expires_at=None)
+    await admin.create("first", draft_for("scheduled"), submitter_of(created.key))
+    await runner.webhooks.turn()
+    await reporter(runner).turn()
+    match way:
+        case "deleted":
+            await admin.delete("first")
+        case "disabled":
+            await admin.patch("first", b'{"enabled": false}')
+        case _:
+            await keys.revoke("boss")
+    runner.clock.advance(LEASE.total_seconds())
+    await runner.submit(id="old", delay=60)
+    if is_lost:
+        [cursor] = await runner.store.change_cursors()
+        await runner.store.save_change_cursor(replace(cursor, place=ChangeId(1, 0)), expected=cursor)
+    await subscribe(runner, "new", events=["scheduled"])
+    await runner.submit(id="task", delay=60)
+    await until_told(runner, reporter(runner, name="p2"), ("task.scheduled", "task"))
+
+
+@pytest.mark.parametrize("heard", ["nothing", "deletion", "deletion, in time"])
+async def test_a_webhook_of_another_process_misses_nothing(runner: LocalRunner, heard: str) -> None:
+    """Whatever the process that reports for others has heard of it."""
+    admin = admin_of(runner)
+    await admin.create("first", draft_for("scheduled"), None)
+    watch = WebhookWatch(runner.store, runner.events, runner.clock)
+    await watch.turn()
+    process = reporter(runner, watch=watch)
+    await process.turn()
+    await admin.delete("first")
+    if heard != "nothing":
+        await watch.turn()
+    if heard == "deletion, in time":
+        await process.turn()
+    await admin.create("second", draft_for("scheduled"), None)
+    await runner.submit(id="task", delay=60)
+    # It may still report to the one that was deleted.
+    await process.turn()
+    await process.turn()
+    await watch.turn()
+    await process.turn()
+    told = [each.task.labels["webhook"] for each in await reports(runner)]
+    assert told.count("second") == 1
+
+
+async def test_it_stops_while_the_store_is_away(runner: LocalRunner) -> None:
+    """The lease ends by itself."""
+    await subscribe(runner, events=["scheduled"])
+    store, line = severable(runner.store)
+    process = reporter(runner, store)
+    await process.turn()
+    line.sever()
+    await process.stop()
+    assert line.refused == ["save_change_cursor"]
+    [cursor] = await runner.store.change_cursors()
+    assert cursor.holder == "p1"

@@ -12,7 +12,7 @@ from taskrunner.domain.tasks.change import ChangeCursor, ChangeEvent, ChangeId, 
 from taskrunner.domain.tasks.new_task import NewTask
 from taskrunner.domain.tasks.record import Record
 from taskrunner.domain.tasks.status import Status
-from taskrunner.domain.tasks.task import Task
+from taskrunner.domain.tasks.submitter import is_report
 from taskrunner.domain.tasks.task_filter import TaskFilter
 from taskrunner.domain.value import replace
 from taskrunner.domain.webhooks.change_report import change_reports, gap_reports, wanted_by
@@ -95,7 +95,7 @@ def test_it_tells_the_change_and_the_task_without_secrets() -> None:
     """`status` is that of the change: the task may have come further."""
     [report] = reports(change(), replace(NEW, status=Status.SUCCEEDED), webhook())
     task = report.task
-    assert (task.url, task.method, task.queue, task.is_report) == (CALLBACK.url, "POST", "high", True)
+    assert (task.url, task.method, task.queue, is_report(task.id)) == (CALLBACK.url, "POST", "high", True)
     assert (task.signed_by, task.tls, task.created_at, report.due) == ("name", "profile", NOW, NOW)
     assert task.labels == {"callback": "task", "webhook": "all"}
     told = message(report)
@@ -109,14 +109,23 @@ def test_a_deleted_task_has_its_id_left() -> None:
     hooks = webhook(), webhook("red", labels={"team": "red"})
     [report] = reports(change(None), None, *hooks)
     assert message(report)["type"] == "task.deleted"
-    assert message(report)["data"] == {"id": "task", "status": None}
+    assert message(report)["data"] == {"id": "task", "status": "deleted"}
     assert (report.queue, report.task.labels["webhook"]) == ("medium", "all")
 
 
 def test_a_report_is_reported_to_nobody() -> None:
     """Or each report would make further ones."""
-    own: Task = replace(TASK, is_report=True)
-    assert reports(change(), replace(NEW, task=own), webhook()) == []
+    for name in ("all", "mine~all"):
+        record = replace(NEW, task=replace(TASK, id="mine~task"))
+        [report] = reports(change(task_id="mine~task"), record, webhook(name))
+        again = replace(NEW, task=report.task)
+        assert reports(change(task_id=report.id), again, webhook(), webhook("mine~all")) == []
+        assert reports(change(None, report.id), None, webhook(), webhook("mine~all")) == []
+
+
+def test_only_the_deletion_of_a_task_that_is_gone_is_told() -> None:
+    """What else it came to cannot be told any more."""
+    assert reports(change(), None, webhook()) == []
 
 
 def test_a_change_that_is_told_again_has_the_same_id() -> None:
@@ -134,7 +143,7 @@ def test_a_key_is_told_its_own_names() -> None:
     """Its webhook and its task; who sees all tasks knows them by their whole ids."""
     one, record = change(task_id="mine~task"), replace(NEW, task=replace(TASK, id="mine~task"))
     own, others = reports(one, record, webhook("mine~all"), webhook())
-    assert own.id.startswith("mine~")
+    assert own.id.startswith("mine~report:")
     assert own.task.labels == {"callback": "task", "webhook": "all"}
     assert (message(own)["data"]["id"], message(others)["data"]["id"]) == ("task", "mine~task")
     assert b"mine~" not in encode(message(own))

@@ -58,7 +58,6 @@ TASK = Task(
         tls="u",
     ),
     signed_by="s",
-    is_report=True,
     fairness_key="f",
     retention=5.0,
     is_dead_letter=False,

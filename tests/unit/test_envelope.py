@@ -29,6 +29,7 @@ from taskrunner.domain.tasks.task_draft import TaskDraft
 from taskrunner.domain.tasks.task_fields import ID_PATTERN
 from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.domain.tasks.task_settings import TaskSettings
+from taskrunner.domain.value import replace
 
 LIMITS = TaskLimits()
 RULES = TaskSettings()
@@ -138,10 +139,19 @@ def test_a_message_that_is_longer_than_any_task_is_not_parsed() -> None:
     huge = b'{"executor": "resize_image", "data": "' + b"x" * 100_000_000 + b'"}'
     with pytest.raises(EnvelopeUnreadable, match="the message is 100000040 bytes long, at most"):
         decode_envelope(huge, LIMITS)
+    forged = b'{"v":1,"attempt":1,"task":"' + b"x" * 100_000_000 + b'"}'
+    with pytest.raises(EnvelopeUnreadable, match="the message is 100000029 bytes long, at most"):
+        decode_envelope(forged, LIMITS)
     longest = "\\u0041" * LIMITS.max_body_bytes
     draft = decode_envelope(b'{"url": "http://h/", "body": "%s"}' % longest.encode(), LIMITS)
     assert isinstance(draft, TaskDraft)
     assert draft.body == "A" * LIMITS.max_body_bytes
+
+
+def test_a_task_that_was_accepted_under_higher_limits_is_read() -> None:
+    """Else it would be a dead letter when they are lowered."""
+    task = replace(TASK, body="\1" * 2 * LIMITS.max_body_bytes)
+    assert decode_envelope(encode_envelope(encode(task), 1), LIMITS) == Envelope(attempt=1, task=task)
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,7 @@ def test_an_unfit_message_id_has_one_task_id(message_id: str) -> None:
 
 def test_a_fit_message_id_is_the_task_id() -> None:
     assert task_id_of("order-7") == "order-7"
+    assert task_id_of("report:7").startswith("amqp-")
 
 
 @pytest.mark.parametrize("message_id", [None, ""])

@@ -29,6 +29,7 @@ HOURLY = Schedule(
     task=json.dumps(TASK),
     created_at=NOON,
     updated_at=NOON,
+    timetable_since=NOON,
     next_at=NOON.replace(hour=9),
 )
 

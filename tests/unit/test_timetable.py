@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskrunner.domain.schedules import timetable as timetable_module
 from taskrunner.domain.schedules.timetable import Timetable, check_cron, check_time_zone
 
 BERLIN = "Europe/Berlin"
@@ -210,3 +211,11 @@ def test_a_day_matches_the_date_or_the_weekday(cron: str, days: list[str]) -> No
     """Either of two restricted fields; both, if one begins with a star."""
     found = Timetable(cron, "UTC").first(3, since=at("2026-02-02T00:00"))
     assert [f"{slot:%m-%d}" for slot in found] == days
+
+
+def test_a_wrong_time_zone_reads_the_database_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name that was meant is found without it afterwards: anybody may ask for a timetable."""
+    for _ in range(2):
+        with pytest.raises(ValueError, match='did you mean "Europe/Berlin"'):
+            check_time_zone("Europe/Berlim")
+        monkeypatch.setattr(timetable_module, "available_timezones", lambda: set[str]())

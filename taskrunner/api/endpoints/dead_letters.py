@@ -21,7 +21,7 @@ from taskrunner.api.views.dead_letter import (
 from taskrunner.api.views.task import TaskView
 from taskrunner.domain.errors import TaskUnknown
 from taskrunner.producer.bulk_actions import BulkActions
-from taskrunner.producer.dead_letter_groups import MOST_COUNTED, dead_letter_groups
+from taskrunner.producer.dead_letter_groups import MOST_COUNTED, LetterGrouper
 from taskrunner.producer.requeuer import Requeuer
 from taskrunner.producer.search import Search
 from taskrunner.stores.base import Store
@@ -65,6 +65,7 @@ class DeadLetterRoutes:
         self._bulk_actions = bulk_actions
         self._store = store
         self._search = Search(store)
+        self._grouper = LetterGrouper(store)
         self._options = options
 
     def add_to(self, routes: Routes) -> None:
@@ -91,8 +92,8 @@ class DeadLetterRoutes:
         query = Query(request, _GROUPS.parameters)
         selection, bucket = query.selection(), _BUCKETS[query.get(_BUCKET)]
         query.refuse_if_wrong()
-        found = await dead_letter_groups(
-            self._store, caller_of(request).selection(selection), bucket=bucket, now=datetime.now(UTC)
+        found = await self._grouper.groups(
+            caller_of(request).selection(selection), bucket=bucket, now=datetime.now(UTC)
         )
         return json_response(LetterGroupsView.of(found))
 

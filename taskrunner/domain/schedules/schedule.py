@@ -34,8 +34,9 @@ class Schedule(Value):
     A run is late by a random time of up to `jitter` seconds.
 
     `conditional`: each run fetches only a version newer than that of the previous run. `next_at` is the next
-    slot, None while paused. `created_by` is the API key that it was created with. `last_at` and
-    `last_task_id` are those of the last slot that ran; `error` is why the slot after it did not.
+    slot, None while paused. `timetable_since` is when it got its `cron` and `time_zone`. `created_by` is the
+    API key that it was created with. `last_at` and `last_task_id` are those of the last slot that ran;
+    `error` is why the slot after it did not.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Schedule(Value):
     created_by: str | None = None
     created_at: datetime
     updated_at: datetime
+    timetable_since: datetime
     paused: bool = False
     next_at: datetime | None = None
     last_at: datetime | None = None
@@ -77,9 +79,9 @@ class Schedule(Value):
             return []
 
     def past_slots(self, count: int, *, now: datetime) -> list[datetime]:
-        """The last `count` slots since it was created; none if this machine does not know the time zone."""
+        """The last `count` slots since `timetable_since`; none if this machine does not know the zone."""
         try:
-            return self.timetable.between(self.created_at, now, count)
+            return self.timetable.between(self.timetable_since, now, count)
         except ValueError:
             return []
 

@@ -143,5 +143,6 @@ class ScheduleDraft(BaseModel):
 
     def to_schedule(self, name: str, *, now: datetime) -> Schedule:
         """A new schedule, not paused, that starts with the next slot."""
-        schedule = Schedule(**self.__dict__ | {"name": name}, created_at=now, updated_at=now)
+        given = self.__dict__ | {"name": name}
+        schedule = Schedule(**given, created_at=now, updated_at=now, timetable_since=now)
         return schedule.resumed(now)

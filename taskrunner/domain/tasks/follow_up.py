@@ -12,6 +12,7 @@ from taskrunner.domain.tasks.new_task import NewTask, new_task_id
 from taskrunner.domain.tasks.outcome import Outcome
 from taskrunner.domain.tasks.report import known_as, report_task, task_data
 from taskrunner.domain.tasks.status import Status
+from taskrunner.domain.tasks.submitter import is_report
 from taskrunner.domain.tasks.task import Task
 from taskrunner.domain.tasks.task_filter import facts_at_end
 from taskrunner.domain.value import Value
@@ -32,7 +33,7 @@ class End(Value):
 def follow_ups(end: End, webhooks: Sequence[Webhook]) -> tuple[NewTask, ...]:
     """The tasks that report `end`: a callback and webhooks, where they ask for it."""
     task = end.task
-    if end.status not in EVENTS or task.is_report:
+    if end.status not in EVENTS or is_report(task.id):
         return ()
     found = []
     if task.callback is not None and end.status in task.callback.events:
@@ -61,4 +62,6 @@ def _report(end: End, callback: Callback, webhook: Webhook | None) -> NewTask:
         response=None if outcome is None else outcome.response,
     )
     message = {"type": f"task.{end.status}", "timestamp": end.now, "data": data}
-    return report_task(callback, webhook, message, id=new_task_id(), about=task.id, task=task, now=end.now)
+    return report_task(
+        callback, webhook, message, unique_id=new_task_id(), about=task.id, task=task, now=end.now
+    )

@@ -12,6 +12,7 @@ from taskrunner.domain.tasks.new_task import NewTask
 from taskrunner.domain.tasks.outcome import OutcomeKind, Response
 from taskrunner.domain.tasks.submitter import namespace_of, without_namespace
 from taskrunner.domain.tasks.task import AwareDatetime, Redirects, Task
+from taskrunner.domain.tasks.task_fields import REPORT_PREFIX
 from taskrunner.domain.webhooks.webhook import Webhook
 
 # The labels by which the reports of a task, and those of a webhook, are found.
@@ -23,27 +24,28 @@ def report_task(
     webhook: Webhook | None,
     message: Mapping[str, Any],
     *,
-    id: str,  # noqa: A002 - as in the task
+    unique_id: str,
     about: str | None,
     task: Task | None,
     now: AwareDatetime,
 ) -> NewTask:
-    """The report `id` with this message. It belongs to the submitter of the task, or of the webhook.
+    """The report with this message. It belongs to the submitter of the task, or of the webhook.
 
+    `unique_id` tells it from all other reports.
     `about` is the stored id of the task, None if the report is about none; `task` is None if it is gone.
     """
     owner = about if webhook is None else webhook.name
-    task_id = ("" if owner is None else namespace_of(owner)) + id
+    report_id = REPORT_PREFIX + unique_id
     labels = {} if about is None else {LABEL: known_as(about, webhook)}
     if webhook is not None:
         labels[WEBHOOK_LABEL] = without_namespace(webhook.name)
     by_task = None if task is None else task.created_by
     report = Task(
-        id=task_id,
+        id=("" if owner is None else namespace_of(owner)) + report_id,
         url=callback.url,
         method="POST",
         # Standard Webhooks: the id is the same at every attempt. Time and signature are added on sending.
-        headers={"Content-Type": "application/json", "webhook-id": id},
+        headers={"Content-Type": "application/json", "webhook-id": report_id},
         body=orjson.dumps(message, option=orjson.OPT_UTC_Z).decode(),
         queue=DEFAULT_QUEUE if task is None else task.queue,
         timeout=callback.timeout,
@@ -56,7 +58,6 @@ def report_task(
         labels=labels,
         created_at=now,
         signed_by=callback.secret,
-        is_report=True,
         tls=callback.tls,
         fairness_key=None if task is None else task.fairness_key,
         created_by=by_task if webhook is None else webhook.created_by,

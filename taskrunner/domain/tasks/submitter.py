@@ -10,7 +10,7 @@ import re
 from taskrunner.domain.keys.api_key import NAME_PATTERN, ApiKey, Scope
 from taskrunner.domain.messages import shown
 from taskrunner.domain.tasks.task import Task
-from taskrunner.domain.tasks.task_fields import ID_PATTERN
+from taskrunner.domain.tasks.task_fields import ID_PATTERN, REPORT_PREFIX
 from taskrunner.domain.value import Value, replace
 
 # In no id and no name that a client can give.
@@ -91,3 +91,8 @@ def namespace_of(task_id: str) -> str:
 def without_namespace(name: str) -> str:
     """The id or name as its submitter knows it."""
     return name.rpartition(MARK)[2]
+
+
+def is_report(task_id: str) -> bool:
+    """Whether the task with this stored id is a report."""
+    return without_namespace(task_id).startswith(REPORT_PREFIX)

@@ -80,7 +80,6 @@ class Task(Value):
     - `retention`: the seconds for which its record is kept once it has ended; None for those of its status.
     - `is_dead_letter`: whether it is one if it fails.
     - `signed_by`: the name of the secret that signs the request; only our own callbacks have one.
-    - `is_report`: it reports the end of another task; only our own callbacks do.
     - `created_by`: the API key that it was submitted with; None for the command line, and without keys.
     - `traceparent`: the trace context of the request that submitted the task.
     """
@@ -116,7 +115,6 @@ class Task(Value):
     retention: float | None = None
     is_dead_letter: bool = True
     signed_by: str | None = None
-    is_report: bool = False
     created_by: str | None = None
     traceparent: str | None = None
 

@@ -20,6 +20,8 @@ IDEMPOTENT_METHODS = METHODS - {"POST", "PATCH"}
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 # The paths of these are those of the API's own verbs, so nobody could ask for such a task or dead letter.
 RESERVED_IDS = frozenset({"batch"})
+# The ids of reports begin so: they are recognised as such when nothing else is left of them.
+REPORT_PREFIX = "report:"
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 9110 5.5 allows obs-text; we do not, since servers disagree on its meaning.
 FIELD_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20\x09\x21-\x7e]*[\x21-\x7e])?)?")
@@ -177,4 +179,6 @@ def check_id(task_id: str) -> str:
         raise ValueError(f"must be 1 to 128 letters, digits or ._:-, got {shown(task_id)}")
     if task_id in RESERVED_IDS:
         raise ValueError(f"{task_id} is a verb of the API, such as POST /tasks/batch; use another id")
+    if task_id.startswith(REPORT_PREFIX):
+        raise ValueError(f"must not begin with {REPORT_PREFIX}, as the ids of our reports do; use another id")
     return task_id

@@ -8,7 +8,12 @@ from taskrunner.domain.tasks import task_fields
 ID_SCHEMA: dict[str, Any] = {
     "type": "string",
     "pattern": f"^{task_fields.ID_PATTERN.pattern}$",
-    "not": {"enum": sorted(task_fields.RESERVED_IDS)},
+    "not": {
+        "anyOf": [
+            {"enum": sorted(task_fields.RESERVED_IDS)},
+            {"pattern": f"^{task_fields.REPORT_PREFIX}"},
+        ]
+    },
 }
 _GIVEN, _NULL = {"not": {"type": "null"}}, {"type": "null"}
 # Fields of which a task has one.

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid5
 
-from taskrunner.domain.tasks.change import ChangeCursor, ChangeId, StatusChange
+from taskrunner.domain.tasks.change import ChangeCursor, ChangeEvent, ChangeId, StatusChange
 from taskrunner.domain.tasks.new_task import NewTask
 from taskrunner.domain.tasks.record import Record
 from taskrunner.domain.tasks.report import known_as, report_task, task_data
-from taskrunner.domain.tasks.submitter import without_namespace
+from taskrunner.domain.tasks.submitter import is_report, without_namespace
 from taskrunner.domain.tasks.task_filter import task_facts
 from taskrunner.domain.webhooks.webhook import Webhook
 
@@ -20,7 +20,9 @@ GAP = "webhook.gap"
 
 
 def wanted_by(change: StatusChange, webhooks: Sequence[Webhook]) -> list[Webhook]:
-    """Those that may report the change; the record of its task decides."""
+    """Those that may report the change; the record of its task decides. None reports that of a report."""
+    if is_report(change.task_id):
+        return []
     return [
         webhook
         for webhook in webhooks
@@ -37,12 +39,12 @@ def change_reports(
 ) -> list[NewTask]:
     """One for each of `webhooks` that reports the change. `record` is None for a task that is gone.
 
-    Such a task has nothing left that a condition could hold for.
+    Such a task has nothing left but its deletion, and nothing that a condition could hold for.
     """
-    if record is None:
-        chosen = [webhook for webhook in webhooks if webhook.task_filter.is_empty]
-    elif record.task.is_report:
+    if record is None and change.event is not ChangeEvent.DELETED:
         chosen = []
+    elif record is None:
+        chosen = [webhook for webhook in webhooks if webhook.task_filter.is_empty]
     else:
         facts = task_facts(record)
         chosen = [webhook for webhook in webhooks if webhook.task_filter.matches(facts)]
@@ -58,7 +60,7 @@ def gap_reports(
             webhook.callback,
             webhook,
             {"type": GAP, "timestamp": now, "data": {"webhook": without_namespace(webhook.name)}},
-            id=_report_id(webhook, place, cursor),
+            unique_id=_report_id(webhook, place, cursor),
             about=None,
             task=None,
             now=now,
@@ -72,7 +74,7 @@ def _change_report(
 ) -> NewTask:
     shown_id = known_as(change.task_id, webhook)
     if record is None:
-        data = {"id": shown_id, "status": change.status}
+        data = {"id": shown_id, "status": change.event}
     else:
         data = task_data(
             record.task,
@@ -88,7 +90,7 @@ def _change_report(
         webhook.callback,
         webhook,
         {"type": f"task.{change.event}", "timestamp": change.at or now, "data": data},
-        id=_report_id(webhook, change.id, cursor),
+        unique_id=_report_id(webhook, change.id, cursor),
         about=change.task_id,
         task=None if record is None else record.task,
         now=now,

@@ -1,20 +1,29 @@
 """Groups of dead letters: what they have in common, and when they came."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from taskrunner.domain.keys.api_key import Scope
 from taskrunner.domain.tasks.record import DeadLetter, DeadLetterKind
 from taskrunner.domain.tasks.task_filter import TaskFilter
-from taskrunner.producer.dead_letter_groups import MOST_GROUPS, bucket_begins, dead_letter_groups
+from taskrunner.producer.dead_letter_groups import (
+    MOST_GROUPS,
+    LetterGrouper,
+    bucket_begins,
+    dead_letter_groups,
+)
 from taskrunner.stores.base import Store
+from taskrunner.stores.dead_letter_store import DeadLetterStore
+from taskrunner.stores.values import Page
 from tests.contract.stores.harness import KEEP, entry, make_task, ref
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
 from tests.flow.api.test_isolation import OWN
+from tests.tools.waiting import eventually
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -68,18 +77,50 @@ async def test_letters_are_grouped_by_executor_host_and_reason(api: Api) -> None
 async def test_a_group_by_days_and_its_conditions_select_it(api: Api) -> None:
     """Over the route; the conditions are those of the list, and of operations."""
     now = datetime.now(UTC)
-    for number, days in enumerate((0, 3, 3)):
-        await die(api.store, f"a{number}", ago=NOW - now + days * DAY)
+    died = [now - days * DAY for days in (0, 3, 3)]
+    for number, at in enumerate(died):
+        await die(api.store, f"a{number}", ago=NOW - at)
     await die(api.store, "b", ago=NOW - now, url=B)
     path = "/dead-letter-groups?bucket=1d&executor=http&host=a.test&reason=timeout"
     answer = (await api.get(path)).json
     (group,) = answer["groups"]
-    assert (group["host"], group["count"], group["counts"][-4:]) == ("a.test", 3, [2, 0, 0, 1])
-    assert len(answer["buckets"]) == 30
+    assert (group["host"], group["count"]) == ("a.test", 3)
+    days = [datetime.fromisoformat(each) for each in answer["buckets"]]
+    assert len(days) == 30
+    # By the buckets of the answer: midnight may have passed.
+    assert group["counts"] == [sum(day <= at < day + DAY for at in died) for day in days]
     listed = (await api.get("/dead-letters?executor=http&host=a.test&reason=timeout")).json
     assert len(listed["dead_letters"]) == group["count"]
     await api.refusal(400, "bad_query", "GET", "/dead-letter-groups?bucket=1w")
     await api.refusal(400, "bad_query", "GET", "/dead-letter-groups?status=failed")
+
+
+class WatchedStore:
+    """Counts the reads of dead letters that go on, and holds them up."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.gate = asyncio.Event()
+        self.reading = self.most = self.ended = 0
+
+    async def list_dead_letters(self, **given: Any) -> Page[DeadLetter]:
+        self.reading += 1
+        self.most = max(self.most, self.reading)
+        await self.gate.wait()
+        self.reading -= 1
+        self.ended += 1
+        return await self._store.list_dead_letters(**given)
+
+
+async def test_few_look_at_a_time(api: Api) -> None:
+    """The others wait, and are answered."""
+    watched = WatchedStore(api.store)
+    grouper = LetterGrouper(cast(DeadLetterStore, watched))
+    asked = [asyncio.create_task(grouper.groups(TaskFilter(), bucket=HOUR, now=NOW)) for _ in range(9)]
+    await eventually(lambda: watched.reading)
+    watched.gate.set()
+    assert [each.complete for each in await asyncio.gather(*asked)] == [True] * 9
+    assert (watched.most, watched.ended) == (2, 9)
 
 
 async def test_only_so_many_are_looked_at(api: Api) -> None:

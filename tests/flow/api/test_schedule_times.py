@@ -1,16 +1,21 @@
 """The slots of schedules: what the last ones came to, and when the next ones are."""
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from taskrunner.domain.codec import encode
 from taskrunner.domain.schedules.schedule import slot_task_id
 from taskrunner.domain.schedules.schedule_draft import ScheduleDraft
+from taskrunner.domain.tasks.record import Record
 from taskrunner.domain.tasks.status import Status
 from taskrunner.domain.tasks.task_limits import TaskLimits
 from taskrunner.producer.schedule_admin import stored_form
+from taskrunner.producer.schedule_runs import schedule_runs
+from taskrunner.stores.operator_store import OperatorStore
 from tests.contract.stores.harness import entry, make_task
 from tests.flow.api.harness import Api
 from tests.flow.api.test_access import bearer
@@ -44,9 +49,39 @@ async def test_the_last_slots_have_the_status_of_their_tasks(api: Api) -> None:
     assert len(slots) == 3
     task_id = await run(api, "hourly", slots[1])
     (shown,) = (await api.get("/schedule-runs?count=3")).json["schedules"]
-    assert [each["status"] for each in shown["runs"]] == [None, "failed", None]
-    assert shown["runs"][1]["task_id"] == task_id
-    assert shown["runs"][1]["finished_at"] is not None
+    # By slot: a full hour may have passed.
+    (failed,) = [each for each in shown["runs"] if each["slot"] == slots[1]]
+    assert (failed["status"], failed["task_id"]) == ("failed", task_id)
+    assert failed["finished_at"] is not None
+    assert [each["status"] for each in shown["runs"] if each is not failed] == [None, None]
+
+
+class TickingStore:
+    """Notes how often others ran before the tasks of the slots were read."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+
+    async def tick(self) -> None:
+        while True:
+            self.ticks += 1
+            await asyncio.sleep(0)
+
+    async def get_many(self, ids: Sequence[str]) -> dict[str, Record]:
+        self.ticks_before = self.ticks
+        return {}
+
+
+async def test_others_go_on_between_two_schedules() -> None:
+    """The slots of 200 schedules take up to a second."""
+    draft = ScheduleDraft.from_json(encode(FIELDS), TaskLimits())
+    now = datetime.now(UTC)
+    schedules = [draft.to_schedule(f"s{number}", now=now - timedelta(days=1)) for number in range(5)]
+    store = TickingStore()
+    ticking = asyncio.create_task(store.tick())
+    await schedule_runs(cast(OperatorStore, store), schedules, count=3, now=now)
+    ticking.cancel()
+    assert store.ticks_before >= len(schedules)
 
 
 async def test_no_slot_is_older_than_the_schedule(api: Api) -> None:
@@ -58,6 +93,21 @@ async def test_no_slot_is_older_than_the_schedule(api: Api) -> None:
     assert yearly == {"name": "yearly", "runs": []}
     # In two hours and a half there are two full hours, or three.
     assert len(hourly["runs"]) in {2, 3}
+
+
+async def test_no_slot_is_of_another_timetable(api: Api) -> None:
+    """It would look like one that was missed. A change of other fields keeps the slots."""
+    await made(api, "hourly", 50)
+
+    async def slots_after(**changes: Any) -> int:
+        assert (await api.ask("PATCH", "/schedules/hourly", json=changes)).status == 200
+        (shown,) = (await api.get("/schedule-runs?count=3")).json["schedules"]
+        return len(shown["runs"])
+
+    assert await slots_after(missed="skip", cron=FIELDS["cron"]) == 3
+    # A slot may pass at this moment.
+    assert await slots_after(time_zone="Asia/Kathmandu") <= 1
+    assert await slots_after(cron="0 0 29 2 *") == 0
 
 
 async def test_schedules_have_pages(api: Api) -> None:

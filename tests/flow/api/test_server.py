@@ -96,6 +96,7 @@ async def test_no_task_can_have_the_id_of_a_verb(api: Api) -> None:
         problem = await api.refusal(422, "task_invalid", "POST", "/tasks", json={"url": URL, "id": verb})
         assert "use another id" in problem["errors"][0]["message"]
         await api.refusal(404, "task_unknown", "GET", f"/tasks/{verb}/attempts")
+    await api.refusal(422, "task_invalid", "POST", "/tasks", json={"url": URL, "id": "report:1"})
     assert (await api.submit(id="cancelled")).status == 202
 
 
