@@ -97,17 +97,18 @@ class FairLines:
                 return self._take_from(line, stats)
             heappop(self._order)
             self._passed.append((line, stats, line.hosts.pop(stats)))
+            line.spent -= cost(stats)
             if line.hosts:
-                line.spent += cost(next(iter(line.hosts))) - cost(stats)
-                self._enter(line)
+                self._enter_for_next(line)
         return None
 
     def end_round(self) -> None:
         for line, stats, deliveries in self._passed:
-            if not line.hosts:
-                self._lines[line.key] = line
-                self._enter(line)
+            is_first = not line.hosts
             line.hosts[stats] = deliveries
+            if is_first:
+                self._lines[line.key] = line
+                self._enter_for_next(line)
         self._passed.clear()
 
     def take_latest(self, stats: HostStats, keep: int = 0) -> list[WaitingDelivery]:
@@ -142,8 +143,9 @@ class FairLines:
             self._drop(line, stats)
         elif len(line.hosts) > 1:
             line.hosts[stats] = line.hosts.pop(stats)
+        line.spent = self._level
         if line.hosts:
-            line.spent = self._level + cost(next(iter(line.hosts)))
+            line.spent += cost(next(iter(line.hosts)))
             heapreplace(self._order, (line.spent, line.entry, line))
         else:
             heappop(self._order)
@@ -175,6 +177,11 @@ class FairLines:
         if not line.hosts:
             del self._lines[line.key]
             line.entry = _OUT_OF_ORDER
+
+    def _enter_for_next(self, line: _Line) -> None:
+        """Put a line in the order whose next delivery is not counted in `spent`."""
+        line.spent += cost(next(iter(line.hosts)))
+        self._enter(line)
 
     def _enter(self, line: _Line) -> None:
         """Put a line in its place in the order; entries that it has there become invalid."""

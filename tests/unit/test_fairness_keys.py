@@ -77,6 +77,35 @@ def test_hosts_of_a_key_take_turns_and_none_holds_up_the_others() -> None:
     assert keys(lines, 50) == {"k": 50}
 
 
+def test_a_key_whose_hosts_may_start_nothing_loses_no_turns() -> None:
+    """However often they are asked, and whatever their attempts cost."""
+    lines, one = FairLines(), host("one.test", 0.1)
+    several = [host(f"takes-{cost}.test", cost) for cost in (0.1, 2.0, 5.0)]
+    for _ in range(20):
+        lines.append(of("one", one))
+        for stats in several:
+            lines.append(of("several", stats))
+    for _ in range(100):
+        assert lines.take(lambda stats: False) is None
+        lines.end_round()
+    assert keys(lines, 4)["several"] >= 1
+
+
+def test_turns_are_counted_where_the_last_startable_task_of_a_key_was_taken() -> None:
+    """The host that is held stays; what another has had counts for their key."""
+    lines, (held, free, one) = FairLines(), [host(f"{name}.test", 0.1) for name in ("held", "free", "one")]
+    lines.append(of("two", held))
+    turns: Counter[str | None] = Counter()
+    for _ in range(100):
+        lines.append(of("two", free))
+        lines.append(of("one", one))
+        taken = lines.take(lambda stats: stats is not held)
+        lines.end_round()
+        assert taken is not None
+        turns[taken.envelope.task.fairness_key] += 1
+    assert turns == {"one": pytest.approx(50, abs=2), "two": pytest.approx(50, abs=2)}
+
+
 def test_all_that_waits_for_a_host_can_be_taken_out_of_every_key() -> None:
     """Each key keeps its part of what is kept."""
     lines, stats, other = FairLines(), host("a.test"), host("b.test")
