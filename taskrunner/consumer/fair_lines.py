@@ -97,7 +97,8 @@ class FairLines:
                 return self._take_from(line, stats)
             heappop(self._order)
             self._passed.append((line, stats, line.hosts.pop(stats)))
-            line.spent -= cost(stats)
+            # It came here later than by the cost of its next host, and gets that back; no more is saved up.
+            line.spent = max(line.spent, self._level) - cost(stats)
             if line.hosts:
                 self._enter_for_next(line)
         return None
@@ -116,13 +117,14 @@ class FairLines:
         lines = [*self._keyed.get(stats, ())]
         if stats in self._lines:
             lines.append(self._lines[stats])
-        return [each for line in lines for each in self._take_latest(line, stats, keep // len(lines))]
+        kept = zip(lines, parts(keep, len(lines)), strict=True)
+        return [each for line, part in kept for each in self._take_latest(line, stats, part)]
 
     def take_latest_of_key(self, key: Key, keep: int) -> list[WaitingDelivery]:
         """What waits under a key, but the first `keep`; each of its hosts keeps its part."""
         line = self._lines[key]
-        kept = keep // len(line.hosts)
-        return [each for stats in [*line.hosts] for each in self._take_latest(line, stats, kept)]
+        kept = zip([*line.hosts], parts(keep, len(line.hosts)), strict=True)
+        return [each for stats, part in kept for each in self._take_latest(line, stats, part)]
 
     def take_all(self) -> list[WaitingDelivery]:
         return [waiting for stats in dict.fromkeys(self.hosts) for waiting in self.take_latest(stats)]
@@ -143,7 +145,6 @@ class FairLines:
             self._drop(line, stats)
         elif len(line.hosts) > 1:
             line.hosts[stats] = line.hosts.pop(stats)
-        line.spent = self._level
         if line.hosts:
             line.spent += cost(next(iter(line.hosts)))
             heapreplace(self._order, (line.spent, line.entry, line))
@@ -199,3 +200,8 @@ class FairLines:
 def cost(stats: HostStats) -> float:
     """The seconds of a worker that an attempt is taken to need."""
     return _UNMEASURED if stats.unmeasured else max(stats.mean_time, _SHORTEST)
+
+
+def parts(most: int, count: int) -> list[int]:
+    """How many tasks each of `count` may keep. With more of these than tasks, the last keep none."""
+    return [max(1, most // count) if place < most else 0 for place in range(count)]
