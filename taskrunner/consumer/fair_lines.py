@@ -97,17 +97,19 @@ class FairLines:
                 return self._take_from(line, stats)
             heappop(self._order)
             self._passed.append((line, stats, line.hosts.pop(stats)))
+            # It came here later than by the cost of its next host, and gets that back; no more is saved up.
+            line.spent = max(line.spent, self._level) - cost(stats)
             if line.hosts:
-                line.spent += cost(next(iter(line.hosts))) - cost(stats)
-                self._enter(line)
+                self._enter_for_next(line)
         return None
 
     def end_round(self) -> None:
         for line, stats, deliveries in self._passed:
-            if not line.hosts:
-                self._lines[line.key] = line
-                self._enter(line)
+            is_first = not line.hosts
             line.hosts[stats] = deliveries
+            if is_first:
+                self._lines[line.key] = line
+                self._enter_for_next(line)
         self._passed.clear()
 
     def take_latest(self, stats: HostStats, keep: int = 0) -> list[WaitingDelivery]:
@@ -115,13 +117,14 @@ class FairLines:
         lines = [*self._keyed.get(stats, ())]
         if stats in self._lines:
             lines.append(self._lines[stats])
-        return [each for line in lines for each in self._take_latest(line, stats, keep // len(lines))]
+        kept = zip(lines, parts(keep, len(lines)), strict=True)
+        return [each for line, part in kept for each in self._take_latest(line, stats, part)]
 
     def take_latest_of_key(self, key: Key, keep: int) -> list[WaitingDelivery]:
         """What waits under a key, but the first `keep`; each of its hosts keeps its part."""
         line = self._lines[key]
-        kept = keep // len(line.hosts)
-        return [each for stats in [*line.hosts] for each in self._take_latest(line, stats, kept)]
+        kept = zip([*line.hosts], parts(keep, len(line.hosts)), strict=True)
+        return [each for stats, part in kept for each in self._take_latest(line, stats, part)]
 
     def take_all(self) -> list[WaitingDelivery]:
         return [waiting for stats in dict.fromkeys(self.hosts) for waiting in self.take_latest(stats)]
@@ -143,7 +146,7 @@ class FairLines:
         elif len(line.hosts) > 1:
             line.hosts[stats] = line.hosts.pop(stats)
         if line.hosts:
-            line.spent = self._level + cost(next(iter(line.hosts)))
+            line.spent += cost(next(iter(line.hosts)))
             heapreplace(self._order, (line.spent, line.entry, line))
         else:
             heappop(self._order)
@@ -176,6 +179,11 @@ class FairLines:
             del self._lines[line.key]
             line.entry = _OUT_OF_ORDER
 
+    def _enter_for_next(self, line: _Line) -> None:
+        """Put a line in the order whose next delivery is not counted in `spent`."""
+        line.spent += cost(next(iter(line.hosts)))
+        self._enter(line)
+
     def _enter(self, line: _Line) -> None:
         """Put a line in its place in the order; entries that it has there become invalid."""
         line.entry = next(self._numbers)
@@ -192,3 +200,8 @@ class FairLines:
 def cost(stats: HostStats) -> float:
     """The seconds of a worker that an attempt is taken to need."""
     return _UNMEASURED if stats.unmeasured else max(stats.mean_time, _SHORTEST)
+
+
+def parts(most: int, count: int) -> list[int]:
+    """How many tasks each of `count` may keep. With more of these than tasks, the last keep none."""
+    return [max(1, most // count) if place < most else 0 for place in range(count)]

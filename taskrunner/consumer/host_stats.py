@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from taskrunner.domain.executors.executor_limits import EXECUTOR, host_name_of
+from taskrunner.domain.executors.executor_limits import EXECUTOR, host_name_of, is_executor
 from taskrunner.domain.hosts.circuit_breaker import CircuitPhase
 from taskrunner.domain.hosts.host_limit import AppliedLimit, HostLimits
 from taskrunner.domain.hosts.host_name import host_of
@@ -126,7 +126,7 @@ class HostStatsTable:
         if limits.limits == self._limits.limits:
             return
         self._limits = limits
-        names = (each.removeprefix(EXECUTOR) for each in limits.limits if each.startswith(EXECUTOR))
+        names = (each.removeprefix(EXECUTOR) for each in limits.limits if is_executor(each))
         limited, self._limited_executors = self._limited_executors, frozenset(names)
         self.generation += limited != self._limited_executors
         for stats in self:
@@ -135,7 +135,7 @@ class HostStatsTable:
     def _limit_of(self, host: str) -> AppliedLimit | None:
         """Patterns are for hosts: of an executor, only its own limit applies."""
         found = self._limits.find(host)
-        return found if found is None or not host.startswith(EXECUTOR) or found.pattern == host else None
+        return None if found is not None and found.pattern != host and is_executor(host) else found
 
     def set_state(self, host: str, state: HostState, now: float) -> None:
         """Take over a shared state. Only a host in trouble gets an entry by it."""

@@ -87,6 +87,8 @@ class HostWatch(Service):
         settings = self._host_settings
         if attempt.elapsed:
             self._hosts.measure(stats, attempt.elapsed, settings.slow)
+        elif not stats.under_way:
+            stats.unanswered_checks = 0
         if attempt.task.url is None:
             return  # what a function raises says nothing of its next call
         said = host_signal(attempt.task, outcome)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from taskrunner.consumer.backlog import Backlog
-from taskrunner.consumer.fair_lines import FairLines, Key, cost
+from taskrunner.consumer.fair_lines import FairLines, Key, cost, parts
 from taskrunner.consumer.host_stats import HostStats
 from taskrunner.consumer.settings import ConsumerSettings
 from taskrunner.consumer.slow_hosts import due_times, slow_host_workers
@@ -55,7 +55,7 @@ class RoomMaker:
     def make_room(self, startable: int = 0) -> list[PendingSnooze]:
         """The snoozes. The broker sends tasks that are behind these only as deliveries are acknowledged.
 
-        So many tasks of each queue stay as are `startable`, and as may wait here.
+        Of each queue at least `startable` tasks stay, and at least as many as may wait here.
         """
         now, snoozes = self._clock.monotonic(), list[PendingSnooze]()
         if now < self._next:
@@ -88,7 +88,7 @@ class RoomMaker:
         hosts = dict.fromkeys(lines.hosts)
         slow = [stats for stats in hosts if stats.slow or stats.unmeasured]
         snoozes: list[PendingSnooze] = []
-        for stats, keep in zip(slow, _parts(most, len(slow)), strict=True):
+        for stats, keep in zip(slow, parts(most, len(slow)), strict=True):
             latest = lines.take_latest(stats, keep)
             dues, stats.last_due = self._dues(len(latest), keep, cost(stats) * len(slow), stats.last_due)
             why = wait_reason(stats.host, SLOW)
@@ -103,7 +103,7 @@ class RoomMaker:
         self._last_dues = {key: due for key, due in self._last_dues.items() if due > now}
         keys = [*lines.keys]
         snoozes: list[PendingSnooze] = []
-        for key, keep in zip(keys, _parts(most, len(keys)), strict=True):
+        for key, keep in zip(keys, parts(most, len(keys)), strict=True):
             latest = lines.take_latest_of_key(key, keep)
             if latest:
                 step = cost(latest[0].host_stats) * len(keys)
@@ -123,11 +123,6 @@ class RoomMaker:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
-
-
-def _parts(most: int, count: int) -> list[int]:
-    """How many tasks each of `count` may keep. With more of these than tasks, the last keep none."""
-    return [max(1, most // count) if place < most else 0 for place in range(count)]
 
 
 def snoozes_until(waiting: Iterable[WaitingDelivery], dues: Iterable[float], why: str) -> list[PendingSnooze]:

@@ -93,3 +93,17 @@ def test_a_host_at_the_border_is_not_slow_and_fast_in_turns() -> None:
     for _ in range(3):
         table.measure(stats, 0.1, 1.0)
     assert not stats.slow
+
+
+async def test_a_host_is_not_silent_for_what_earlier_attempts_did(runner: LocalRunner, parts: Parts) -> None:
+    """They ended without a time that could be measured; the next one has not been looked at yet."""
+    stats = parts.hosts.get("a.test")
+    await start(runner, parts, delivered(parts, "a.test"))
+    look_twice(runner, parts, SLOW / 4)
+    assert stats.is_silent
+    (attempt,) = parts.in_flight
+    attempt.outcome = OK
+    parts.watch.learn_from(attempt)
+    parts.in_flight.remove(attempt)
+    await start(runner, parts, delivered(parts, "a.test"))
+    assert not stats.is_silent

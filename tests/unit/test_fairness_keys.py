@@ -77,6 +77,40 @@ def test_hosts_of_a_key_take_turns_and_none_holds_up_the_others() -> None:
     assert keys(lines, 50) == {"k": 50}
 
 
+def test_a_key_whose_hosts_may_start_nothing_loses_no_turns() -> None:
+    """However often they are asked, and whatever their attempts cost."""
+    lines, one = FairLines(), host("one.test", 0.1)
+    several = [host(f"takes-{cost}.test", cost) for cost in (0.1, 2.0, 5.0)]
+    for _ in range(20):
+        lines.append(of("one", one))
+        for stats in several:
+            lines.append(of("several", stats))
+    for _ in range(100):
+        assert lines.take(lambda stats: False) is None
+        lines.end_round()
+    assert keys(lines, 4)["several"] >= 1
+
+
+@pytest.mark.parametrize("waiting", [1, 10])
+@pytest.mark.parametrize("seconds", [0.1, 2.0])
+def test_a_host_that_is_held_takes_no_turns_from_its_key(waiting: int, seconds: float) -> None:
+    """What another host of the key has had counts, even if nothing else waited there."""
+    lines, held = FairLines(), host("held.test", seconds)
+    free, other = host("free.test", 0.1), host("other.test", 0.1)
+    for _ in range(waiting):
+        lines.append(of("two hosts", held))
+        lines.append(of("two hosts", free))
+        lines.append(of("one", other))
+    turns: Counter[str | None] = Counter()
+    for _ in range(200):
+        taken = lines.take(lambda stats: stats is not held)
+        lines.end_round()
+        assert taken is not None
+        turns[taken.envelope.task.fairness_key] += 1
+        lines.append(taken)
+    assert turns["two hosts"] == pytest.approx(100, abs=15)
+
+
 def test_all_that_waits_for_a_host_can_be_taken_out_of_every_key() -> None:
     """Each key keeps its part of what is kept."""
     lines, stats, other = FairLines(), host("a.test"), host("b.test")
@@ -89,6 +123,18 @@ def test_all_that_waits_for_a_host_can_be_taken_out_of_every_key() -> None:
     assert len(lines.take_latest(stats)) == 6
     assert [each.envelope.task.id for each in lines.take_all()] == ["other"]
     assert (lines.size, list(lines.hosts)) == (0, [])
+
+
+def test_as_many_are_kept_with_more_keys_or_hosts_than_tasks_to_keep() -> None:
+    """The first ones keep a task each."""
+    lines, shared, hosts = FairLines(), host("shared.test"), [host(f"h{number}.test") for number in range(20)]
+    for number in range(20):
+        lines.append(of(f"k{number}", shared))
+    assert len(lines.take_latest(shared, 6)) == 14
+    for stats in hosts:
+        lines.append(of("many hosts", stats))
+        lines.append(of("many hosts", stats))
+    assert len(lines.take_latest_of_key("many hosts", 6)) == 34
 
 
 def test_what_is_put_back_goes_ahead_of_its_key_and_host() -> None:

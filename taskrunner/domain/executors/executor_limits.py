@@ -20,11 +20,17 @@ def host_name_of(executor: str) -> str:
     return f"{EXECUTOR}{executor}"
 
 
+def is_executor(host: str) -> bool:
+    """Whether it is the name of an executor among hosts: `executor:8080` is a host with a port."""
+    return host.startswith(EXECUTOR) and NAME_PATTERN.fullmatch(host, len(EXECUTOR)) is not None
+
+
 def check_limited_name(text: str) -> str:
     """The name of a host, or that of an executor among them. Raises `ValueError`."""
-    if not text.startswith(EXECUTOR):
+    named = text.removeprefix(EXECUTOR)
+    if named == text or named.isdecimal():
         return check_host_name(text)
-    if not NAME_PATTERN.fullmatch(text.removeprefix(EXECUTOR)):
+    if not is_executor(text):
         raise ValueError(f"must be {EXECUTOR} and the name of an executor, got {shown(text)}")
     return text
 
