@@ -34,9 +34,7 @@ def test_settings_are_found_by_words_and_by_being_changed(console: Console) -> N
 def test_settings_need_an_administrator(keyed_console: Console) -> None:
     """Other keys are told which scope they lack, and secrets are masked for all."""
     console = keyed_console
-    made = console.server.ask(
-        "POST", "/keys", json={"name": "settings-reader", "scopes": ["read", "read:all"]}
-    )
+    made = console.server.ask("POST", "/keys", json={"name": "viewer", "scopes": ["read", "read:all"]})
     console.open("settings", "taskrunner")
     console.sign_in(made["secret"])
     expect(console.page.get_by_role("alert")).to_contain_text("The key may not see this")
