@@ -8,10 +8,12 @@ from itertools import count
 
 from taskrunner.consumer.host_stats import HostStats
 from taskrunner.consumer.waiting_delivery import WaitingDelivery
+from taskrunner.domain.tasks.submitter import namespace_of
 
 # Whether one more attempt may start at a host; if so, its place is taken.
 MayStart = Callable[[HostStats], bool]
-Key = HostStats | str
+# A host, or the namespace of a task's submitter and its fairness key: isolated submitters share no line.
+Key = HostStats | tuple[str, str]
 Deliveries = deque[WaitingDelivery]
 
 # Seconds of a worker that an attempt is taken to need while none has been measured, and at least.
@@ -23,7 +25,7 @@ _MOST_INVALID = 100
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """What waits under a fairness key, or for a host; under a key its hosts have the turns in turn.
+    """What waits under a fairness key, or for a host. Under a key, its hosts take turns.
 
     `spent` are the seconds of workers that it will have had with its next delivery, `entry` is the number of
     its valid entry in the order.
@@ -156,8 +158,8 @@ class FairLines:
 
     def _line(self, waiting: WaitingDelivery) -> _Line:
         """The line of a delivery, where its host has a place."""
-        stats = waiting.host_stats
-        key = waiting.envelope.task.fairness_key or stats
+        stats, task = waiting.host_stats, waiting.envelope.task
+        key = (namespace_of(task.id), task.fairness_key) if task.fairness_key else stats
         line = self._lines.get(key)
         if line is None:
             line = self._lines[key] = _Line(key, self._level + cost(stats))

@@ -138,7 +138,7 @@ class HostGate:
         alone = now >= self._alone_from and not crowded
         most_slow = slow_host_workers(workers, self._share, alone=alone, crowded=crowded)
         most_each = slow_host_workers(workers, self._share, alone=False, crowded=False)
-        most_silent = max(1, most_slow // _NEW_OF_SLOW) if crowded else most_slow
+        most_silent = max(1, most_slow // _NEW_OF_SLOW) if crowded and self._share < 1 else most_slow
         hides_others = self._room_maker.may_hide_others
         return HostRound(
             now=self._now(),

@@ -66,7 +66,7 @@ class RoomMaker:
             most = max(self.most_kept, startable)
             if all(map(self._is_held, lines.hosts)):
                 snoozes += self._snooze_hosts(lines, most)
-            elif all(isinstance(key, str) for key in lines.keys):
+            elif not any(isinstance(key, HostStats) for key in lines.keys):
                 snoozes += self._snooze_keyed(lines, most)
         self._backlog.drop_empty()
         if snoozes:

@@ -15,10 +15,13 @@ from taskrunner.consumer.shared_host_states import SharedHostStates
 from taskrunner.consumer.thread_pool import ThreadPool
 from taskrunner.consumer.waiting_delivery import WaitingDelivery
 from taskrunner.domain.hosts.host_limit import HostLimit
+from taskrunner.domain.hosts.host_settings import HostSettings
 from taskrunner.domain.queues.declared_queues import DeclaredQueues
 from taskrunner.domain.tasks.envelope import Envelope
 from tests.flow.local_runner import LEASE, LocalRunner, TargetKit
 from tests.tools.fetching import make_task
+
+_HOSTS = HostSettings()
 
 
 class Parts(NamedTuple):
@@ -34,7 +37,9 @@ class Parts(NamedTuple):
     pool: ThreadPool
 
 
-def make_parts(runner: LocalRunner, limits: Mapping[str, HostLimit] | None = None) -> Parts:
+def make_parts(
+    runner: LocalRunner, limits: Mapping[str, HostLimit] | None = None, host_settings: HostSettings = _HOSTS
+) -> Parts:
     """A gate with ten workers, whose threads are not started."""
     settings = ConsumerSettings(
         name="gate",
@@ -42,6 +47,7 @@ def make_parts(runner: LocalRunner, limits: Mapping[str, HostLimit] | None = Non
         lease=LEASE,
         hold=10,
         workers=10,
+        host_settings=host_settings,
         host_limits=limits or {},
     )
     hosts, in_flight = HostStatsTable(), InFlight()

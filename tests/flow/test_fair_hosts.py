@@ -138,6 +138,24 @@ async def test_slow_hosts_together_leave_workers_to_fast_ones(runner: LocalRunne
     assert max(Counter(started).values()) == 2
 
 
+@pytest.mark.parametrize(("share", "started"), [(1.0, 4), (0.9, 1)])
+async def test_a_share_of_all_workers_turns_the_share_of_slow_hosts_off(
+    runner: LocalRunner, share: float, started: int
+) -> None:
+    """Also for those that may turn out to be slow, while tasks of fast hosts wait for a worker."""
+    parts = make_parts(runner, host_settings=HostSettings(share=share))
+    for name, seconds in (("slow.test", 2.0), ("fast.test", 0.01)):
+        parts.hosts.measure(parts.hosts.get(name), seconds, SLOW_FROM)
+    wait(parts, "slow.test", *["fast.test"] * 5)
+    parts.gate.take(2, 10)
+    parts.gate.end_batch()
+    silent = parts.hosts.get("silent.test")
+    silent.unanswered_checks = 2
+    wait(parts, *["silent.test"] * 4)
+    taken = parts.gate.take(10, 10)
+    assert sum(each.host_stats is silent for each in taken) == started
+
+
 async def test_an_attempt_that_has_ended_counts_no_more(runner: LocalRunner, parts: Parts) -> None:
     """Its outcome may still have to be stored: that takes no worker."""
     slow = parts.hosts.get("slow.test")

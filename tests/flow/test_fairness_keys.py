@@ -39,7 +39,7 @@ async def test_a_customer_gets_through_behind_far_more_tasks_than_are_held(runne
     await submit_many(runner, "small", 10)
 
     def is_seen() -> bool:
-        return sum(each.count for each in runner.told(TasksSnoozed)) >= 170 and len(consumer.backlog) < 30
+        return sum(each.count for each in runner.told(TasksSnoozed)) >= 180 and len(consumer.backlog) < 30
 
     try:
         await eventually(is_seen)

@@ -7,6 +7,7 @@ import pytest
 from taskrunner.consumer.fair_lines import FairLines
 from taskrunner.consumer.host_stats import HostStats
 from taskrunner.consumer.waiting_delivery import WaitingDelivery
+from taskrunner.domain.tasks.submitter import MARK
 from taskrunner.domain.value import replace
 from tests.unit.test_backlog import anywhere
 from tests.unit.test_fair_lines import at, host
@@ -34,6 +35,17 @@ def test_customers_of_one_host_take_turns() -> None:
         lines.append(of("small", stats))
     assert keys(lines, 21)["small"] == 10
     assert lines.size == stats.waiting == 989
+
+
+def test_isolated_submitters_share_no_key() -> None:
+    """Whatever names they give to their customers; one of them needs no knowledge of the others."""
+    lines, stats = FairLines(), host("a.test", 0.1)
+    for _ in range(100):
+        lines.append(of("customer-1", stats, f"one{MARK}t"))
+    for _ in range(10):
+        lines.append(of("customer-1", stats, f"two{MARK}t"))
+    taken = [each.envelope.task.id for each in (lines.take(anywhere) for _ in range(21)) if each]
+    assert taken.count(f"two{MARK}t") == 10
 
 
 def test_a_customer_with_many_hosts_has_no_more_than_one_with_one() -> None:
@@ -134,7 +146,7 @@ def test_as_many_are_kept_with_more_keys_or_hosts_than_tasks_to_keep() -> None:
     for stats in hosts:
         lines.append(of("many hosts", stats))
         lines.append(of("many hosts", stats))
-    assert len(lines.take_latest_of_key("many hosts", 6)) == 34
+    assert len(lines.take_latest_of_key(("", "many hosts"), 6)) == 34
 
 
 def test_what_is_put_back_goes_ahead_of_its_key_and_host() -> None:

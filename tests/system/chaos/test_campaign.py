@@ -19,7 +19,7 @@ SELECTION = ["F04", "F24b", "F38", "F70", "F71"]
 RATE = 100.0
 SHORT = Settings(tasks=250, lead=60, ends_within=PATIENCE, recovers_within=PATIENCE)
 # What is lost is lost at once; there is no need to wait for it for long.
-HASTY = Settings(tasks=250, lead=100, ends_within=8.0)
+HASTY = Settings(tasks=250, lead=60, ends_within=8.0)
 
 
 def test_a_selection_of_faults_breaks_no_promise(fleet: Fleet, target: Target, tmp_path: Path) -> None:

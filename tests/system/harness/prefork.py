@@ -18,13 +18,14 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from functools import cache
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from servers.process import end_with_parent
 
 from taskrunner.cli.main import COMMANDS, main
+from tests.tools.waiting import PATIENCE
 
 # With the modules of all commands: what some settings ask for.
 _IMPORTED = (
@@ -66,7 +67,9 @@ class ForkedProcess:
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
-            signal.pidfd_send_signal(self._pidfd, number)
+            with self._reaping, suppress(ProcessLookupError):
+                if self.returncode is None:
+                    signal.pidfd_send_signal(self._pidfd, number)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
@@ -81,6 +84,7 @@ class Prefork:
     def __init__(self) -> None:
         self._asking = threading.Lock()
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._line.settimeout(PATIENCE)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(theirs.fileno())],
@@ -103,17 +107,33 @@ class Prefork:
         return ForkedProcess(words, self.ask(order, *streams), self)
 
     def ask(self, order: Mapping[str, Any], *streams: int) -> int:
+        """Whatever goes wrong closes the line: a later order must not get the answer to this one."""
         with self._asking:
-            socket.send_fds(self._line, [json.dumps(order).encode()], streams)
-            answer = self._line.recv(_MOST_BYTES)
-        assert answer, f"the process that forks has ended with {self._process.wait()}"
-        return int(answer)
+            try:
+                socket.send_fds(self._line, [json.dumps(order).encode()], streams)
+                message = self._line.recv(_MOST_BYTES)
+                assert message, f"the process that forks has ended with {self._process.wait()}"
+            except BaseException:
+                self._line.close()
+                raise
+        answer = json.loads(message)
+        if (number := answer.get("error")) is not None:
+            raise OSError(number, os.strerror(number))
+        return int(answer["value"])
+
+    @property
+    def is_usable(self) -> bool:
+        return self._line.fileno() >= 0
 
 
-@cache
+_latest: list[Prefork] = []
+
+
 def prefork() -> Prefork:
-    """That of this process; it ends when this process does."""
-    return Prefork()
+    """That of this process, or a new one if its line was closed; it ends when this process does."""
+    if not _latest or not _latest[-1].is_usable:
+        _latest[:] = [Prefork()]
+    return _latest[-1]
 
 
 def _serve(line: socket.socket) -> None:
@@ -125,16 +145,27 @@ def _serve(line: socket.socket) -> None:
         order = json.loads(message)
         if (ended := order.get("reap")) is not None:
             _, status = os.waitpid(ended, 0)
-            line.send(b"%d" % os.waitstatus_to_exitcode(status))
+            _answer(line, value=os.waitstatus_to_exitcode(status))
             continue
-        pid = os.fork()
-        if pid == 0:
-            line.close()
-            _become(order, streams)
-            return
+        try:
+            pid = os.fork()
+        except OSError as exc:
+            _answer(line, error=exc.errno)
+        else:
+            if pid == 0:
+                line.close()
+                _become(order, streams)
+                return
+            _answer(line, value=pid)
         for stream in streams:
             os.close(stream)
-        line.send(b"%d" % pid)
+
+
+def _answer(line: socket.socket, **answer: int | None) -> None:
+    try:
+        line.send(json.dumps(answer).encode())
+    except BrokenPipeError:
+        raise SystemExit from None  # whoever asked has closed the line
 
 
 def _become(order: Mapping[str, Any], streams: Sequence[int]) -> None:
