@@ -18,6 +18,7 @@ TASK_OPTIONS: Mapping[str, tuple[str, str, Any]] = {
     "--rules-unreadable": ("fail", "rules_unreadable", "fail"),
     "--timeout": ("1m5s", "timeout", 65.0),
     "--label": ("a=b", "labels", {"a": "b"}),
+    "--fairness-key": ("customer 7", "fairness_key", "customer 7"),
 }
 DEDUP = ("--dedup", "k")
 DEDUP_OPTIONS: dict[str, tuple[str, str, Any]] = {
