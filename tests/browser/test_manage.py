@@ -15,7 +15,7 @@ def test_a_queue_is_paused_and_goes_on(console: Console) -> None:
     console.open("queues", "Queues")
     row = console.row("low")
     held: list[Route] = []
-    console.page.route(lambda url: "/pause?" in url, held.append)
+    console.page.route(lambda url: "/pause?" in url, lambda route: held.append(route))
     # The second press of a hasty hand, before the answer to the first, does nothing.
     row.get_by_role("button", name="Pause", exact=True).dblclick()
     # Playwright hands over what it has heard during a call only.
