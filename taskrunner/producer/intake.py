@@ -33,7 +33,7 @@ from taskrunner.runtime.batcher import Batcher
 from taskrunner.stores.base import AcceptAnswer, Accepted, NewTask, Store
 
 _BATCH = 500
-# Seconds between two writes while submits come in parallel: larger groups cost a tenth less in all.
+# Seconds between two writes while submits come in parallel: larger groups cost less per task.
 _SPACING = 0.004
 _KNOWN = frozenset({AcceptAnswer.EXISTS, AcceptAnswer.HELD})
 
